@@ -1,0 +1,120 @@
+// What a backend is: it compiles a program over a KV pool and executes it step by step.
+
+import type { Program } from '../program/program.ts';
+import type { DType } from '../tensor/dtype.ts';
+
+/** Element types that a KV pool can hold. */
+export type KvDType = 'f32' | 'f16';
+
+/** Geometry of the paged KV pool. One block holds `blockSize` token slots of K and V of all layers, contiguously. */
+export interface KvLayout {
+  readonly layerCount: number;
+  readonly kvHeadCount: number;
+  readonly headSize: number;
+  readonly blockSize: number;
+  readonly dtype: KvDType;
+}
+
+/** Bytes of one block: 2 (K and V) * layers * kvHeads * headSize * blockSize * bytes per element. */
+export function kvBlockBytes(layout: KvLayout): number {
+  const elementBytes = layout.dtype === 'f16' ? 2 : 4;
+  return 2 * layout.layerCount * layout.kvHeadCount * layout.headSize * layout.blockSize * elementBytes;
+}
+
+/** A weight as stored: its dtype, shape ([rows, columns]; vectors have rows = 1) and total bytes. */
+export interface WeightInfo {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly rows: number;
+  readonly columns: number;
+  readonly bytes: number;
+}
+
+/** Where weights come from. Rows are stored one after the other; a reader asks for byte ranges of one tensor. */
+export interface WeightSource {
+  readonly weights: ReadonlyMap<string, WeightInfo>;
+  /** Fills `into` with the bytes of tensor `name` that begin at `byteOffset`. Rejects with ModelFileError. */
+  read(name: string, byteOffset: number, into: Uint8Array): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Upper bounds of a step, fixed at compile time: all scratch memory is planned from them. */
+export interface StepLimits {
+  readonly maxTokens: number;
+  readonly maxSequences: number;
+  readonly maxOutputs: number;
+  /** Longest context of a sequence, in tokens (rope tables, attention scratch). */
+  readonly maxContextTokens: number;
+}
+
+export interface CompileOptions {
+  readonly weights: WeightSource;
+  readonly kv: KvLayout;
+  readonly blockCount: number;
+  readonly limits: StepLimits;
+  /** Called as weights arrive. */
+  readonly onProgress?: (loadedBytes: number, totalBytes: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * One step as flat arrays. Arrays may be longer than the counts say (they are reused from step to step).
+ * `execute` has read all of them when it returns its promise, so the caller may change them at once.
+ */
+export interface StepBindings {
+  readonly tokenCount: number;
+  readonly sequenceCount: number;
+  readonly outputCount: number;
+  readonly copyCount: number;
+  /** [tokenCount] */
+  readonly tokenIds: Int32Array;
+  /** [tokenCount] position of each token in its sequence, from 0 */
+  readonly positions: Int32Array;
+  /** [tokenCount] slot (block id * blockSize + offset) where each token's K and V are written */
+  readonly slotMapping: Int32Array;
+  /** [sequenceCount + 1] first token row of each sequence, then tokenCount */
+  readonly queryStarts: Int32Array;
+  /** [sequenceCount] tokens of context of each sequence, those of this step included */
+  readonly contextLengths: Int32Array;
+  /** rows of `blockTableStride` block ids; the row of sequence s is `tableRows[s]` */
+  readonly blockTables: Int32Array;
+  readonly blockTableStride: number;
+  /** [sequenceCount] */
+  readonly tableRows: Int32Array;
+  /** [outputCount] token rows whose logits are wanted */
+  readonly outputRows: Int32Array;
+  /** [copyCount * 2] (source, destination) block ids, copied before anything of the step is written */
+  readonly blockCopies: Int32Array;
+}
+
+export interface StepOutput {
+  /** [outputCount, vocabSize], row-major; valid until the next `execute`. */
+  readonly logits: Float32Array;
+  /** Time spent in kernels. */
+  readonly kernelMs: number;
+}
+
+/** What a compiled model holds, by part. */
+export interface MemoryUse {
+  readonly weightBytes: number;
+  readonly kvBytes: number;
+  readonly scratchBytes: number;
+}
+
+export interface Executable {
+  readonly memory: MemoryUse;
+  /** Runs one step; one at a time. Rejects with BackendError; the pool's other blocks are untouched by a failed step. */
+  execute(step: StepBindings): Promise<StepOutput>;
+  /** Copies the raw bytes of a block out of or into the pool (kvBlockBytes long); not while a step runs. */
+  readBlock(blockId: number, into: Uint8Array): void;
+  writeBlock(blockId: number, from: Uint8Array): void;
+  close(): Promise<void>;
+}
+
+export interface Backend {
+  readonly name: string;
+  /** One line for people: instruction set, threads. */
+  readonly description: string;
+  compile(program: Program, options: CompileOptions): Promise<Executable>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,250 @@
+// The public types of the engine: what a caller asks for and what it gets back.
+
+import type { ChatMessage } from '../models/chat-template.ts';
+import type { ModelConfig } from '../models/model.ts';
+import type { Tokenizer } from '../models/tokenizers/tokenizer.ts';
+
+/** How the next token is chosen. Every field is optional; the defaults sample from the full distribution. */
+export interface SamplingParams {
+  /** 0 is greedy. In [0, 2]. Defaults to 1. */
+  readonly temperature?: number;
+  /** Nucleus: keep the smallest set of tokens whose probability reaches this. In (0, 1]. Defaults to 1. */
+  readonly topP?: number;
+  /** Keep the k likeliest tokens; 0 or -1 keeps all. Defaults to 0. */
+  readonly topK?: number;
+  /** Keep tokens at least this fraction as likely as the likeliest. In [0, 1]. Defaults to 0. */
+  readonly minP?: number;
+  /** Divides (positive) or multiplies (negative) the logits of tokens seen in prompt or output (CTRL). > 0. Defaults to 1. */
+  readonly repetitionPenalty?: number;
+  /** Subtracted once from tokens already generated. In [-2, 2]. Defaults to 0. */
+  readonly presencePenalty?: number;
+  /** Subtracted per occurrence in the output. In [-2, 2]. Defaults to 0. */
+  readonly frequencyPenalty?: number;
+  /** Token id -> value added to its logit, in [-100, 100]. */
+  readonly logitBias?: Readonly<Record<number, number>>;
+  /** Seeds the counter-based generator; the draw depends on (seed, choice index, position) alone. Defaults to a random seed. */
+  readonly seed?: number;
+  /** Generation ends before the first of these strings; they are not part of the text. At most 16. */
+  readonly stop?: readonly string[];
+  /** Generation ends after one of these ids, beside the model's own end tokens. */
+  readonly stopTokenIds?: readonly number[];
+  /** End tokens and stop ids are not sampled before this many tokens. Defaults to 0. */
+  readonly minTokens?: number;
+  /** Defaults to what the context still holds. */
+  readonly maxTokens?: number;
+  /** Do not end at the model's end tokens. Defaults to false. */
+  readonly ignoreEos?: boolean;
+  /** Report the log-probability of each token and of this many likeliest ones (0 to 20). Omitted: none. */
+  readonly logprobs?: number;
+  /** Report the same for prompt tokens (0 to 20). Such a request computes its whole prompt. Omitted: none. */
+  readonly promptLogprobs?: number;
+}
+
+export interface GenerateRequest {
+  /** Exactly one of prompt, messages and tokenIds. */
+  readonly prompt?: string;
+  readonly messages?: readonly ChatMessage[];
+  readonly tokenIds?: readonly number[];
+  readonly sampling?: SamplingParams;
+  /** Independent continuations of one prompt, which is computed once. 1 to 128. Defaults to 1. */
+  readonly n?: number;
+  /** Abort ends the generation with finish reason `cancelled`; its blocks are free within one step. */
+  readonly signal?: AbortSignal;
+  /** Requests share cached blocks only with requests of the same salt. Defaults to "". */
+  readonly cacheSalt?: string;
+  /** Name for logs and the block map. Defaults to a running number. */
+  readonly requestId?: string;
+}
+
+export interface TokenLogprob {
+  readonly tokenId: number;
+  /** Natural logarithm, of the distribution before temperature and truncation, after penalties and bias. */
+  readonly logprob: number;
+}
+
+export type FinishReason = 'stop' | 'length' | 'cancelled';
+
+/** What a generation yields, in order: one `start`, then per choice its tokens and one `finish`, then one `usage`. */
+export type GenerateEvent =
+  | {
+      readonly type: 'start';
+      readonly requestId: string;
+      readonly promptTokenIds: readonly number[];
+      /** Prompt tokens whose K and V were found in the cache. */
+      readonly cachedTokens: number;
+      /** One per prompt token if asked for; the first is null. */
+      readonly promptLogprobs: readonly (PromptLogprob | null)[] | null;
+    }
+  | {
+      readonly type: 'token';
+      /** Which of the n choices. */
+      readonly index: number;
+      readonly tokenId: number;
+      /** Text that became complete with this token; may be empty while a character or a stop string is undecided. */
+      readonly text: string;
+      readonly logprob: number | null;
+      readonly topLogprobs: readonly TokenLogprob[] | null;
+    }
+  | {
+      readonly type: 'finish';
+      readonly index: number;
+      readonly reason: FinishReason;
+      /** The stop string or id that ended it, if one did. */
+      readonly stopReason: string | number | null;
+      /** Text held back until now that belongs to the answer. */
+      readonly text: string;
+    }
+  | { readonly type: 'usage'; readonly usage: Usage };
+
+export interface PromptLogprob extends TokenLogprob {
+  readonly topLogprobs: readonly TokenLogprob[];
+}
+
+export interface Usage {
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  readonly cachedTokens: number;
+}
+
+export interface Choice {
+  readonly index: number;
+  readonly text: string;
+  readonly tokenIds: readonly number[];
+  readonly logprobs: readonly { readonly tokenId: number; readonly logprob: number; readonly topLogprobs: readonly TokenLogprob[] }[] | null;
+  readonly finishReason: FinishReason;
+  readonly stopReason: string | number | null;
+}
+
+export interface GenerateResult {
+  readonly requestId: string;
+  readonly promptTokenIds: readonly number[];
+  readonly promptLogprobs: readonly (PromptLogprob | null)[] | null;
+  readonly choices: readonly Choice[];
+  readonly usage: Usage;
+}
+
+/**
+ * A running generation. Iterate it once for events (leaving the loop early cancels it), or await `result()`.
+ * Errors found before it is queued are thrown by `generate` itself; later ones reject the iteration.
+ */
+export interface Generation extends AsyncIterable<GenerateEvent> {
+  readonly requestId: string;
+  /** Drains the events and returns the whole answer. */
+  result(): Promise<GenerateResult>;
+  /** A new generation that continues from the tokens that this one (choice 0) has now; all blocks are shared, copied on write. */
+  fork(options?: { readonly sampling?: SamplingParams; readonly signal?: AbortSignal; readonly requestId?: string }): Generation;
+  cancel(): void;
+}
+
+export interface EngineOptions {
+  /** Path of a GGUF file or of a safetensors folder. */
+  readonly model: string;
+  /** `auto` takes the CPU backend if its addon loads, else the reference backend. Defaults to `auto`. */
+  readonly backend?: 'auto' | 'cpu' | 'reference';
+  /** Threads of the CPU backend. Defaults to the number of cores. */
+  readonly threads?: number;
+  /** Longest sequence in tokens. Defaults to the model's context or what the pool holds, whichever is less. */
+  readonly maxModelLen?: number;
+  /** Token slots in a block. Defaults to 16. */
+  readonly blockSize?: number;
+  /** Sequences that run at once. Defaults to 64. */
+  readonly maxNumSeqs?: number;
+  /** Token budget of a step. Defaults to 512. */
+  readonly maxNumBatchedTokens?: number;
+  /** Bytes of the KV pool. Defaults to what maxNumSeqs sequences of maxModelLen need, at most a quarter of free memory. */
+  readonly kvCacheMemoryBytes?: number;
+  /** `auto` is f32 for F32 weights, else f16. Defaults to `auto`. */
+  readonly kvCacheDtype?: 'auto' | 'f32' | 'f16';
+  /** Requests that may wait. Defaults to 1024. */
+  readonly maxQueuedRequests?: number;
+  /** Reuse cached blocks across requests. Defaults to true. */
+  readonly enablePrefixCaching?: boolean;
+  /** Check every invariant of the memory after every step (slow). Defaults to false. */
+  readonly checkIntegrity?: boolean;
+  readonly onProgress?: (progress: LoadProgress) => void;
+  /** Milliseconds, monotonic. Defaults to performance.now. */
+  readonly now?: () => number;
+}
+
+export interface LoadProgress {
+  readonly phase: 'weights' | 'ready';
+  readonly loadedBytes: number;
+  readonly totalBytes: number;
+}
+
+/** Counters since start and gauges of now, for /metrics and for tests. */
+export interface EngineStats {
+  readonly runningRequests: number;
+  readonly waitingRequests: number;
+  readonly totalBlocks: number;
+  readonly freeBlocks: number;
+  /** Unreferenced blocks whose content can still be hit; they count as free too. */
+  readonly cachedBlocks: number;
+  readonly usedBlocks: number;
+  readonly steps: number;
+  readonly promptTokens: number;
+  readonly cachedPromptTokens: number;
+  /** Tokens run through the model, recomputation included. */
+  readonly computedTokens: number;
+  readonly generatedTokens: number;
+  readonly preemptions: number;
+  readonly evictions: number;
+  readonly copyOnWrites: number;
+  readonly finishedRequests: Readonly<Record<FinishReason | 'error', number>>;
+  readonly stepMs: number;
+  readonly kernelMs: number;
+}
+
+/** The pool as it is now, for people to look at. */
+export interface BlockMap {
+  readonly blockSize: number;
+  readonly blockCount: number;
+  /** Per block: references held by sequences. */
+  readonly references: readonly number[];
+  /** Per block: whether its content is in the prefix cache. */
+  readonly cached: readonly boolean[];
+  readonly sequences: readonly {
+    readonly requestId: string;
+    readonly state: 'running' | 'waiting';
+    readonly computedTokens: number;
+    readonly totalTokens: number;
+    readonly blocks: readonly number[];
+  }[];
+}
+
+/** What happened to one request in time; given to observers when it ends. All in milliseconds of the engine's clock. */
+export interface RequestTimes {
+  readonly requestId: string;
+  readonly arrivedMs: number;
+  readonly firstScheduledMs: number | null;
+  readonly firstTokenMs: number | null;
+  readonly finishedMs: number;
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  readonly cachedTokens: number;
+  readonly finishReason: FinishReason | 'error';
+  /** Gaps between consecutive tokens. */
+  readonly interTokenMs: readonly number[];
+}
+
+export interface Engine extends AsyncDisposable {
+  readonly config: ModelConfig;
+  readonly tokenizer: Tokenizer;
+  readonly hasChatTemplate: boolean;
+  /** One line: backend, instruction set, threads. */
+  readonly backendDescription: string;
+  readonly maxModelLen: number;
+  readonly memory: { readonly weightBytes: number; readonly kvBytes: number; readonly scratchBytes: number };
+  /** Validates, tokenises and queues. Throws InvalidRequestError, ContextLengthError, QueueFullError, EngineClosedError. */
+  generate(request: GenerateRequest): Generation;
+  /** Renders messages with the model's chat template. */
+  renderChat(messages: readonly ChatMessage[], options?: { readonly addGenerationPrompt?: boolean }): string;
+  stats(): EngineStats;
+  blockMap(): BlockMap;
+  /** Calls `observer` for every request that ends; returns what stops it. */
+  onRequestEnd(observer: (times: RequestTimes) => void): () => void;
+  /** Takes no more requests and resolves when those queued or running have ended. */
+  drain(): Promise<void>;
+  /** Cancels what runs, then frees everything. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,111 @@
+// Every error that Octavo throws on purpose: a class with a stable code and the values at fault.
+
+/** Base of all typed errors. `code` is stable and machine-readable; fields of subclasses carry the values at fault. */
+export abstract class OctavoError extends Error {
+  abstract readonly code: string;
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+  }
+}
+
+/** A request or option whose value is not acceptable. `param` names it as the caller wrote it. */
+export class InvalidRequestError extends OctavoError {
+  readonly code = 'invalid_request';
+  readonly param: string | null;
+  readonly value: unknown;
+  constructor(message: string, param: string | null = null, value: unknown = undefined) {
+    super(message);
+    this.param = param;
+    this.value = value;
+  }
+}
+
+/** The prompt plus the tokens asked for exceed what a sequence may hold. */
+export class ContextLengthError extends OctavoError {
+  readonly code = 'context_length_exceeded';
+  readonly promptTokens: number;
+  readonly requestedTokens: number;
+  readonly limitTokens: number;
+  constructor(promptTokens: number, requestedTokens: number, limitTokens: number) {
+    super(
+      `This model's maximum context length is ${limitTokens} tokens, but the request needs ` +
+        `${promptTokens + requestedTokens} (${promptTokens} in the prompt, ${requestedTokens} to generate). ` +
+        'Shorten the prompt or ask for fewer tokens.',
+    );
+    this.promptTokens = promptTokens;
+    this.requestedTokens = requestedTokens;
+    this.limitTokens = limitTokens;
+  }
+}
+
+/** The waiting queue is full; the caller should retry later. */
+export class QueueFullError extends OctavoError {
+  readonly code = 'queue_full';
+  readonly queuedRequests: number;
+  readonly limitRequests: number;
+  constructor(queuedRequests: number, limitRequests: number) {
+    super(`The queue is full (${queuedRequests} of ${limitRequests} requests are waiting). Retry later.`);
+    this.queuedRequests = queuedRequests;
+    this.limitRequests = limitRequests;
+  }
+}
+
+/** The engine is draining or closed and takes no more requests. */
+export class EngineClosedError extends OctavoError {
+  readonly code = 'engine_closed';
+  constructor(message = 'The engine is shutting down and takes no more requests.') {
+    super(message);
+  }
+}
+
+/** A model file or folder that cannot be used: malformed, truncated, inconsistent or unsupported. */
+export class ModelFileError extends OctavoError {
+  readonly code = 'model_file';
+  readonly path: string;
+  readonly detail: string;
+  constructor(path: string, detail: string, options?: ErrorOptions) {
+    super(`${path}: ${detail}`, options);
+    this.path = path;
+    this.detail = detail;
+  }
+}
+
+/** A model file that is well-formed but uses something Octavo does not support. */
+export class UnsupportedModelError extends OctavoError {
+  readonly code = 'model_unsupported';
+  readonly feature: string;
+  readonly supported: readonly string[];
+  constructor(feature: string, supported: readonly string[]) {
+    super(`${feature} is not supported. Supported: ${supported.join(', ')}.`);
+    this.feature = feature;
+    this.supported = supported;
+  }
+}
+
+/** Memory that was asked for at start-up does not suffice for even one sequence, or exceeds the machine's. */
+export class MemoryPlanError extends OctavoError {
+  readonly code = 'memory_plan';
+  readonly neededBytes: number;
+  readonly availableBytes: number;
+  constructor(message: string, neededBytes: number, availableBytes: number) {
+    super(message);
+    this.neededBytes = neededBytes;
+    this.availableBytes = availableBytes;
+  }
+}
+
+/** A backend that cannot be used here (no addon, missing instructions), or a step that failed in it. */
+export class BackendError extends OctavoError {
+  readonly code = 'backend';
+  readonly backend: string;
+  constructor(backend: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.backend = backend;
+  }
+}
+
+/** An invariant of Octavo itself does not hold. Always a bug; the message says which. */
+export class IntegrityError extends OctavoError {
+  readonly code = 'integrity';
+}

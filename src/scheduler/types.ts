@@ -1,0 +1,86 @@
+// What the engine and the scheduler say to each other.
+
+import type { StepBindings } from '../backends/backend.ts';
+
+/** A sequence as the engine hands it over. */
+export interface SequenceRequest {
+  /** Unique, chosen by the engine. */
+  readonly id: number;
+  readonly promptTokenIds: readonly number[];
+  readonly maxNewTokens: number;
+  /** Prefix-cache namespace. */
+  readonly salt: string;
+  /** Logits are wanted for every prompt token (so nothing of the prompt may be taken from the cache). */
+  readonly wantsPromptLogits: boolean;
+}
+
+/** One sequence's share of a step. */
+export interface ScheduledSequence {
+  readonly id: number;
+  /** Position of its first token in this step; everything before is computed or cached. */
+  readonly firstPosition: number;
+  readonly tokenCount: number;
+  /** First output row of this sequence in the step's logits, and how many it has (0 while a prompt is being caught up). */
+  readonly outputStart: number;
+  readonly outputCount: number;
+  /** Whether the last output row is to be sampled: all tokens known so far are computed after this step. */
+  readonly samples: boolean;
+}
+
+export interface StepPlan {
+  readonly stepIndex: number;
+  readonly sequences: readonly ScheduledSequence[];
+  readonly bindings: StepBindings;
+  /** Sequences that began to run in this step for the first time or again, with the tokens found in the cache. */
+  readonly admitted: readonly { readonly id: number; readonly cachedTokens: number; readonly resumed: boolean }[];
+  /** Sequences preempted while this step was planned. */
+  readonly preempted: readonly number[];
+}
+
+/** What the engine decided for a sequence that samples: its next token, or that it ends with this one. */
+export interface SampledToken {
+  readonly id: number;
+  readonly tokenId: number;
+  readonly finished: boolean;
+}
+
+export interface SchedulerCounters {
+  readonly steps: number;
+  readonly computedTokens: number;
+  readonly cachedPromptTokens: number;
+  readonly preemptions: number;
+}
+
+/**
+ * Decides which tokens run in each step. Calls alternate schedule -> (execute) -> complete | abort; add, cancel and fork
+ * may come at any time, also while a step is in flight.
+ */
+export interface Scheduler {
+  readonly runningCount: number;
+  readonly waitingCount: number;
+  readonly counters: SchedulerCounters;
+  /**
+   * Queues a sequence. Throws QueueFullError when the queue is full, ContextLengthError when it can never fit
+   * (prompt + maxNewTokens over the longest sequence or the whole pool). Refusal leaves no trace.
+   */
+  add(request: SequenceRequest): void;
+  /** Throws QueueFullError unless `count` more requests may be queued. */
+  checkCapacity(count: number): void;
+  /**
+   * A new sequence that continues `parentId` from all tokens known for it now (the sampled but not yet computed one
+   * included). Shares its blocks if it can run at once; else it waits at the head of the queue.
+   * `replaceLastTokenId` sets another last token (n > 1: the child sampled its own first token).
+   * Throws like `add`.
+   */
+  fork(parentId: number, childId: number, options: { readonly maxNewTokens: number; readonly replaceLastTokenId?: number }): void;
+  /** Ends a sequence at any stage; its blocks are free at once, or after the step in flight. Unknown ids are ignored. */
+  cancel(id: number): void;
+  /** Plans the next step, or null if nothing can run now. One plan is in flight at a time. */
+  schedule(): StepPlan | null;
+  /** The step ran: commit its tokens. `sampled` has one entry for each sequence with `samples` that was not cancelled meanwhile. */
+  complete(plan: StepPlan, sampled: readonly SampledToken[]): void;
+  /** The step failed: nothing of it was computed. Its sequences go on as before it was planned. */
+  abort(plan: StepPlan): void;
+  /** For the block map: every known sequence. */
+  describe(): readonly { readonly id: number; readonly state: 'running' | 'waiting'; readonly computedTokens: number; readonly totalTokens: number; readonly blocks: readonly number[] }[];
+}
