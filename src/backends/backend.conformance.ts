@@ -1,0 +1,333 @@
+// The suite that every backend passes: each operation with odd shapes against the reference backend, bit-identical
+// results however a sequence is run, and refusal of what is out of range.
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { BackendError, OctavoError } from '../errors/errors.ts';
+import { createProgramBuilder, type ProgramBuilder } from '../program/builder.ts';
+import type { Program, RopeLayout, Value } from '../program/program.ts';
+import { type DType, dtypeNames } from '../tensor/dtype.ts';
+import type { Backend, Executable, KvDType, StepLimits } from './backend.ts';
+import { kvBlockBytes } from './backend.ts';
+import { createReferenceBackend } from './reference/index.ts';
+import { createMemoryWeights, createRandom, type MemoryWeight, randomWeight } from './testing/memory-weights.ts';
+import { bindStep, type TestSequence } from './testing/step.ts';
+
+export interface ConformanceOptions {
+  readonly name: string;
+  readonly create: () => Backend;
+  /** Largest |difference| over the largest |value|, for f32 arithmetic and for products with quantised activations. */
+  readonly tolerance: { readonly f32: number; readonly quantized: number };
+  /** Dtypes whose products this backend computes on quantised activations. */
+  readonly quantizedProducts: readonly DType[];
+}
+
+interface Geometry {
+  readonly width: number;
+  readonly layerCount?: number;
+  readonly kvHeadCount?: number;
+  readonly headSize?: number;
+}
+
+interface Case {
+  readonly program: Program;
+  readonly tensors: Record<string, MemoryWeight>;
+}
+
+const limits: StepLimits = { maxTokens: 96, maxSequences: 8, maxOutputs: 96, maxContextTokens: 160 };
+
+/** A program that embeds tokens, applies `body`, and returns every row; tokens are rows of a random f32 table. */
+function buildCase(
+  geometry: Geometry,
+  tensors: Record<string, MemoryWeight>,
+  inputWidth: number,
+  body: (b: ProgramBuilder, input: Value, table: (name: string) => ReturnType<ProgramBuilder['weight']>) => Value,
+): Case {
+  const { width, layerCount = 1, kvHeadCount = 1, headSize = inputWidth } = geometry;
+  const all: Record<string, MemoryWeight> = { ...tensors };
+  all.embedding ??= randomWeight('f32', width, inputWidth, createRandom(width * 31 + inputWidth));
+  const b = createProgramBuilder({ vocabSize: width, hiddenSize: inputWidth, layerCount, kvHeadCount, headSize });
+  const weight = (name: string) => b.weight(name, all[name].rows, all[name].columns);
+  const input = b.embed(weight('embedding'));
+  const program = b.finish(b.selectOutputs(body(b, input, weight)));
+  return { program, tensors: all };
+}
+
+export function describeBackendConformance(options: ConformanceOptions): void {
+  describe(`backend conformance: ${options.name}`, () => {
+    let backend: Backend;
+    const reference = createReferenceBackend();
+    const open: Executable[] = [];
+
+    beforeAll(() => {
+      backend = options.create();
+    });
+    afterAll(async () => {
+      for (const executable of open) await executable.close();
+      await backend.close();
+    });
+
+    async function compile(target: Backend, made: Case, blockSize = 16, dtype: KvDType = 'f32', blockCount = 24): Promise<Executable> {
+      const { program } = made;
+      const executable = await target.compile(program, {
+        weights: createMemoryWeights(made.tensors),
+        kv: { layerCount: program.layerCount, kvHeadCount: program.kvHeadCount, headSize: program.headSize, blockSize, dtype },
+        blockCount,
+        limits,
+      });
+      open.push(executable);
+      return executable;
+    }
+    async function run(executable: Executable, sequences: readonly TestSequence[], blockSize = 16): Promise<Float32Array> {
+      return (await executable.execute(bindStep(sequences, blockSize))).logits.slice();
+    }
+    function expectClose(actual: Float32Array, wanted: Float32Array, tolerance: number, label: string): void {
+      expect(actual.length, label).toBe(wanted.length);
+      let largest = 0;
+      let difference = 0;
+      for (let i = 0; i < wanted.length; i++) {
+        largest = Math.max(largest, Math.abs(wanted[i]));
+        difference = Math.max(difference, Math.abs(actual[i] - wanted[i]));
+        if (!Number.isFinite(actual[i])) difference = Number.POSITIVE_INFINITY;
+      }
+      expect(difference / (largest || 1), label).toBeLessThanOrEqual(tolerance);
+    }
+    /** Runs rows of random tokens on both backends, then each row alone: close to the reference, identical alone. */
+    async function checkRowwise(made: Case, tolerance: number, label: string, rowCounts: readonly number[] = [1, 2, 3, 7, 17, 33]): Promise<void> {
+      const ours = await compile(backend, made);
+      const theirs = await compile(reference, made);
+      const random = createRandom(7);
+      const width = made.program.vocabSize;
+      for (const rowCount of rowCounts) {
+        const tokenIds = Array.from({ length: rowCount }, () => Math.floor(random() * width));
+        const sequence = { tokenIds, firstPosition: 0, blocks: [0, 1, 2, 3, 4, 5] };
+        const together = await run(ours, [sequence]);
+        expectClose(together, await run(theirs, [sequence]), tolerance, `${label}, ${rowCount} rows`);
+        const picked = Math.floor(random() * rowCount);
+        const alone = await run(ours, [{ tokenIds: [tokenIds[picked]], firstPosition: picked, blocks: [0, 1, 2, 3, 4, 5] }]);
+        expect(alone, `${label}: row ${picked} of ${rowCount} alone`).toEqual(together.slice(picked * width, (picked + 1) * width));
+      }
+    }
+
+    describe.each(dtypeNames)('weights of %s', (dtype) => {
+      const unit = ['q2_k', 'q3_k', 'q4_k', 'q5_k', 'q6_k'].includes(dtype) ? 256 : ['f32', 'f16', 'bf16'].includes(dtype) ? 1 : 32;
+
+      it('embeds rows exactly', async () => {
+        const width = unit === 1 ? 37 : unit;
+        const made = buildCase({ width }, { embedding: randomWeight(dtype, width, width, createRandom(1)) }, width, (b, x) => {
+          void b;
+          return x;
+        });
+        const sequence = { tokenIds: [0, width - 1, 5, 5, 17], firstPosition: 0, blocks: [0] };
+        expect(await run(await compile(backend, made), [sequence])).toEqual(await run(await compile(reference, made), [sequence]));
+      });
+
+      it.each([
+        { rows: 1, units: 1 },
+        { rows: 7, units: 2 },
+        { rows: 33, units: 3 },
+        { rows: 130, units: 1 },
+      ])('multiplies by [$rows, $units units]', async ({ rows, units }) => {
+        const columns = unit === 1 ? 19 * units : unit * units;
+        const random = createRandom(rows * 100 + units);
+        const tensors = { w: randomWeight(dtype, rows, columns, random), bias: randomWeight('f32', 1, rows, random) };
+        const tolerance = options.quantizedProducts.includes(dtype) ? options.tolerance.quantized : options.tolerance.f32;
+        for (const biased of [false, true]) {
+          const made = buildCase({ width: rows }, tensors, columns, (b, x, weight) => b.linear(x, weight('w'), biased ? weight('bias') : null));
+          await checkRowwise(made, tolerance, `${dtype} ${rows}x${columns}${biased ? ' biased' : ''}`, biased ? [3] : undefined);
+        }
+      });
+
+      it('ties one matrix to embedding and logits', async () => {
+        const rows = 48;
+        const columns = unit === 1 ? 40 : unit;
+        const tensors = { embedding: randomWeight(dtype, rows, columns, createRandom(3)) };
+        const made = buildCase({ width: rows }, tensors, columns, (b, x, weight) => b.linear(x, weight('embedding')));
+        const tolerance = options.quantizedProducts.includes(dtype) ? options.tolerance.quantized : options.tolerance.f32;
+        await checkRowwise(made, tolerance, `${dtype} tied`, [5]);
+      });
+    });
+
+    it.each([
+      { width: 1, slice: 1 },
+      { width: 33, slice: 33 },
+      { width: 96, slice: 24 },
+      { width: 576, slice: 64 },
+    ])('normalises width $width in slices of $slice', async ({ width, slice }) => {
+      const made = buildCase({ width }, { norm: randomWeight('f32', 1, slice, createRandom(5)) }, width, (b, x, weight) =>
+        b.rmsNorm(x, weight('norm'), 1e-5),
+      );
+      await checkRowwise(made, options.tolerance.f32, `rmsNorm ${width}/${slice}`);
+    });
+
+    it.each<{ layout: RopeLayout; headSize: number; rotaryDim: number; heads: number }>([
+      { layout: 'half', headSize: 8, rotaryDim: 8, heads: 3 },
+      { layout: 'interleaved', headSize: 8, rotaryDim: 8, heads: 3 },
+      { layout: 'half', headSize: 20, rotaryDim: 12, heads: 1 },
+      { layout: 'interleaved', headSize: 64, rotaryDim: 32, heads: 2 },
+    ])('rotates $layout, $rotaryDim of $headSize', async ({ layout, headSize, rotaryDim, heads }) => {
+      const width = headSize * heads;
+      const inverseFrequencies = Float64Array.from({ length: rotaryDim / 2 }, (_, i) => 10000 ** ((-2 * i) / rotaryDim));
+      const made = buildCase({ width, headSize }, {}, width, (b, x) => {
+        b.rope(x, { layout, rotaryDim, inverseFrequencies, attentionFactor: 1.25 });
+        return x;
+      });
+      await checkRowwise(made, options.tolerance.f32, `rope ${layout}`);
+    });
+
+    it.each([1, 31, 200])('gates and adds at width %i', async (width) => {
+      const tensors = { up: randomWeight('f32', width, width, createRandom(8), 4) };
+      const made = buildCase({ width }, tensors, width, (b, x, weight) => {
+        const up = b.linear(x, weight('up'));
+        const gated = b.gatedActivation(up, x);
+        b.add(gated, x);
+        return gated;
+      });
+      await checkRowwise(made, options.tolerance.f32, `gated ${width}`);
+    });
+
+    describe.each<{ heads: number; kvHeads: number; headSize: number; window: number | null; dtype: KvDType }>([
+      { heads: 1, kvHeads: 1, headSize: 8, window: null, dtype: 'f32' },
+      { heads: 6, kvHeads: 2, headSize: 20, window: null, dtype: 'f16' },
+      { heads: 9, kvHeads: 3, headSize: 64, window: null, dtype: 'f16' },
+      { heads: 4, kvHeads: 1, headSize: 32, window: 5, dtype: 'f32' },
+      { heads: 2, kvHeads: 2, headSize: 128, window: 40, dtype: 'f16' },
+    ])('attention, $heads heads over $kvHeads of $headSize, window $window, $dtype', ({ heads, kvHeads, headSize, window, dtype }) => {
+      const width = heads * headSize;
+      const random = createRandom(width);
+      const embedding = randomWeight('f32', width, width, random, 0.5);
+      const tensors = {
+        embedding,
+        k: randomWeight('f32', kvHeads * headSize, width, random, 3 / Math.sqrt(width)),
+        v: randomWeight('f32', kvHeads * headSize, width, random, 3 / Math.sqrt(width)),
+      };
+      const made = buildCase({ width, layerCount: 2, kvHeadCount: kvHeads, headSize }, tensors, width, (b, x, weight) => {
+        let hidden = x;
+        for (const layer of [0, 1]) {
+          b.writeKv(b.linear(hidden, weight('k')), b.linear(hidden, weight('v')), layer);
+          const attended = b.pagedAttention(hidden, { layer, headCount: heads, scale: 1 / Math.sqrt(headSize), window });
+          b.add(attended, x);
+          hidden = attended;
+        }
+        return hidden;
+      });
+      const ids = (count: number, seed: number) => {
+        const r = createRandom(seed);
+        return Array.from({ length: count }, () => Math.floor(r() * width));
+      };
+
+      it('agrees with the reference and does not depend on block size', async () => {
+        const tokenIds = ids(70, 1);
+        let first: Float32Array | null = null;
+        for (const blockSize of [16, 1, 3, 8, 32, 100]) {
+          const blocks = Array.from({ length: Math.ceil(70 / blockSize) }, (_, i) => i).reverse();
+          const sequence = { tokenIds, firstPosition: 0, blocks };
+          const actual = await run(await compile(backend, made, blockSize, dtype, 72), [sequence], blockSize);
+          if (first === null) {
+            expectClose(actual, await run(await compile(reference, made, blockSize, dtype, 72), [sequence], blockSize), dtype === 'f16' ? 2e-3 : options.tolerance.f32, 'attention');
+            first = actual;
+          } else expect(actual, `block size ${blockSize}`).toEqual(first);
+        }
+      });
+
+      it('does not depend on chunks, batch or block placement', async () => {
+        const executable = await compile(backend, made, 8, dtype, 64);
+        const tokenIds = ids(61, 2);
+        const whole = await run(executable, [{ tokenIds, firstPosition: 0, blocks: [0, 1, 2, 3, 4, 5, 6, 7] }], 8);
+        const blocks = [40, 13, 22, 31, 17, 50, 8, 9];
+        const chunks: Float32Array[] = [];
+        let at = 0;
+        for (const size of [1, 13, 2, 30, 1, 14]) {
+          const other = { tokenIds: ids(5 + size / 2, size), firstPosition: 0, blocks: [60, 61, 62] };
+          const mine = { tokenIds: tokenIds.slice(at, at + size), firstPosition: at, blocks };
+          const outputs = at % 2 === 0 ? [mine, other] : [other, mine];
+          const result = await run(executable, outputs, 8);
+          const start = at % 2 === 0 ? 0 : other.tokenIds.length * width;
+          chunks.push(result.slice(start, start + size * width));
+          at += size;
+        }
+        const joined = Float32Array.from(chunks.flatMap((chunk) => [...chunk]));
+        expect(joined).toEqual(whole);
+      });
+
+      it('copies blocks before the step and moves them in and out', async () => {
+        const executable = await compile(backend, made, 8, dtype, 16);
+        const tokenIds = ids(20, 3);
+        const whole = await run(executable, [{ tokenIds, firstPosition: 0, blocks: [0, 1, 2] }], 8);
+        const last = bindStep([{ tokenIds: tokenIds.slice(18), firstPosition: 18, blocks: [0, 1, 5] }], 8, [[2, 5]]);
+        expect((await executable.execute(last)).logits.slice()).toEqual(whole.slice(18 * width));
+        const blockBytes = kvBlockBytes({ layerCount: 2, kvHeadCount: kvHeads, headSize, blockSize: 8, dtype });
+        for (const id of [0, 1, 2]) {
+          const bytes = new Uint8Array(blockBytes);
+          executable.readBlock(id, bytes);
+          executable.writeBlock(id + 10, bytes);
+        }
+        expect(await run(executable, [{ tokenIds: tokenIds.slice(19), firstPosition: 19, blocks: [10, 11, 12] }], 8)).toEqual(whole.slice(19 * width));
+      });
+    });
+
+    it('returns only the rows asked for, in the order asked', async () => {
+      const made = buildCase({ width: 11 }, {}, 11, (_b, x) => x);
+      const executable = await compile(backend, made);
+      const all = await run(executable, [{ tokenIds: [3, 1, 4, 1, 5], firstPosition: 0, blocks: [0] }]);
+      const some = await run(executable, [{ tokenIds: [3, 1, 4, 1, 5], firstPosition: 0, blocks: [0], outputs: [4, 0] }]);
+      expect([...some]).toEqual([...all.slice(44), ...all.slice(0, 11)]);
+      expect(await run(executable, [{ tokenIds: [3], firstPosition: 0, blocks: [0], outputs: [] }])).toEqual(new Float32Array(0));
+    });
+
+    it('reads its bindings before it returns', async () => {
+      const made = buildCase({ width: 11 }, {}, 11, (_b, x) => x);
+      const executable = await compile(backend, made);
+      const step = bindStep([{ tokenIds: [3, 1, 4], firstPosition: 0, blocks: [0] }], 16);
+      const wanted = (await executable.execute(step)).logits.slice();
+      const pending = executable.execute(step);
+      for (const array of [step.tokenIds, step.positions, step.slotMapping, step.outputRows, step.blockTables]) array.fill(0);
+      expect((await pending).logits.slice()).toEqual(wanted);
+    });
+
+    it('refuses steps out of range and goes on', async () => {
+      const made = buildCase({ width: 11 }, {}, 11, (_b, x) => x);
+      const executable = await compile(backend, made);
+      const good = bindStep([{ tokenIds: [3, 1], firstPosition: 0, blocks: [0] }], 16);
+      const bad = [
+        { ...good, tokenIds: Int32Array.of(3, 11) },
+        { ...good, tokenIds: Int32Array.of(-1, 1) },
+        { ...good, tokenIds: Int32Array.of(1) },
+        { ...good, positions: Int32Array.of(0, 2) },
+        { ...good, positions: Int32Array.of(0, 100000) },
+        { ...good, slotMapping: Int32Array.of(0, 24 * 16) },
+        { ...good, slotMapping: Int32Array.of(0, -5) },
+        { ...good, outputRows: Int32Array.of(0, 2) },
+        { ...good, blockTables: Int32Array.of(24) },
+        { ...good, blockTables: Int32Array.of(-1) },
+        { ...good, tableRows: Int32Array.of(1) },
+        { ...good, contextLengths: Int32Array.of(17) },
+        { ...good, queryStarts: Int32Array.of(0, 1) },
+        { ...good, tokenCount: 97 },
+        { ...good, tokenCount: 0 },
+        { ...good, copyCount: 1, blockCopies: Int32Array.of(0, 24) },
+      ];
+      for (const [index, step] of bad.entries()) {
+        await expect(executable.execute(step), `step ${index}`).rejects.toBeInstanceOf(BackendError);
+      }
+      expect((await executable.execute(good)).logits.length).toBe(22);
+      expect(() => executable.readBlock(24, new Uint8Array(16))).toThrow(BackendError);
+      expect(() => executable.writeBlock(0, new Uint8Array(3))).toThrow(BackendError);
+    });
+
+    it('refuses weights that are missing or of another shape', async () => {
+      const made = buildCase({ width: 11 }, { w: randomWeight('f32', 11, 11, createRandom(1)) }, 11, (b, x, weight) => b.linear(x, weight('w')));
+      await expect(compile(backend, { ...made, tensors: { embedding: made.tensors.embedding } })).rejects.toBeInstanceOf(OctavoError);
+      await expect(
+        compile(backend, { ...made, tensors: { ...made.tensors, w: randomWeight('f32', 11, 10, createRandom(1)) } }),
+      ).rejects.toBeInstanceOf(OctavoError);
+    });
+
+    it('refuses to run when closed, and closes twice', async () => {
+      const made = buildCase({ width: 11 }, {}, 11, (_b, x) => x);
+      const executable = await compile(backend, made);
+      await executable.close();
+      await executable.close();
+      await expect(executable.execute(bindStep([{ tokenIds: [3], firstPosition: 0, blocks: [0] }], 16))).rejects.toBeInstanceOf(BackendError);
+    });
+  });
+}

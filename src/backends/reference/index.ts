@@ -1,0 +1,3 @@
+// The reference backend.
+
+export { createReferenceBackend, type ReferenceBackendOptions } from './reference.ts';

@@ -1,0 +1,11 @@
+// The reference backend passes its own suite (which then checks invariance and refusals, not accuracy).
+
+import { describeBackendConformance } from '../backend.conformance.ts';
+import { createReferenceBackend } from './index.ts';
+
+describeBackendConformance({
+  name: 'reference',
+  create: () => createReferenceBackend(),
+  tolerance: { f32: 0, quantized: 0 },
+  quantizedProducts: [],
+});

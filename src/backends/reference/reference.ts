@@ -1,0 +1,184 @@
+// The reference backend: plain TypeScript in f32, slow and obviously right; the oracle for every other backend.
+
+import { BackendError } from '../../errors/errors.ts';
+import type { Operation, Program, Value } from '../../program/program.ts';
+import { createRopeTable, type RopeTable } from '../../program/rope.ts';
+import type { Backend, CompileOptions, Executable, StepBindings, StepOutput } from '../backend.ts';
+import { checkStepBindings } from '../check-bindings.ts';
+import { createReferencePool, type ReferencePool } from './pool.ts';
+import { loadReferenceWeights } from './weights.ts';
+import * as kernels from './kernels.ts';
+
+/** Options of the reference backend. */
+export interface ReferenceBackendOptions {
+  /** Milliseconds, monotonic; only for `kernelMs`. Defaults to performance.now. */
+  readonly now?: () => number;
+  /** Give the event loop a turn after at least this much work. Defaults to 8 ms. */
+  readonly yieldAfterMs?: number;
+}
+
+/**
+ * Makes the reference backend. Weights are dequantised to f32 at load, so it takes more memory than the file.
+ * Every reduction runs in ascending order in f32 (Math.fround after each operation would not change what is stored
+ * in a Float32Array; sums are kept in double precision and rounded once), whatever else is in the batch.
+ */
+export function createReferenceBackend(options: ReferenceBackendOptions = {}): Backend {
+  const now = options.now ?? (() => performance.now());
+  const yieldAfterMs = options.yieldAfterMs ?? 8;
+  return {
+    name: 'reference',
+    description: 'reference (TypeScript, f32, 1 thread)',
+    async compile(program, compileOptions) {
+      const weights = await loadReferenceWeights(program, compileOptions);
+      return createExecutable(program, compileOptions, weights, now, yieldAfterMs);
+    },
+    async close() {},
+  };
+}
+
+function createExecutable(
+  program: Program,
+  options: CompileOptions,
+  weights: ReadonlyMap<string, Float32Array>,
+  now: () => number,
+  yieldAfterMs: number,
+): Executable {
+  const { limits, kv } = options;
+  const pool = createReferencePool(kv, options.blockCount);
+  const buffers = new Map<number, Float32Array>();
+  let scratchBytes = 0;
+  for (const value of program.values) {
+    const rows = value.rows === 'tokens' ? limits.maxTokens : limits.maxOutputs;
+    buffers.set(value.id, new Float32Array(rows * value.width));
+    scratchBytes += rows * value.width * 4;
+  }
+  const ropeTables = new Map<Operation, RopeTable>();
+  const tableCache = new Map<string, RopeTable>();
+  for (const operation of program.operations) {
+    if (operation.kind !== 'rope') continue;
+    const key = `${operation.rope.attentionFactor}:${operation.rope.inverseFrequencies.join(',')}`;
+    let table = tableCache.get(key);
+    if (!table) {
+      table = createRopeTable(operation.rope, limits.maxContextTokens);
+      tableCache.set(key, table);
+    }
+    ropeTables.set(operation, table);
+  }
+  let weightBytes = 0;
+  for (const data of weights.values()) weightBytes += data.byteLength;
+
+  let closed = false;
+  let running: Promise<StepOutput> | null = null;
+
+  function weightOf(name: string): Float32Array {
+    return weights.get(name) as Float32Array;
+  }
+  function bufferOf(value: Value): Float32Array {
+    return buffers.get(value.id) as Float32Array;
+  }
+
+  function perform(operation: Operation, step: StepBindings): void {
+    const rowsOf = (value: Value) => (value.rows === 'tokens' ? step.tokenCount : step.outputCount);
+    switch (operation.kind) {
+      case 'embed':
+        return kernels.embed(weightOf(operation.weight.name), operation.out.width, step.tokenIds, step.tokenCount, bufferOf(operation.out));
+      case 'rmsNorm': {
+        const elements = rowsOf(operation.input) * operation.input.width;
+        const weight = weightOf(operation.weight.name);
+        return kernels.rmsNorm(bufferOf(operation.input), weight, operation.epsilon, elements / weight.length, bufferOf(operation.out));
+      }
+      case 'linear':
+        return kernels.linear(
+          bufferOf(operation.input),
+          weightOf(operation.weight.name),
+          operation.bias ? weightOf(operation.bias.name) : null,
+          rowsOf(operation.input),
+          operation.weight.columns,
+          operation.weight.rows,
+          bufferOf(operation.out),
+        );
+      case 'rope':
+        return kernels.rope(
+          bufferOf(operation.value),
+          operation.value.width,
+          operation.headSize,
+          operation.rope,
+          ropeTables.get(operation) as RopeTable,
+          step.positions,
+          step.tokenCount,
+        );
+      case 'writeKv':
+        return pool.write(operation.layer, step, bufferOf(operation.key), bufferOf(operation.value));
+      case 'pagedAttention':
+        return kernels.pagedAttention(bufferOf(operation.query), operation, pool, step, bufferOf(operation.out));
+      case 'gatedActivation':
+        return kernels.gatedSilu(
+          bufferOf(operation.gate),
+          bufferOf(operation.up),
+          rowsOf(operation.gate) * operation.gate.width,
+          bufferOf(operation.out),
+        );
+      case 'add':
+        return kernels.add(bufferOf(operation.target), bufferOf(operation.addend), rowsOf(operation.target) * operation.target.width);
+      case 'selectOutputs':
+        return kernels.selectRows(bufferOf(operation.input), operation.out.width, step.outputRows, step.outputCount, bufferOf(operation.out));
+    }
+  }
+
+  async function run(step: StepBindings): Promise<StepOutput> {
+    const startedMs = now();
+    let sliceMs = startedMs;
+    let idleMs = 0;
+    for (let i = 0; i < step.copyCount; i++) pool.copy(step.blockCopies[2 * i], step.blockCopies[2 * i + 1]);
+    for (const operation of program.operations) {
+      perform(operation, step);
+      const afterMs = now();
+      if (afterMs - sliceMs >= yieldAfterMs) {
+        await new Promise<void>((resolve) => setImmediate(resolve));
+        sliceMs = now();
+        idleMs += sliceMs - afterMs;
+      }
+    }
+    const logits = bufferOf(program.logits).subarray(0, step.outputCount * program.vocabSize);
+    return { logits, kernelMs: now() - startedMs - idleMs };
+  }
+
+  return {
+    memory: { weightBytes, kvBytes: pool.bytes, scratchBytes },
+    async execute(step) {
+      if (closed) throw new BackendError('reference', 'the executable is closed');
+      if (running) throw new BackendError('reference', 'a step is already running');
+      checkStepBindings(step, program, options, 'reference');
+      running = run(copyBindings(step));
+      try {
+        return await running;
+      } finally {
+        running = null;
+      }
+    },
+    readBlock: (blockId, into) => pool.read(blockId, into),
+    writeBlock: (blockId, from) => pool.restore(blockId, from),
+    async close() {
+      closed = true;
+      await running?.catch(() => {});
+    },
+  };
+}
+
+/** The caller may change its arrays as soon as `execute` returns. */
+function copyBindings(step: StepBindings): StepBindings {
+  return {
+    ...step,
+    tokenIds: step.tokenIds.slice(0, step.tokenCount),
+    positions: step.positions.slice(0, step.tokenCount),
+    slotMapping: step.slotMapping.slice(0, step.tokenCount),
+    queryStarts: step.queryStarts.slice(0, step.sequenceCount + 1),
+    contextLengths: step.contextLengths.slice(0, step.sequenceCount),
+    blockTables: step.blockTables.slice(),
+    tableRows: step.tableRows.slice(0, step.sequenceCount),
+    outputRows: step.outputRows.slice(0, step.outputCount),
+    blockCopies: step.blockCopies.slice(0, step.copyCount * 2),
+  };
+}
+
+export type { ReferencePool };
