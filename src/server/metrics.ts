@@ -1,0 +1,163 @@
+// Prometheus metrics of one server, in vLLM's style with the prefix octavo_.
+
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Engine, EngineStats, RequestTimes } from '../engine/api.ts';
+
+export interface ServerMetrics {
+  readonly contentType: string;
+  render(): Promise<string>;
+  /** Counts an HTTP answer. `route` is the pattern, not the URL, so that labels stay few. */
+  countHttp(route: string, status: number): void;
+  close(): void;
+}
+
+const secondsBuckets = {
+  firstToken: [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80],
+  interToken: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5],
+  request: [0.01, 0.05, 0.1, 0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480],
+};
+
+type StatField = { readonly name: string; readonly help: string; readonly read: (stats: EngineStats) => number };
+
+const gauges: readonly StatField[] = [
+  { name: 'num_requests_running', help: 'Requests in the running batch.', read: (s) => s.runningRequests },
+  { name: 'num_requests_waiting', help: 'Requests that wait to be admitted.', read: (s) => s.waitingRequests },
+  {
+    name: 'kv_cache_usage_perc',
+    help: 'Share of the KV blocks that sequences hold; 1 is all.',
+    read: (s) => (s.totalBlocks === 0 ? 0 : s.usedBlocks / s.totalBlocks),
+  },
+  { name: 'kv_blocks_total', help: 'Blocks of the KV pool.', read: (s) => s.totalBlocks },
+  { name: 'kv_blocks_free', help: 'Blocks that can be allocated, cached ones included.', read: (s) => s.freeBlocks },
+  { name: 'kv_blocks_cached', help: 'Unreferenced blocks that can still be hit.', read: (s) => s.cachedBlocks },
+];
+
+const counters: readonly StatField[] = [
+  { name: 'prompt_tokens_total', help: 'Prompt tokens of all requests.', read: (s) => s.promptTokens },
+  { name: 'generation_tokens_total', help: 'Tokens generated.', read: (s) => s.generatedTokens },
+  {
+    name: 'computed_tokens_total',
+    help: 'Tokens run through the model, recomputation included.',
+    read: (s) => s.computedTokens,
+  },
+  { name: 'num_preemptions_total', help: 'Sequences put back into the queue.', read: (s) => s.preemptions },
+  {
+    name: 'prefix_cache_queries_total',
+    help: 'Prompt tokens looked up in the prefix cache.',
+    read: (s) => s.promptTokens,
+  },
+  {
+    name: 'prefix_cache_hits_total',
+    help: 'Prompt tokens found in the prefix cache.',
+    read: (s) => s.cachedPromptTokens,
+  },
+  { name: 'kv_evictions_total', help: 'Cached blocks given to new content.', read: (s) => s.evictions },
+  { name: 'kv_copy_on_writes_total', help: 'Shared blocks copied before a write.', read: (s) => s.copyOnWrites },
+  { name: 'step_total', help: 'Steps executed.', read: (s) => s.steps },
+  { name: 'step_seconds_total', help: 'Time spent in steps.', read: (s) => s.stepMs / 1000 },
+  { name: 'step_kernel_seconds_total', help: 'Time spent in kernels.', read: (s) => s.kernelMs / 1000 },
+];
+
+/** Gauges and counters are read from the engine when scraped; histograms are fed as requests end. */
+export function createMetrics(engine: Engine, servedModelName: string): ServerMetrics {
+  const registry = new Registry();
+  registry.setDefaultLabels({ model_name: servedModelName });
+  const registers = [registry];
+
+  for (const { name, help, read } of gauges) {
+    new Gauge({
+      name: `octavo_${name}`,
+      help,
+      registers,
+      collect() {
+        this.set(read(engine.stats()));
+      },
+    });
+  }
+  for (const { name, help, read } of counters) {
+    new Counter({
+      name: `octavo_${name}`,
+      help,
+      registers,
+      collect() {
+        this.reset();
+        this.inc(read(engine.stats()));
+      },
+    });
+  }
+  new Counter({
+    name: 'octavo_request_success_total',
+    help: 'Requests that ended, by reason.',
+    labelNames: ['finished_reason'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [reason, count] of Object.entries(engine.stats().finishedRequests)) {
+        this.inc({ finished_reason: reason }, count);
+      }
+    },
+  });
+
+  const histogram = (name: string, help: string, buckets: number[]) =>
+    new Histogram({ name: `octavo_${name}`, help, buckets, registers });
+  const firstToken = histogram(
+    'time_to_first_token_seconds',
+    'From arrival to first token.',
+    secondsBuckets.firstToken,
+  );
+  const interToken = histogram(
+    'inter_token_latency_seconds',
+    'Between tokens of a request.',
+    secondsBuckets.interToken,
+  );
+  const endToEnd = histogram('e2e_request_latency_seconds', 'From arrival to the end.', secondsBuckets.request);
+  const queued = histogram('request_queue_time_seconds', 'From arrival to the first step.', secondsBuckets.request);
+  const stopObserving = engine.onRequestEnd((times: RequestTimes) => {
+    endToEnd.observe((times.finishedMs - times.arrivedMs) / 1000);
+    if (times.firstScheduledMs !== null) queued.observe((times.firstScheduledMs - times.arrivedMs) / 1000);
+    if (times.firstTokenMs !== null) firstToken.observe((times.firstTokenMs - times.arrivedMs) / 1000);
+    for (const gapMs of times.interTokenMs) interToken.observe(gapMs / 1000);
+  });
+
+  const loopDelay = monitorEventLoopDelay({ resolution: 10 });
+  loopDelay.enable();
+  new Gauge({
+    name: 'octavo_event_loop_delay_seconds',
+    help: 'Delay of the event loop beyond its 10 ms timer since the last scrape.',
+    labelNames: ['quantile'],
+    registers,
+    collect() {
+      for (const quantile of [0.5, 0.9, 0.99, 1]) {
+        const delayMs = loopDelay.count === 0 ? 0 : loopDelay.percentile(quantile * 100) / 1e6 - 10;
+        this.set({ quantile: String(quantile) }, Math.max(0, delayMs) / 1000);
+      }
+      loopDelay.reset();
+    },
+  });
+  new Gauge({
+    name: 'octavo_process_resident_memory_bytes',
+    help: 'Resident memory of the process.',
+    registers,
+    collect() {
+      this.set(process.memoryUsage.rss());
+    },
+  });
+  const http = new Counter({
+    name: 'octavo_http_requests_total',
+    help: 'HTTP answers by route and status.',
+    labelNames: ['route', 'status'],
+    registers,
+  });
+
+  return {
+    contentType: registry.contentType,
+    render: () => registry.metrics(),
+    countHttp: (route, status) => http.inc({ route, status: String(status) }),
+    close() {
+      stopObserving();
+      loopDelay.disable();
+      registry.clear();
+    },
+  };
+}

@@ -1,0 +1,123 @@
+// Answers, as the OpenAPI document shows them and as the tests check them.
+
+import { z } from 'zod';
+
+const finishReason = z.enum(['stop', 'length']).nullable();
+const stopReason = z.union([z.string(), z.int()]).nullable();
+
+export const usage = z.object({
+  prompt_tokens: z.int(),
+  completion_tokens: z.int(),
+  total_tokens: z.int(),
+  prompt_tokens_details: z.object({
+    cached_tokens: z.int().describe('Prompt tokens whose K and V were found in the prefix cache.'),
+  }),
+});
+
+export const completionLogprobs = z.object({
+  tokens: z.array(z.string()),
+  token_logprobs: z.array(z.number().nullable()),
+  top_logprobs: z.array(z.record(z.string(), z.number()).nullable()),
+  text_offset: z.array(z.int()),
+});
+export type CompletionLogprobs = z.infer<typeof completionLogprobs>;
+
+const completionChoice = z.object({
+  index: z.int(),
+  text: z.string(),
+  logprobs: completionLogprobs.nullable(),
+  finish_reason: finishReason,
+  stop_reason: stopReason,
+});
+
+const completionBase = {
+  id: z.string(),
+  object: z.literal('text_completion'),
+  created: z.int(),
+  model: z.string(),
+  choices: z.array(completionChoice),
+};
+export const completionResponse = z.object({ ...completionBase, usage });
+export const completionChunk = z.object({ ...completionBase, usage: usage.nullish() });
+
+const chatTokenLogprob = z.object({ token: z.string(), logprob: z.number(), bytes: z.array(z.int()) });
+export const chatLogprobs = z.object({
+  content: z.array(chatTokenLogprob.extend({ top_logprobs: z.array(chatTokenLogprob) })),
+  refusal: z.null(),
+});
+export type ChatLogprobs = z.infer<typeof chatLogprobs>;
+
+export const chatResponse = z.object({
+  id: z.string(),
+  object: z.literal('chat.completion'),
+  created: z.int(),
+  model: z.string(),
+  choices: z.array(
+    z.object({
+      index: z.int(),
+      message: z.object({ role: z.literal('assistant'), content: z.string(), refusal: z.null() }),
+      logprobs: chatLogprobs.nullable(),
+      finish_reason: finishReason,
+      stop_reason: stopReason,
+    }),
+  ),
+  usage,
+});
+
+export const chatChunk = z.object({
+  id: z.string(),
+  object: z.literal('chat.completion.chunk'),
+  created: z.int(),
+  model: z.string(),
+  choices: z.array(
+    z.object({
+      index: z.int(),
+      delta: z.object({ role: z.literal('assistant').optional(), content: z.string().optional() }),
+      logprobs: chatLogprobs.nullable(),
+      finish_reason: finishReason,
+      stop_reason: stopReason.optional(),
+    }),
+  ),
+  usage: usage.nullish(),
+});
+
+export const modelCard = z.object({
+  id: z.string(),
+  object: z.literal('model'),
+  created: z.int(),
+  owned_by: z.string(),
+  root: z.string(),
+  parent: z.null(),
+  max_model_len: z.int(),
+});
+export const modelList = z.object({ object: z.literal('list'), data: z.array(modelCard) });
+
+export const tokenizeResponse = z.object({
+  count: z.int(),
+  max_model_len: z.int(),
+  tokens: z.array(z.int()),
+  token_strs: z.array(z.string()).nullable(),
+});
+export const detokenizeResponse = z.object({ prompt: z.string() });
+
+export const errorResponse = z.object({
+  error: z.object({ message: z.string(), type: z.string(), param: z.string().nullable(), code: z.string() }),
+});
+
+export const healthResponse = z.object({ status: z.enum(['ok', 'draining']) });
+
+export const blockMapResponse = z.object({
+  blockSize: z.int(),
+  blockCount: z.int(),
+  references: z.array(z.int()),
+  cached: z.array(z.boolean()),
+  sequences: z.array(
+    z.object({
+      requestId: z.string(),
+      state: z.enum(['running', 'waiting']),
+      computedTokens: z.int(),
+      totalTokens: z.int(),
+      blocks: z.array(z.int()),
+    }),
+  ),
+});
