@@ -70,9 +70,13 @@ export interface Scheduler {
    * A new sequence that continues `parentId` from all tokens known for it now (the sampled but not yet computed one
    * included). Shares its blocks if it can run at once; else it waits at the head of the queue.
    * `replaceLastTokenId` sets another last token (n > 1: the child sampled its own first token).
-   * Throws like `add`.
+   * Throws like `add`, unless `exempt` says that its place in the queue was granted with its parent's (n > 1).
    */
-  fork(parentId: number, childId: number, options: { readonly maxNewTokens: number; readonly replaceLastTokenId?: number }): void;
+  fork(
+    parentId: number,
+    childId: number,
+    options: { readonly maxNewTokens: number; readonly replaceLastTokenId?: number; readonly exempt?: boolean },
+  ): void;
   /** Ends a sequence at any stage; its blocks are free at once, or after the step in flight. Unknown ids are ignored. */
   cancel(id: number): void;
   /** Plans the next step, or null if nothing can run now. One plan is in flight at a time. */

@@ -1,7 +1,7 @@
 // The reference backend's KV pool: f32 elements, rounded to f16 on write when the pool's dtype says so.
 
 import { BackendError } from '../../errors/errors.ts';
-import { bitsToF16, f16ToBits } from '../../tensor/half.ts';
+import { f16ToNumber, numberToF16 } from '../../tensor/index.ts';
 import { type KvLayout, kvBlockBytes, type StepBindings } from '../backend.ts';
 
 /**
@@ -33,7 +33,7 @@ export function createReferencePool(layout: KvLayout, blockCount: number): Refer
   function offsetOf(layer: number, half: 0 | 1, kvHead: number, blockId: number, offset: number): number {
     return blockId * blockElements + (layer * 2 + half) * halfElements + kvHead * headElements + offset * headSize;
   }
-  const round = dtype === 'f16' ? (x: number) => bitsToF16(f16ToBits(x)) : (x: number) => x;
+  const round = dtype === 'f16' ? (x: number) => f16ToNumber(numberToF16(x)) : (x: number) => x;
 
   function checkBlock(blockId: number, bytes: Uint8Array): void {
     if (!Number.isInteger(blockId) || blockId < 0 || blockId >= blockCount) {
@@ -73,7 +73,7 @@ export function createReferencePool(layout: KvLayout, blockCount: number): Refer
       const view = new DataView(into.buffer, into.byteOffset, into.byteLength);
       for (let i = 0; i < blockElements; i++) {
         const x = data[blockId * blockElements + i];
-        if (dtype === 'f16') view.setUint16(2 * i, f16ToBits(x), true);
+        if (dtype === 'f16') view.setUint16(2 * i, numberToF16(x), true);
         else view.setFloat32(4 * i, x, true);
       }
     },
@@ -81,7 +81,7 @@ export function createReferencePool(layout: KvLayout, blockCount: number): Refer
       checkBlock(blockId, from);
       const view = new DataView(from.buffer, from.byteOffset, from.byteLength);
       for (let i = 0; i < blockElements; i++) {
-        data[blockId * blockElements + i] = dtype === 'f16' ? bitsToF16(view.getUint16(2 * i, true)) : view.getFloat32(4 * i, true);
+        data[blockId * blockElements + i] = dtype === 'f16' ? f16ToNumber(view.getUint16(2 * i, true)) : view.getFloat32(4 * i, true);
       }
     },
   };

@@ -1,8 +1,7 @@
 // Loads a program's weights as f32 for the reference backend, a bounded piece at a time.
 
 import type { Program } from '../../program/program.ts';
-import { dequantizeRow } from '../../tensor/dequantize.ts';
-import { rowBytes } from '../../tensor/dtype.ts';
+import { dequantizeRow, rowBytes } from '../../tensor/index.ts';
 import type { CompileOptions } from '../backend.ts';
 import { checkWeights } from '../check-weights.ts';
 

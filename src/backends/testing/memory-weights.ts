@@ -1,9 +1,7 @@
 // Weights held in memory, and random ones of every dtype, for tests of backends.
 
 import { ModelFileError } from '../../errors/errors.ts';
-import { type DType, dtypeGeometry, rowBytes } from '../../tensor/dtype.ts';
-import { f16ToBits } from '../../tensor/half.ts';
-import { quantizeRow } from '../../tensor/quantize.ts';
+import { type DType, dtypeGeometry, numberToF16, quantizeRow, rowBytes } from '../../tensor/index.ts';
 import type { WeightInfo, WeightSource } from '../backend.ts';
 
 export interface MemoryWeight {
@@ -89,7 +87,7 @@ export function randomWeight(dtype: DType, rows: number, columns: number, random
   const { blockBytes } = dtypeGeometry[dtype];
   const view = new DataView(bytes.buffer);
   for (let block = 0; block < bytes.length; block += blockBytes) {
-    for (const [offset, scale] of fields) view.setUint16(block + offset, f16ToBits(scale * magnitude * (0.25 + 0.75 * random())), true);
+    for (const [offset, scale] of fields) view.setUint16(block + offset, numberToF16(scale * magnitude * (0.25 + 0.75 * random())), true);
   }
   return { dtype, rows, columns, bytes };
 }

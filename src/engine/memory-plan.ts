@@ -1,0 +1,76 @@
+// Plans memory once, at start: how many blocks the pool has, and how long a sequence may be.
+
+import { type KvDType, type KvLayout, kvBlockBytes } from '../backends/backend.ts';
+import { InvalidRequestError, MemoryPlanError } from '../errors/errors.ts';
+import type { ModelConfig } from '../models/model.ts';
+
+export interface MemoryPlanOptions {
+  readonly config: ModelConfig;
+  readonly kvDType: KvDType;
+  readonly blockSize: number;
+  readonly maxNumSeqs: number;
+  /** Undefined: the model's context, or what the pool holds. */
+  readonly maxModelLen: number | undefined;
+  /** Undefined: what maxNumSeqs full sequences need, at most a quarter of `availableBytes`. */
+  readonly kvCacheMemoryBytes: number | undefined;
+  readonly availableBytes: number;
+}
+
+export interface MemoryPlan {
+  readonly kv: KvLayout;
+  readonly blockBytes: number;
+  readonly blockCount: number;
+  readonly maxModelLen: number;
+}
+
+/** Share of the memory that is available at start which the pool takes unless told otherwise. */
+const defaultPoolShare = 0.25;
+
+/** Throws InvalidRequestError for values out of range and MemoryPlanError when a single sequence would not fit. */
+export function planMemory(options: MemoryPlanOptions): MemoryPlan {
+  const { config, blockSize, maxNumSeqs, availableBytes } = options;
+  requireInteger('blockSize', blockSize, 1, 256);
+  requireInteger('maxNumSeqs', maxNumSeqs, 1, 4096);
+  if (options.maxModelLen !== undefined) requireInteger('maxModelLen', options.maxModelLen, 2, config.contextLength);
+  if (options.kvCacheMemoryBytes !== undefined) requireInteger('kvCacheMemoryBytes', options.kvCacheMemoryBytes, 1, Number.MAX_SAFE_INTEGER);
+
+  const kv: KvLayout = {
+    layerCount: config.layerCount,
+    kvHeadCount: config.kvHeadCount,
+    headSize: config.headSize,
+    blockSize,
+    dtype: options.kvDType,
+  };
+  const blockBytes = kvBlockBytes(kv);
+  const wantedLength = options.maxModelLen ?? config.contextLength;
+  const blocksPerSequence = Math.ceil(wantedLength / blockSize);
+  const poolBytes =
+    options.kvCacheMemoryBytes ?? Math.min(maxNumSeqs * blocksPerSequence * blockBytes, Math.floor(availableBytes * defaultPoolShare));
+  if (poolBytes > availableBytes) {
+    throw new MemoryPlanError(
+      `The KV pool of ${poolBytes} bytes exceeds the ${availableBytes} bytes of memory that are available. Lower kvCacheMemoryBytes.`,
+      poolBytes,
+      availableBytes,
+    );
+  }
+  const blockCount = Math.floor(poolBytes / blockBytes);
+  if (options.maxModelLen !== undefined && blockCount < blocksPerSequence) {
+    throw new MemoryPlanError(
+      `One sequence of ${wantedLength} tokens needs ${blocksPerSequence * blockBytes} bytes of KV cache, but the pool has ${poolBytes}. ` +
+        `Raise kvCacheMemoryBytes, or lower maxModelLen to at most ${blockCount * blockSize}.`,
+      blocksPerSequence * blockBytes,
+      poolBytes,
+    );
+  }
+  const maxModelLen = Math.min(wantedLength, blockCount * blockSize);
+  if (maxModelLen < 2) {
+    throw new MemoryPlanError(`A KV pool of ${poolBytes} bytes holds no block of ${blockBytes} bytes. Raise kvCacheMemoryBytes.`, blockBytes, poolBytes);
+  }
+  return { kv, blockBytes, blockCount, maxModelLen };
+}
+
+export function requireInteger(name: string, value: number, low: number, high: number): void {
+  if (!Number.isInteger(value) || value < low || value > high) {
+    throw new InvalidRequestError(`${name} must be an integer from ${low} to ${high}, got ${value}`, name, value);
+  }
+}
