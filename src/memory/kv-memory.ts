@@ -1,0 +1,488 @@
+// KvMemory: the one object through which the scheduler sees paged memory.
+
+import { IntegrityError, InvalidRequestError } from '../errors/index.ts';
+import { createBlockHasher, HASH_WORDS } from './block-hash.ts';
+import { createBlockPool } from './block-pool.ts';
+import { checkMemoryIntegrity } from './integrity.ts';
+import { createKvSequence, extendChain, type KvSequence, type KvSequenceState } from './kv-sequence.ts';
+import { createPageTable, type PageTableCounters } from './page-table.ts';
+import { createPrefixCache } from './prefix-cache.ts';
+
+export interface KvMemoryOptions {
+  readonly blockCount: number;
+  /** Token slots in a block. */
+  readonly blockSize: number;
+  /** Rows of the page table: sequences that can hold memory at once. */
+  readonly maxNumSeqs: number;
+  /** Width of the page table. */
+  readonly maxBlocksPerSequence: number;
+  /** Defaults to true. Without it nothing is hashed, hit or merged; forks still share. */
+  readonly enablePrefixCaching?: boolean;
+}
+
+/** What the cache holds of a sequence: valid until the next change of the memory. */
+export interface PrefixMatch {
+  /** Leading tokens that need not be computed. */
+  readonly cachedTokens: number;
+  /** Blocks shared as a whole; the remaining cached tokens are a leading part of `copySource`. */
+  readonly wholeBlocks: readonly number[];
+  /** The block to copy for a partial hit, or -1. */
+  readonly copySource: number;
+}
+
+export interface MemoryUsage {
+  readonly blockCount: number;
+  /** Blocks that can be allocated, evictable ones included. */
+  readonly freeBlocks: number;
+  /** Unreferenced blocks whose content can still be hit. */
+  readonly evictableBlocks: number;
+  readonly referencedBlocks: number;
+}
+
+/** Since start. */
+export interface MemoryCounters {
+  /** Cached blocks whose content was dropped to make room. */
+  readonly evictions: number;
+  /** Shared partial blocks copied because one of their sequences wrote. */
+  readonly copyOnWrites: number;
+  /** Cached blocks copied because a prompt shares a part of them. */
+  readonly partialHitCopies: number;
+  /** Tokens found and not found in the cache by sequences that joined a completed step. */
+  readonly prefixHitTokens: number;
+  readonly prefixMissTokens: number;
+  /** Blocks freed because an identical one was there already. */
+  readonly merges: number;
+  readonly pageTable: PageTableCounters;
+}
+
+/**
+ * Paged memory. Between a first `reserve` and the `commit` or `rollback` after it a step is open: what the step reads or
+ * writes is kept until then. The algorithms are those of PagedAttention (Kwon et al., 2023) with hashed blocks.
+ */
+export interface KvMemory {
+  readonly blockSize: number;
+  readonly maxNumSeqs: number;
+  readonly enablePrefixCaching: boolean;
+  readonly counters: MemoryCounters;
+  /** The flat block table [maxNumSeqs][blockTableStride]; a sequence's row is `sequence.row`. Unused entries are -1. */
+  readonly blockTables: Int32Array;
+  readonly blockTableStride: number;
+  /** (source, destination) block ids, flat, to be copied before the open step writes anything. */
+  readonly blockCopies: readonly number[];
+  /** A sequence that holds no memory yet. `tokenIds` stays the caller's, who appends to it as tokens become known. */
+  open(tokenIds: readonly number[], salt: string): KvSequence;
+  /**
+   * What the cache holds of a sequence without memory, at most `limitTokens` of it. Changes nothing.
+   * `allowCopy` (defaults to true) allows a partial hit, which needs one block more for as long as the step is open.
+   */
+  match(sequence: KvSequence, limitTokens: number, allowCopy?: boolean): PrefixMatch;
+  /** How many more tokens of a sequence that holds memory could be reserved now. */
+  room(sequence: KvSequence): number;
+  /**
+   * Gives a sequence the blocks for its next `tokenCount` tokens in the open step: one that holds memory goes on after its
+   * computed tokens, one that does not joins with `match`. Fails (false, nothing changed) unless the blocks, and a row to join, are there
+   * and `spareBlocks` (defaults to 0) remain free.
+   */
+  reserve(sequence: KvSequence, tokenCount: number, match?: PrefixMatch, spareBlocks?: number): boolean;
+  /** The open step ran: its tokens are computed, its full blocks cached, identical ones merged, deferred releases done. */
+  commit(): void;
+  /** The open step did not run: every sequence holds what it held before it, except that blocks evicted for it stay evicted. */
+  rollback(): void;
+  /**
+   * `child`, which holds no memory and has the same salt and leading tokens, shares what is computed of `parent`, at most `tokenCount` tokens.
+   * Fails (false, nothing changed) if no row is free, or nothing can be shared: the parent holds no memory or joined in the open step.
+   */
+  fork(parent: KvSequence, child: KvSequence, tokenCount: number): boolean;
+  /** Forgets the tokens of a sequence from `tokenCount` on, which is not in the open step. The caller may then change them. */
+  truncate(sequence: KvSequence, tokenCount: number): void;
+  /** Gives back all that a sequence holds: at once, or when the open step ends if it takes part in it. */
+  release(sequence: KvSequence): void;
+  usage(): MemoryUsage;
+  /** The slot (block id * blockSize + offset) of a position in a sequence's blocks. */
+  slot(sequence: KvSequence, position: number): number;
+  /** Per block its references, and whether its content is in the prefix cache: a copy, for people to look at. */
+  blockMap(): { readonly references: number[]; readonly cached: boolean[] };
+  /** A copy of a sequence's block table. */
+  blocksOf(sequence: KvSequence): number[];
+  /** Throws IntegrityError, naming the block and the numbers, unless every invariant holds. O(blocks). */
+  checkIntegrity(): void;
+}
+
+export function createKvMemory(options: KvMemoryOptions): KvMemory {
+  const { blockCount, blockSize, maxNumSeqs, maxBlocksPerSequence } = options;
+  for (const name of ['blockCount', 'blockSize', 'maxNumSeqs', 'maxBlocksPerSequence'] as const) {
+    if (!Number.isSafeInteger(options[name]) || options[name] < 1) {
+      throw new InvalidRequestError(`${name} must be a positive integer, not ${options[name]}`, name, options[name]);
+    }
+  }
+  const caching = options.enablePrefixCaching ?? true;
+  const pool = createBlockPool(blockCount);
+  const table = createPageTable(maxNumSeqs, maxBlocksPerSequence);
+  const hasher = createBlockHasher(blockSize);
+  const cache = createPrefixCache(caching ? blockCount : 0, blockSize);
+  /** Who holds which row. */
+  const holders: (KvSequenceState | null)[] = new Array(maxNumSeqs).fill(null);
+  /** The open step: its sequences in the order of their first reserve, the copies, and the references it holds on their sources. */
+  const stepSequences: KvSequenceState[] = [];
+  const copies: number[] = [];
+  const pins = new Map<number, number>();
+  let evictableCount = 0;
+  let evictions = 0;
+  let copyOnWrites = 0;
+  let partialHitCopies = 0;
+  let prefixHitTokens = 0;
+  let prefixMissTokens = 0;
+  let merges = 0;
+
+  const blocksFor = (tokens: number): number => Math.ceil(tokens / blockSize);
+  const isCached = (block: number): boolean => caching && cache.content(block) === 'cached';
+  const isFree = (block: number): boolean => pool.references(block) === 0;
+
+  function allocate(): number {
+    const block = pool.allocate();
+    if (block === -1) throw new IntegrityError('the free queue is empty although the blocks were counted before');
+    if (isCached(block)) {
+      cache.remove(block);
+      evictableCount--;
+      evictions++;
+    }
+    return block;
+  }
+
+  function retain(block: number): void {
+    if (isFree(block) && isCached(block)) evictableCount--;
+    pool.retain(block);
+  }
+
+  function drop(block: number): void {
+    const keep = isCached(block);
+    if (pool.release(block, keep) && keep) evictableCount++;
+  }
+
+  function pin(block: number): void {
+    pins.set(block, (pins.get(block) ?? 0) + 1);
+  }
+
+  /** References that can write or read after this step, which a copy's hold on its source cannot. */
+  const sharers = (block: number): number => pool.references(block) - (pins.get(block) ?? 0);
+
+  /** The block that the next token goes into if it has tokens already, or -1. */
+  function partialBlock(sequence: KvSequenceState): number {
+    if (sequence.computedTokens % blockSize === 0) return -1;
+    return table.get(sequence.row, Math.floor(sequence.computedTokens / blockSize));
+  }
+
+  function needsCopy(sequence: KvSequenceState): boolean {
+    const block = partialBlock(sequence);
+    return block !== -1 && sharers(block) > 1;
+  }
+
+  function append(sequence: KvSequenceState, block: number): void {
+    table.set(sequence.row, sequence.blockCount++, block);
+  }
+
+  /** Removes blocks from the end of a block table, last first, so that a sequence's tail is evicted before its head. */
+  function shrink(sequence: KvSequenceState, keepBlocks: number): void {
+    while (sequence.blockCount > keepBlocks) {
+      const index = --sequence.blockCount;
+      const block = table.get(sequence.row, index);
+      table.clear(sequence.row, index);
+      drop(block);
+    }
+  }
+
+  function hold(sequence: KvSequenceState): void {
+    sequence.row = table.takeRow();
+    holders[sequence.row] = sequence;
+  }
+
+  function letGo(sequence: KvSequenceState): void {
+    shrink(sequence, 0);
+    table.giveRow(sequence.row);
+    holders[sequence.row] = null;
+    sequence.row = -1;
+    sequence.computedTokens = 0;
+    sequence.scheduledTokens = 0;
+    sequence.joined = false;
+    sequence.releasing = false;
+  }
+
+  function join(sequence: KvSequenceState, match: PrefixMatch): void {
+    hold(sequence);
+    for (const block of match.wholeBlocks) {
+      retain(block);
+      append(sequence, block);
+    }
+    if (match.copySource !== -1) {
+      retain(match.copySource);
+      pin(match.copySource);
+      const block = allocate();
+      append(sequence, block);
+      copies.push(match.copySource, block);
+      partialHitCopies++;
+    }
+    sequence.joined = true;
+    sequence.cachedTokens = match.cachedTokens;
+    sequence.computedTokens = match.cachedTokens;
+  }
+
+  /** Makes the partial block one that the sequence alone may write, and that promises nothing to anyone. */
+  function makePartialWritable(sequence: KvSequenceState): void {
+    const block = partialBlock(sequence);
+    if (block === -1) return;
+    if (sharers(block) > 1) {
+      const copy = allocate();
+      // The sequence's reference to the old block becomes the step's, so that a rollback finds it as it was.
+      pin(block);
+      table.set(sequence.row, Math.floor(sequence.computedTokens / blockSize), copy);
+      copies.push(block, copy);
+      sequence.copiedFrom = block;
+      copyOnWrites++;
+    } else if (isCached(block)) {
+      cache.remove(block);
+    }
+  }
+
+  /** Lets later sequences of this step hit the blocks that this one fills in it. */
+  function announce(sequence: KvSequenceState): void {
+    const endBlock = Math.floor((sequence.computedTokens + sequence.scheduledTokens) / blockSize);
+    extendChain(sequence, endBlock, hasher);
+    for (let index = Math.floor(sequence.computedTokens / blockSize); index < endBlock; index++) {
+      if (cache.find(sequence.chain, index + 1) === -1) {
+        cache.addPending(table.get(sequence.row, index), sequence.chain, index + 1);
+      }
+    }
+  }
+
+  /** Caches the blocks that the step filled, or replaces them by identical ones. */
+  function cacheFilled(sequence: KvSequenceState, fromTokens: number): void {
+    const endBlock = Math.floor(sequence.computedTokens / blockSize);
+    for (let index = Math.floor(fromTokens / blockSize); index < endBlock; index++) {
+      const block = table.get(sequence.row, index);
+      const twin = cache.find(sequence.chain, index + 1);
+      if (twin === -1 || twin === block) {
+        cache.addCached(block, sequence.chain, index + 1, sequence.tokenIds);
+      } else {
+        retain(twin);
+        table.set(sequence.row, index, twin);
+        drop(block);
+        merges++;
+      }
+    }
+  }
+
+  function endStep(): void {
+    // A releasing sequence goes last, when the others have taken what they share with it.
+    for (const sequence of stepSequences) {
+      sequence.joined = false;
+      sequence.copiedFrom = -1;
+    }
+    for (const [block, count] of pins) for (let i = 0; i < count; i++) drop(block);
+    pins.clear();
+    copies.length = 0;
+    for (const sequence of stepSequences) if (sequence.releasing) letGo(sequence);
+    stepSequences.length = 0;
+  }
+
+  const state = (sequence: KvSequence): KvSequenceState => sequence as KvSequenceState;
+
+  const memory: KvMemory = {
+    blockSize,
+    maxNumSeqs,
+    enablePrefixCaching: caching,
+    blockTables: table.entries,
+    blockTableStride: table.stride,
+    blockCopies: copies,
+    get counters() {
+      const pageTable = table.counters;
+      return { evictions, copyOnWrites, partialHitCopies, prefixHitTokens, prefixMissTokens, merges, pageTable };
+    },
+    open: (tokenIds, salt) => createKvSequence(tokenIds, salt, hasher),
+
+    match(handle, limitTokens, allowCopy = true) {
+      const sequence = state(handle);
+      const wholeBlocks: number[] = [];
+      if (!caching) return { cachedTokens: 0, wholeBlocks, copySource: -1 };
+      const limit = Math.min(limitTokens, sequence.tokenIds.length);
+      while ((wholeBlocks.length + 1) * blockSize <= limit) {
+        extendChain(sequence, Math.max(sequence.hashedBlocks, wholeBlocks.length + 1), hasher);
+        const block = cache.find(sequence.chain, wholeBlocks.length + 1);
+        if (block === -1) break;
+        wholeBlocks.push(block);
+      }
+      const start = wholeBlocks.length * blockSize;
+      const partial = allowCopy
+        ? cache.findPartial(sequence.chain, wholeBlocks.length, sequence.tokenIds, start, limit)
+        : { block: -1, tokenCount: 0 };
+      return { cachedTokens: start + partial.tokenCount, wholeBlocks, copySource: partial.block };
+    },
+
+    room(handle) {
+      const sequence = state(handle);
+      const slack = sequence.blockCount * blockSize - sequence.computedTokens;
+      let free = pool.freeCount;
+      if (needsCopy(sequence) && free-- === 0) return 0;
+      const blocks = Math.min(free, table.stride - sequence.blockCount);
+      return slack + blocks * blockSize;
+    },
+
+    reserve(handle, tokenCount, match, spareBlocks = 0) {
+      const sequence = state(handle);
+      const joins = sequence.row === -1;
+      if (sequence.scheduledTokens > 0 || sequence.releasing || tokenCount < 1 || joins !== (match !== undefined)) {
+        throw new IntegrityError(
+          `reserve of ${tokenCount} tokens for a sequence in the wrong state (row ${sequence.row})`,
+        );
+      }
+      let takenFree = 0;
+      if (match !== undefined) {
+        if (table.freeRowCount === 0) return false;
+        for (const block of match.wholeBlocks) if (isFree(block)) takenFree++;
+        if (match.copySource !== -1 && isFree(match.copySource)) takenFree++;
+      }
+      const held = match !== undefined ? match.wholeBlocks.length : sequence.blockCount;
+      const computed = match !== undefined ? match.cachedTokens : sequence.computedTokens;
+      const wanted = blocksFor(computed + tokenCount);
+      const copied = !joins && needsCopy(sequence) ? 1 : 0;
+      if (wanted > table.stride) return false;
+      if (wanted - held + copied + takenFree + spareBlocks > pool.freeCount) return false;
+
+      if (match !== undefined) join(sequence, match);
+      else makePartialWritable(sequence);
+      table.countHits(held - copied);
+      while (sequence.blockCount < wanted) append(sequence, allocate());
+      sequence.scheduledTokens = tokenCount;
+      stepSequences.push(sequence);
+      if (caching) announce(sequence);
+      return true;
+    },
+
+    commit() {
+      for (const sequence of stepSequences) {
+        const fromTokens = sequence.computedTokens;
+        sequence.computedTokens += sequence.scheduledTokens;
+        sequence.scheduledTokens = 0;
+        if (caching) cacheFilled(sequence, fromTokens);
+        if (caching && sequence.joined) {
+          prefixHitTokens += sequence.cachedTokens;
+          prefixMissTokens += sequence.tokenIds.length - sequence.cachedTokens;
+        }
+      }
+      endStep();
+    },
+
+    rollback() {
+      for (const sequence of stepSequences) {
+        for (let index = Math.floor(sequence.computedTokens / blockSize); index < sequence.blockCount; index++) {
+          const block = table.get(sequence.row, index);
+          if (caching && cache.content(block) === 'pending') cache.remove(block);
+        }
+      }
+      for (let i = stepSequences.length - 1; i >= 0; i--) {
+        const sequence = stepSequences[i];
+        sequence.scheduledTokens = 0;
+        if (sequence.joined) {
+          letGo(sequence);
+          continue;
+        }
+        shrink(sequence, blocksFor(sequence.computedTokens));
+        if (sequence.copiedFrom !== -1) {
+          const index = sequence.blockCount - 1;
+          drop(table.get(sequence.row, index));
+          table.set(sequence.row, index, sequence.copiedFrom);
+          const left = pins.get(sequence.copiedFrom)! - 1;
+          if (left === 0) pins.delete(sequence.copiedFrom);
+          else pins.set(sequence.copiedFrom, left);
+        }
+      }
+      endStep();
+    },
+
+    fork(parentHandle, childHandle, tokenCount) {
+      const parent = state(parentHandle);
+      const child = state(childHandle);
+      if (child.row !== -1) throw new IntegrityError(`fork into a sequence that holds row ${child.row}`);
+      const shared = Math.min(tokenCount, parent.computedTokens);
+      if (parent.row === -1 || parent.joined || shared < 1 || table.freeRowCount === 0) return false;
+      hold(child);
+      for (let index = 0; index < blocksFor(shared); index++) {
+        const isPartial = index === Math.floor(parent.computedTokens / blockSize);
+        // A copy made for the open step has no content yet: share what it is copied from.
+        const block = isPartial && parent.copiedFrom !== -1 ? parent.copiedFrom : table.get(parent.row, index);
+        retain(block);
+        append(child, block);
+      }
+      child.computedTokens = shared;
+      if (caching) {
+        const fullBlocks = Math.floor(shared / blockSize);
+        extendChain(parent, Math.max(parent.hashedBlocks, fullBlocks), hasher);
+        child.chain = parent.chain.slice(0, (fullBlocks + 1) * HASH_WORDS);
+        child.hashedBlocks = fullBlocks;
+      }
+      return true;
+    },
+
+    truncate(handle, tokenCount) {
+      const sequence = state(handle);
+      if (sequence.scheduledTokens > 0)
+        throw new IntegrityError('truncate of a sequence that takes part in the open step');
+      sequence.hashedBlocks = Math.min(sequence.hashedBlocks, Math.floor(tokenCount / blockSize));
+      if (sequence.row === -1 || tokenCount >= sequence.computedTokens) return;
+      if (tokenCount === 0) {
+        letGo(sequence);
+        return;
+      }
+      sequence.computedTokens = tokenCount;
+      shrink(sequence, blocksFor(tokenCount));
+    },
+
+    release(handle) {
+      const sequence = state(handle);
+      if (sequence.row === -1) return;
+      if (sequence.scheduledTokens > 0) sequence.releasing = true;
+      else letGo(sequence);
+    },
+
+    usage() {
+      return {
+        blockCount,
+        freeBlocks: pool.freeCount,
+        evictableBlocks: evictableCount,
+        referencedBlocks: blockCount - pool.freeCount,
+      };
+    },
+    slot(sequence, position) {
+      const block = table.get(sequence.row, Math.floor(position / blockSize));
+      return block * blockSize + (position % blockSize);
+    },
+    blockMap() {
+      const references: number[] = [];
+      const cached: boolean[] = [];
+      for (let block = 0; block < blockCount; block++) {
+        references.push(pool.references(block));
+        cached.push(isCached(block));
+      }
+      return { references, cached };
+    },
+    blocksOf(sequence) {
+      if (sequence.row === -1) return [];
+      const start = sequence.row * table.stride;
+      return Array.from(table.entries.subarray(start, start + sequence.blockCount));
+    },
+    checkIntegrity() {
+      const usage = memory.usage();
+      checkMemoryIntegrity({
+        blockSize,
+        pool,
+        table,
+        cache: caching ? cache : null,
+        hasher,
+        holders,
+        stepSequences,
+        pins,
+        usage,
+      });
+    },
+  };
+  return memory;
+}

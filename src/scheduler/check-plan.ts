@@ -1,0 +1,98 @@
+// What must hold of every step plan: asserted by the scheduler in debug mode, and by tests.
+
+import { IntegrityError } from '../errors/index.ts';
+import type { StepPlan } from './types.ts';
+
+export interface PlanLimits {
+  readonly maxNumSeqs: number;
+  readonly maxNumBatchedTokens: number;
+  readonly maxOutputs: number;
+  readonly blockSize: number;
+}
+
+function fail(plan: StepPlan, message: string): never {
+  throw new IntegrityError(`step ${plan.stepIndex}: ${message}`);
+}
+
+/** Throws IntegrityError unless the plan keeps its limits and its arrays agree with its sequences. */
+export function checkPlan(plan: StepPlan, limits: PlanLimits): void {
+  const { bindings, sequences } = plan;
+  if (sequences.length === 0 || sequences.length > limits.maxNumSeqs) {
+    fail(plan, `${sequences.length} sequences, at most ${limits.maxNumSeqs} may run`);
+  }
+  if (bindings.tokenCount > limits.maxNumBatchedTokens) {
+    fail(plan, `${bindings.tokenCount} tokens exceed the budget of ${limits.maxNumBatchedTokens}`);
+  }
+  if (bindings.outputCount > limits.maxOutputs) {
+    fail(plan, `${bindings.outputCount} output rows, the limit is ${limits.maxOutputs}`);
+  }
+  if (bindings.sequenceCount !== sequences.length)
+    fail(plan, `${bindings.sequenceCount} bound, ${sequences.length} planned`);
+  checkDistinct(
+    plan,
+    'sequence',
+    sequences.map((sequence) => sequence.id),
+  );
+  checkDistinct(plan, 'slot', Array.from(bindings.slotMapping.subarray(0, bindings.tokenCount)));
+  checkDistinct(plan, 'table row', Array.from(bindings.tableRows.subarray(0, bindings.sequenceCount)));
+  const destinations: number[] = [];
+  for (let i = 0; i < bindings.copyCount; i++) destinations.push(bindings.blockCopies[i * 2 + 1]);
+  checkDistinct(plan, 'copy destination', destinations);
+  for (let i = 0; i < bindings.copyCount; i++) {
+    if (destinations.includes(bindings.blockCopies[i * 2])) {
+      fail(plan, `block ${bindings.blockCopies[i * 2]} is source and destination of copies`);
+    }
+  }
+  checkShares(plan, limits.blockSize);
+  for (const id of plan.preempted) {
+    if (sequences.some((sequence) => sequence.id === id)) fail(plan, `sequence ${id} is preempted and scheduled`);
+  }
+}
+
+function checkDistinct(plan: StepPlan, what: string, values: readonly number[]): void {
+  const seen = new Set<number>();
+  for (const value of values) {
+    if (value < 0) fail(plan, `${what} ${value} is negative`);
+    if (seen.has(value)) fail(plan, `${what} ${value} appears twice`);
+    seen.add(value);
+  }
+}
+
+/** Each sequence's rows, positions, slots and outputs follow one another and match its block table. */
+function checkShares(plan: StepPlan, blockSize: number): void {
+  const { bindings, sequences } = plan;
+  let token = 0;
+  let output = 0;
+  for (let s = 0; s < sequences.length; s++) {
+    const share = sequences[s];
+    const { id, firstPosition, tokenCount, outputStart, outputCount } = share;
+    if (tokenCount < 1) fail(plan, `sequence ${id} has no tokens`);
+    if (outputCount > tokenCount) fail(plan, `sequence ${id} outputs ${outputCount} rows of ${tokenCount} tokens`);
+    if (share.samples && outputCount === 0) fail(plan, `sequence ${id} samples from no row`);
+    if (bindings.queryStarts[s] !== token)
+      fail(plan, `sequence ${id} starts at row ${bindings.queryStarts[s]}, not ${token}`);
+    if (bindings.contextLengths[s] !== firstPosition + tokenCount)
+      fail(plan, `sequence ${id}: context length ${bindings.contextLengths[s]}`);
+    if (outputStart !== output) fail(plan, `sequence ${id}: outputs start at ${outputStart}, not ${output}`);
+    for (let i = 0; i < tokenCount; i++) {
+      const position = firstPosition + i;
+      if (bindings.positions[token + i] !== position)
+        fail(plan, `row ${token + i}: position ${bindings.positions[token + i]}, not ${position}`);
+      const block =
+        bindings.blockTables[bindings.tableRows[s] * bindings.blockTableStride + Math.floor(position / blockSize)];
+      const slot = block * blockSize + (position % blockSize);
+      if (bindings.slotMapping[token + i] !== slot)
+        fail(plan, `row ${token + i}: slot ${bindings.slotMapping[token + i]}, not ${slot}`);
+    }
+    token += tokenCount;
+    for (let i = 0; i < outputCount; i++) {
+      const row = token - outputCount + i;
+      if (bindings.outputRows[output + i] !== row)
+        fail(plan, `output ${output + i} is row ${bindings.outputRows[output + i]}, not ${row}`);
+    }
+    output += outputCount;
+  }
+  if (token !== bindings.tokenCount || bindings.queryStarts[sequences.length] !== token)
+    fail(plan, `${token} tokens shared out, ${bindings.tokenCount} bound`);
+  if (output !== bindings.outputCount) fail(plan, `${output} outputs shared out, ${bindings.outputCount} bound`);
+}

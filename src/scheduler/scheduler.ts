@@ -1,0 +1,406 @@
+// The scheduler: which tokens run in each step.
+
+import { ContextLengthError, IntegrityError, InvalidRequestError, QueueFullError } from '../errors/index.ts';
+import type { KvMemory, PrefixMatch } from '../memory/index.ts';
+import { checkPlan } from './check-plan.ts';
+import {
+  createWaitingQueue,
+  isSampled,
+  outputRowCount,
+  owesPromptRows,
+  type SequenceState,
+  tokensToCatchUp,
+} from './sequence.ts';
+import { createStepBatch } from './step-batch.ts';
+import type { ScheduledSequence, Scheduler, SequenceRequest, StepPlan } from './types.ts';
+
+export interface SchedulerOptions {
+  readonly memory: KvMemory;
+  /** Sequences that run at once; at most the memory's rows. */
+  readonly maxNumSeqs: number;
+  /** Token budget of a step. */
+  readonly maxNumBatchedTokens: number;
+  /** Output rows of a step. */
+  readonly maxOutputs: number;
+  /** Longest sequence in tokens, prompt and new ones together. */
+  readonly maxModelLen: number;
+  /** Requests that may wait. */
+  readonly maxQueuedRequests: number;
+  /** Blocks that admission leaves free for running sequences to grow into. Defaults to a hundredth of the pool. */
+  readonly watermarkBlocks?: number;
+  /** Check the plan and every invariant of the memory after each change (slow). Defaults to false. */
+  readonly checkIntegrity?: boolean;
+}
+
+/** Throws InvalidRequestError for limits that are not positive integers or exceed the memory's rows or width. */
+export function createScheduler(options: SchedulerOptions): Scheduler {
+  const { memory, maxNumSeqs, maxNumBatchedTokens, maxOutputs, maxModelLen, maxQueuedRequests } = options;
+  checkOptions(options);
+  const { blockSize } = memory;
+  const blockCount = memory.usage().blockCount;
+  const watermarkBlocks = options.watermarkBlocks ?? Math.ceil(blockCount / 100);
+  const limitTokens = Math.min(maxModelLen, blockCount * blockSize, memory.blockTableStride * blockSize);
+  // Each running sequence gets a token and an output row in every step, so that none starves.
+  const maxRunning = Math.min(maxNumSeqs, maxNumBatchedTokens, maxOutputs);
+  const planLimits = { maxNumSeqs, maxNumBatchedTokens, maxOutputs, blockSize };
+  const batch = createStepBatch(memory, { maxTokens: maxNumBatchedTokens, maxSequences: maxNumSeqs, maxOutputs });
+
+  const known = new Map<number, SequenceState>();
+  const waiting = createWaitingQueue();
+  /** In the order of admission: the last one is the first victim. */
+  const running: SequenceState[] = [];
+  let inFlight: { readonly plan: StepPlan; readonly shares: readonly Share[] } | null = null;
+
+  interface Share {
+    readonly sequence: SequenceState;
+    readonly admitted: boolean;
+  }
+  /** Of the step being planned. */
+  let shares: Share[] = [];
+  let scheduled: ScheduledSequence[] = [];
+  let admitted: { id: number; cachedTokens: number; resumed: boolean }[] = [];
+  let preempted: number[] = [];
+
+  let steps = 0;
+  let computedTokens = 0;
+  let cachedPromptTokens = 0;
+  let preemptions = 0;
+
+  const blocksFor = (tokens: number): number => Math.ceil(tokens / blockSize);
+
+  function check(plan: StepPlan | null = null): void {
+    if (!options.checkIntegrity) return;
+    if (plan !== null) checkPlan(plan, planLimits);
+    memory.checkIntegrity();
+  }
+
+  function newSequence(
+    id: number,
+    tokenIds: number[],
+    salt: string,
+    maxNewTokens: number,
+    wantsPromptLogits: boolean,
+    forked: boolean,
+  ): SequenceState {
+    if (known.has(id)) throw new InvalidRequestError(`sequence ${id} exists already`, 'id', id);
+    if (tokenIds.length === 0)
+      throw new InvalidRequestError('a sequence needs at least one token', 'promptTokenIds', tokenIds);
+    if (!Number.isSafeInteger(maxNewTokens) || maxNewTokens < 0) {
+      throw new InvalidRequestError(
+        `maxNewTokens must be a non-negative integer, not ${maxNewTokens}`,
+        'maxNewTokens',
+        maxNewTokens,
+      );
+    }
+    if (tokenIds.length + maxNewTokens > limitTokens) {
+      throw new ContextLengthError(tokenIds.length, maxNewTokens, limitTokens);
+    }
+    return {
+      id,
+      tokenIds,
+      memory: memory.open(tokenIds, salt),
+      promptTokens: tokenIds.length,
+      maxNewTokens,
+      wantsPromptLogits,
+      forked,
+      generatedTokens: 0,
+      deliveredRows: 0,
+      running: false,
+      cancelled: false,
+      hasRun: false,
+      planned: false,
+      atHead: false,
+      next: null,
+      previous: null,
+    };
+  }
+
+  function checkCapacity(count: number): void {
+    if (waiting.count + count > maxQueuedRequests) throw new QueueFullError(waiting.count, maxQueuedRequests);
+  }
+
+  /** How many tokens from `firstPosition` on fit what is left of the token budget and of the output rows. */
+  function shareFor(sequence: SequenceState, firstPosition: number): number {
+    const budget = maxNumBatchedTokens - batch.tokenCount;
+    const outputs = maxOutputs - batch.outputCount;
+    const count = Math.min(sequence.tokenIds.length - firstPosition, budget);
+    const excess = outputRowCount(sequence, firstPosition, count) - outputs;
+    return excess > 0 ? count - excess : count;
+  }
+
+  function addShare(sequence: SequenceState, isAdmitted: boolean): void {
+    const { computedTokens: first, scheduledTokens: count } = sequence.memory;
+    sequence.planned = true;
+    shares.push({ sequence, admitted: isAdmitted });
+    scheduled.push(batch.add(sequence, outputRowCount(sequence, first, count), isSampled(sequence, first + count)));
+  }
+
+  /** Takes the memory of the most recently admitted sequence behind `sequence` that has no share yet. False if there is none. */
+  function preemptBehind(sequence: SequenceState): boolean {
+    for (let i = running.length - 1; running[i] !== sequence; i--) {
+      const victim = running[i];
+      if (victim.planned) continue;
+      memory.release(victim.memory);
+      running.splice(i, 1);
+      victim.running = false;
+      waiting.pushFront(victim);
+      preemptions++;
+      preempted.push(victim.id);
+      return true;
+    }
+    return false;
+  }
+
+  /**
+   * Gives a running sequence its share. Where memory is short it takes fewer tokens, then the memory of later ones; and where
+   * those have their share already it keeps what it has and sits this step out, since they will end or need memory themselves.
+   */
+  function scheduleRunning(sequence: SequenceState): void {
+    const wanted = shareFor(sequence, sequence.memory.computedTokens);
+    if (wanted < 1) return;
+    let room = memory.room(sequence.memory);
+    while (room < 1) {
+      if (!preemptBehind(sequence)) return;
+      room = memory.room(sequence.memory);
+    }
+    if (!memory.reserve(sequence.memory, Math.min(wanted, room))) {
+      throw new IntegrityError(
+        `sequence ${sequence.id} could not reserve ${Math.min(wanted, room)} tokens, with room for ${room}`,
+      );
+    }
+    addShare(sequence, false);
+  }
+
+  /**
+   * Whether a running sequence computes, in later steps, the block that `sequence` lacks next. Then waiting costs less than
+   * computing it twice. Happens only where a prompt is held back by something other than the token budget, or was forked.
+   */
+  function isBeingComputed(sequence: SequenceState, match: PrefixMatch): boolean {
+    if (!memory.enablePrefixCaching) return false;
+    const end = (match.wholeBlocks.length + 1) * blockSize;
+    if (end >= sequence.tokenIds.length) return false;
+    return running.some(
+      (other) =>
+        other.memory.salt === sequence.memory.salt &&
+        other.tokenIds.length >= end &&
+        other.memory.computedTokens + other.memory.scheduledTokens < end &&
+        startsAlike(other.tokenIds, sequence.tokenIds, end),
+    );
+  }
+
+  function admitWaiting(): void {
+    // Blocks that running sequences will need for the tokens known now.
+    let promisedBlocks = 0;
+    for (const sequence of running) promisedBlocks += blocksFor(sequence.tokenIds.length) - sequence.memory.blockCount;
+    let sequence = waiting.head;
+    while (sequence !== null && running.length < maxRunning && batch.tokenCount < maxNumBatchedTokens) {
+      const next: SequenceState | null = sequence.next;
+      const limit = owesPromptRows(sequence) ? sequence.deliveredRows : sequence.tokenIds.length - 1;
+      const match = memory.match(sequence.memory, limit);
+      if (!owesPromptRows(sequence) && isBeingComputed(sequence, match)) {
+        sequence = next;
+        continue;
+      }
+      const isFirst = running.length === 0;
+      const spareBlocks = isFirst ? 0 : promisedBlocks + watermarkBlocks + running.length;
+      let isAdmitted = admit(sequence, match, spareBlocks);
+      if (!isAdmitted && isFirst && match.copySource !== -1) {
+        isAdmitted = admit(sequence, memory.match(sequence.memory, limit, false), spareBlocks);
+      }
+      if (!isAdmitted) return;
+      promisedBlocks += blocksFor(sequence.tokenIds.length) - sequence.memory.blockCount;
+      sequence = next;
+    }
+  }
+
+  function admit(sequence: SequenceState, match: PrefixMatch, spareBlocks: number): boolean {
+    const count = shareFor(sequence, match.cachedTokens);
+    if (count < 1) return false;
+    const laterBlocks = blocksFor(sequence.tokenIds.length) - blocksFor(match.cachedTokens + count);
+    if (!memory.reserve(sequence.memory, count, match, spareBlocks + laterBlocks)) return false;
+    waiting.remove(sequence);
+    sequence.running = true;
+    running.push(sequence);
+    admitted.push({ id: sequence.id, cachedTokens: match.cachedTokens, resumed: sequence.hasRun });
+    addShare(sequence, true);
+    return true;
+  }
+
+  /** Forgets a sequence that ended. */
+  function end(sequence: SequenceState): void {
+    known.delete(sequence.id);
+    if (sequence.running) running.splice(running.indexOf(sequence), 1);
+    else waiting.remove(sequence);
+    memory.release(sequence.memory);
+  }
+
+  function takeInFlight(plan: StepPlan): readonly Share[] {
+    if (inFlight === null || inFlight.plan !== plan) {
+      throw new IntegrityError(`step ${plan.stepIndex} is not the step in flight`);
+    }
+    return inFlight.shares;
+  }
+
+  return {
+    get runningCount() {
+      return running.length;
+    },
+    get waitingCount() {
+      return waiting.count;
+    },
+    get counters() {
+      return { steps, computedTokens, cachedPromptTokens, preemptions };
+    },
+
+    checkCapacity,
+
+    add(request: SequenceRequest) {
+      const { id, promptTokenIds, salt, maxNewTokens, wantsPromptLogits } = request;
+      const sequence = newSequence(id, [...promptTokenIds], salt, maxNewTokens, wantsPromptLogits, false);
+      checkCapacity(1);
+      known.set(id, sequence);
+      waiting.pushBack(sequence);
+    },
+
+    fork(parentId, childId, { maxNewTokens, replaceLastTokenId }) {
+      const parent = known.get(parentId);
+      if (parent === undefined) throw new InvalidRequestError(`no sequence ${parentId} to fork`, 'parentId', parentId);
+      const tokenIds = [...parent.tokenIds];
+      if (replaceLastTokenId !== undefined) tokenIds[tokenIds.length - 1] = replaceLastTokenId;
+      const child = newSequence(childId, tokenIds, parent.memory.salt, maxNewTokens, false, true);
+      // Far behind in its prompt, the parent computes it once and the child hits the cache.
+      const isCaughtUp = tokenIds.length - parent.memory.computedTokens <= blockSize;
+      const canRun =
+        running.length < maxRunning &&
+        (isCaughtUp || !memory.enablePrefixCaching) &&
+        memory.usage().freeBlocks > watermarkBlocks + running.length;
+      if (canRun && memory.fork(parent.memory, child.memory, tokenIds.length - 1)) {
+        child.running = true;
+        child.hasRun = true;
+        running.push(child);
+      } else {
+        checkCapacity(1);
+        waiting.pushAfterHead(child);
+      }
+      known.set(childId, child);
+      check();
+    },
+
+    cancel(id) {
+      const sequence = known.get(id);
+      if (sequence === undefined) return;
+      sequence.cancelled = true;
+      end(sequence);
+      check();
+    },
+
+    schedule() {
+      if (inFlight !== null) throw new IntegrityError(`step ${inFlight.plan.stepIndex} is still in flight`);
+      if (running.length + waiting.count === 0) return null;
+      batch.reset();
+      shares = [];
+      scheduled = [];
+      admitted = [];
+      preempted = [];
+      // Those that need one token go first: a chunk of prompt never stalls decoding.
+      const byAdmission = [...running];
+      for (const sequence of byAdmission) if (tokensToCatchUp(sequence) === 1) scheduleRunning(sequence);
+      for (const sequence of byAdmission) {
+        if (sequence.running && !sequence.planned && tokensToCatchUp(sequence) > 1) scheduleRunning(sequence);
+      }
+      // Memory taken from a victim is for those that run: admitting in the same step would start a storm.
+      if (preempted.length === 0) admitWaiting();
+      if (shares.length === 0) {
+        throw new IntegrityError(`nothing can run of ${running.length} running and ${waiting.count} waiting sequences`);
+      }
+      const plan: StepPlan = { stepIndex: steps, sequences: scheduled, bindings: batch.finish(), admitted, preempted };
+      inFlight = { plan, shares };
+      check(plan);
+      return plan;
+    },
+
+    complete(plan, sampled) {
+      const done = takeInFlight(plan);
+      const tokens = new Map(sampled.map((entry) => [entry.id, entry]));
+      plan.sequences.forEach(({ id, samples }, i) => {
+        if (samples && !done[i].sequence.cancelled && !tokens.has(id)) {
+          throw new IntegrityError(`step ${plan.stepIndex}: sequence ${id} samples, but no token was given`);
+        }
+      });
+      for (const { id, cachedTokens } of plan.admitted) {
+        const sequence = known.get(id);
+        if (sequence !== undefined && !sequence.hasRun && !sequence.forked) cachedPromptTokens += cachedTokens;
+      }
+      memory.commit();
+      inFlight = null;
+      steps++;
+      computedTokens += plan.bindings.tokenCount;
+      plan.sequences.forEach(({ id, firstPosition, tokenCount, samples }, i) => {
+        const { sequence } = done[i];
+        sequence.planned = false;
+        sequence.hasRun = true;
+        if (sequence.cancelled) return;
+        if (owesPromptRows(sequence)) {
+          sequence.deliveredRows = Math.max(sequence.deliveredRows, firstPosition + tokenCount);
+        }
+        let isFinished = false;
+        if (samples) {
+          const { tokenId, finished } = tokens.get(id)!;
+          sequence.tokenIds.push(tokenId);
+          sequence.generatedTokens++;
+          isFinished = finished || sequence.generatedTokens === sequence.maxNewTokens;
+        } else {
+          isFinished = sequence.memory.computedTokens === sequence.tokenIds.length;
+        }
+        if (isFinished) end(sequence);
+      });
+      check();
+    },
+
+    abort(plan) {
+      const undone = takeInFlight(plan);
+      memory.rollback();
+      inFlight = null;
+      for (let i = undone.length - 1; i >= 0; i--) {
+        const { sequence, admitted: wasAdmitted } = undone[i];
+        sequence.planned = false;
+        if (!wasAdmitted || sequence.cancelled) continue;
+        running.splice(running.indexOf(sequence), 1);
+        sequence.running = false;
+        waiting.pushFront(sequence);
+      }
+      check();
+    },
+
+    describe() {
+      return [...known.values()].map((sequence) => ({
+        id: sequence.id,
+        state: sequence.running ? ('running' as const) : ('waiting' as const),
+        computedTokens: sequence.memory.computedTokens,
+        totalTokens: sequence.tokenIds.length,
+        blocks: memory.blocksOf(sequence.memory),
+      }));
+    },
+  };
+}
+
+function startsAlike(a: readonly number[], b: readonly number[], count: number): boolean {
+  for (let i = 0; i < count; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+function checkOptions(options: SchedulerOptions): void {
+  for (const name of ['maxNumSeqs', 'maxNumBatchedTokens', 'maxOutputs', 'maxModelLen', 'maxQueuedRequests'] as const) {
+    const value = options[name];
+    if (!Number.isSafeInteger(value) || value < 1) {
+      throw new InvalidRequestError(`${name} must be a positive integer, not ${value}`, name, value);
+    }
+  }
+  if (options.maxNumSeqs > options.memory.maxNumSeqs) {
+    throw new InvalidRequestError(
+      `maxNumSeqs is ${options.maxNumSeqs}, but the memory has rows for ${options.memory.maxNumSeqs}`,
+      'maxNumSeqs',
+      options.maxNumSeqs,
+    );
+  }
+}
