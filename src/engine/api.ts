@@ -233,6 +233,8 @@ export interface Engine extends AsyncDisposable {
   readonly hasChatTemplate: boolean;
   /** One line: backend, instruction set, threads. */
   readonly backendDescription: string;
+  /** Why the CPU backend could not be had when `auto` fell back to the reference backend, or null. */
+  readonly fallbackReason: string | null;
   readonly maxModelLen: number;
   readonly memory: { readonly weightBytes: number; readonly kvBytes: number; readonly scratchBytes: number };
   /** Validates, tokenises and queues. Throws InvalidRequestError, ContextLengthError, QueueFullError, EngineClosedError. */

@@ -14,6 +14,8 @@ export interface Choice {
   /** Tokens generated so far. */
   readonly tokenIds: readonly number[];
   readonly finished: boolean;
+  /** How it ended; null while it runs. */
+  readonly finishReason: FinishReason | null;
   /** Samples the next token from its own copy of a logits row; null when the row holds no finite logit. */
   sample(logits: Float32Array): SampleResult | null;
   /** Makes the token part of the output: the events it causes, and whether the choice ends with it. */
@@ -41,7 +43,7 @@ export function createChoice(options: ChoiceOptions): Choice {
   const endIds = new Set(sampling.ignoreEos ? sampling.stopTokenIds : [...tokenizer.eosTokenIds, ...sampling.stopTokenIds]);
   const blockedUntilMinimum = [...endIds];
   const tokenIds: number[] = [];
-  let finished = false;
+  let finishReason: FinishReason | null = null;
 
   for (const id of inherited) {
     sampler.accept(id);
@@ -49,7 +51,7 @@ export function createChoice(options: ChoiceOptions): Choice {
   }
 
   function finishEvent(reason: FinishReason, stopReason: string | number | null, text: string): GenerateEvent {
-    finished = true;
+    finishReason = reason;
     return { type: 'finish', index, reason, stopReason, text };
   }
 
@@ -59,7 +61,10 @@ export function createChoice(options: ChoiceOptions): Choice {
     maxTokens,
     tokenIds,
     get finished() {
-      return finished;
+      return finishReason !== null;
+    },
+    get finishReason() {
+      return finishReason;
     },
     sample(logits) {
       const position = promptTokenIds.length + inherited.length + tokenIds.length;
@@ -79,10 +84,10 @@ export function createChoice(options: ChoiceOptions): Choice {
         const rest = tail();
         events.push(rest.stopped === null ? finishEvent('length', null, rest.text) : finishEvent('stop', rest.stopped, rest.text));
       }
-      return { events, finished };
+      return { events, finished: finishReason !== null };
     },
     finish(reason) {
-      return finished ? null : finishEvent(reason, null, tail().text);
+      return finishReason !== null ? null : finishEvent(reason, null, tail().text);
     },
   };
 

@@ -100,14 +100,13 @@ export function timesOf(state: GenerationState, finishedMs: number, finishReason
 }
 
 /** What the scheduler is told of a generation's first sequence. */
-export function sequenceRequestOf(state: GenerationState, id: number, maxNewTokens: number): SequenceRequest {
-  return {
-    id,
-    promptTokenIds: state.promptTokenIds,
-    maxNewTokens,
-    salt: state.salt,
-    wantsPromptLogits: state.promptLogprobs !== null,
-  };
+export function sequenceRequestOf(
+  request: Pick<NewGeneration, 'promptTokenIds' | 'salt' | 'wantsPromptLogprobs'>,
+  id: number,
+  maxNewTokens: number,
+): SequenceRequest {
+  const { promptTokenIds, salt, wantsPromptLogprobs } = request;
+  return { id, promptTokenIds, maxNewTokens, salt, wantsPromptLogits: wantsPromptLogprobs };
 }
 
 async function collectResult(state: GenerationState, iterator: AsyncIterator<GenerateEvent>): Promise<GenerateResult> {

@@ -1,0 +1,101 @@
+// Makes an engine: loads the model, plans memory, compiles the program, and connects scheduler, memory and step loop.
+
+import { availableParallelism } from 'node:os';
+import { InvalidRequestError } from '../errors/errors.ts';
+import { loadModel } from '../models/load.ts';
+import type { LoadedModel } from '../models/model.ts';
+import { createKvMemory } from '../memory/index.ts';
+import { createScheduler } from '../scheduler/index.ts';
+import type { Engine, EngineOptions } from './api.ts';
+import { type ChosenBackend, chooseBackend } from './backend-choice.ts';
+import { planMemory, requireInteger } from './memory-plan.ts';
+import { runEngine } from './run-engine.ts';
+
+/**
+ * Loads a model and makes it ready to generate. See EngineOptions for defaults.
+ *
+ * Throws ModelFileError or UnsupportedModelError for a model that cannot be used, InvalidRequestError for option values
+ * out of range, MemoryPlanError when the pool does not hold one sequence, BackendError when the backend asked for
+ * cannot be had.
+ *
+ * @example
+ * await using engine = await createEngine({ model: 'models/octavo-stories.gguf' });
+ * const { choices } = await engine.generate({ prompt: 'Once upon a time' }).result();
+ */
+export async function createEngine(options: EngineOptions): Promise<Engine> {
+  const now = options.now ?? (() => performance.now());
+  const maxNumSeqs = options.maxNumSeqs ?? 64;
+  const maxNumBatchedTokens = options.maxNumBatchedTokens ?? 512;
+  const maxQueuedRequests = options.maxQueuedRequests ?? 1024;
+  requireInteger('maxNumBatchedTokens', maxNumBatchedTokens, 1, 65536);
+  requireInteger('maxQueuedRequests', maxQueuedRequests, 1, 1_000_000);
+  if (maxNumBatchedTokens < maxNumSeqs && options.maxNumBatchedTokens !== undefined && options.maxNumSeqs !== undefined) {
+    throw new InvalidRequestError(
+      `maxNumBatchedTokens (${maxNumBatchedTokens}) must be at least maxNumSeqs (${maxNumSeqs}): every running sequence takes one token of a step`,
+      'maxNumBatchedTokens',
+      maxNumBatchedTokens,
+    );
+  }
+  const runningLimit = Math.min(maxNumSeqs, maxNumBatchedTokens);
+
+  const model = await loadModel(options.model);
+  let chosen: ChosenBackend | null = null;
+  try {
+    chosen = chooseBackend(options.backend ?? 'auto', options.threads ?? availableParallelism());
+    const plan = planMemory({
+      config: model.config,
+      kvDType: resolveKvDType(options.kvCacheDtype ?? 'auto', model),
+      blockSize: options.blockSize ?? 16,
+      maxNumSeqs: runningLimit,
+      maxModelLen: options.maxModelLen,
+      kvCacheMemoryBytes: options.kvCacheMemoryBytes,
+      availableBytes: Math.max(0, process.availableMemory() - model.weightBytes),
+    });
+    const limits = {
+      maxTokens: maxNumBatchedTokens,
+      maxSequences: runningLimit,
+      maxOutputs: Math.max(runningLimit, Math.min(32, maxNumBatchedTokens)),
+      maxContextTokens: plan.maxModelLen,
+    };
+    const executable = await chosen.backend.compile(model.program, {
+      weights: model.weights,
+      kv: plan.kv,
+      blockCount: plan.blockCount,
+      limits,
+      onProgress: (loadedBytes, totalBytes) => options.onProgress?.({ phase: 'weights', loadedBytes, totalBytes }),
+    });
+    options.onProgress?.({ phase: 'ready', loadedBytes: model.weightBytes, totalBytes: model.weightBytes });
+    const memory = createKvMemory({
+      blockCount: plan.blockCount,
+      blockSize: plan.kv.blockSize,
+      maxNumSeqs: runningLimit,
+      maxBlocksPerSequence: Math.ceil(plan.maxModelLen / plan.kv.blockSize),
+      enablePrefixCaching: options.enablePrefixCaching ?? true,
+    });
+    const scheduler = createScheduler({
+      memory,
+      maxNumSeqs: runningLimit,
+      maxNumBatchedTokens,
+      maxOutputs: limits.maxOutputs,
+      maxModelLen: plan.maxModelLen,
+      maxQueuedRequests,
+      checkIntegrity: options.checkIntegrity ?? false,
+    });
+    return runEngine({ model, backend: chosen.backend, fallbackReason: chosen.fallbackReason, executable, memory, scheduler, plan, now });
+  } catch (error) {
+    await chosen?.backend.close();
+    await model.close();
+    throw error;
+  }
+}
+
+function resolveKvDType(wanted: 'auto' | 'f32' | 'f16', model: LoadedModel): 'f32' | 'f16' {
+  if (wanted !== 'auto') {
+    if (wanted !== 'f32' && wanted !== 'f16') {
+      throw new InvalidRequestError(`kvCacheDtype must be auto, f32 or f16, got ${String(wanted)}`, 'kvCacheDtype', wanted);
+    }
+    return wanted;
+  }
+  return model.weights.weights.get('token_embd.weight')?.dtype === 'f32' ? 'f32' : 'f16';
+}
+

@@ -1,0 +1,4 @@
+// The engine layer: the public API of Octavo as a library.
+
+export type * from './api.ts';
+export { createEngine } from './create-engine.ts';

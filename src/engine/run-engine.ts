@@ -1,0 +1,253 @@
+// A running engine: takes requests, keeps who owns which sequence, and answers questions about its state.
+
+import type { Backend, Executable } from '../backends/backend.ts';
+import { EngineClosedError, InvalidRequestError } from '../errors/errors.ts';
+import type { KvMemory } from '../memory/index.ts';
+import type { LoadedModel } from '../models/model.ts';
+import type { Scheduler } from '../scheduler/types.ts';
+import type { BlockMap, Engine, EngineStats, FinishReason, GenerateRequest, Generation, RequestTimes, SamplingParams } from './api.ts';
+import { createChoice } from './choice.ts';
+import { createGeneration, type GenerationHooks, type GenerationState, sequenceRequestOf, timesOf } from './generation.ts';
+import type { MemoryPlan } from './memory-plan.ts';
+import { readPrompt, renderChat } from './prompt.ts';
+import { resolveSampling } from './sampling/params.ts';
+import { type SequenceOwner, startStepLoop } from './step-loop.ts';
+
+export interface EngineParts {
+  readonly model: LoadedModel;
+  readonly backend: Backend;
+  readonly fallbackReason: string | null;
+  readonly executable: Executable;
+  readonly memory: KvMemory;
+  readonly scheduler: Scheduler;
+  readonly plan: MemoryPlan;
+  readonly now: () => number;
+}
+
+const maxChoices = 128;
+
+export function runEngine(parts: EngineParts): Engine {
+  const { model, executable, memory, scheduler, plan, now } = parts;
+  const { tokenizer, config } = model;
+  const owners = new Map<number, SequenceOwner>();
+  const active = new Set<GenerationState>();
+  const observers = new Set<(times: RequestTimes) => void>();
+  const finishedRequests: Record<FinishReason | 'error', number> = { stop: 0, length: 0, cancelled: 0, error: 0 };
+  const totals = { promptTokens: 0, generatedTokens: 0, stepMs: 0, kernelMs: 0 };
+  let sequenceCount = 0;
+  let requestCount = 0;
+  let draining = false;
+  let closing: Promise<void> | null = null;
+  let idleWaiters: (() => void)[] = [];
+
+  const loop = startStepLoop({
+    scheduler,
+    executable,
+    vocabSize: config.vocabSize,
+    owners,
+    nextSequenceId: () => sequenceCount++,
+    now,
+    afterStep({ stepMs, kernelMs, sampledTokens }) {
+      totals.stepMs += stepMs;
+      totals.kernelMs += kernelMs;
+      totals.generatedTokens += sampledTokens;
+    },
+    onEnd: (state, error) => endGeneration(state, error === null ? lastReason(state) : 'error'),
+  });
+
+  function endGeneration(state: GenerationState, reason: FinishReason | 'error'): void {
+    if (!active.delete(state)) return;
+    finishedRequests[reason]++;
+    const times = timesOf(state, now(), reason);
+    for (const observer of observers) observer(times);
+    if (active.size === 0) {
+      for (const resolve of idleWaiters) resolve();
+      idleWaiters = [];
+    }
+  }
+
+  const hooks: GenerationHooks = {
+    cancel(state) {
+      if (state.ended) return;
+      for (const [id, owner] of owners) {
+        if (owner.state !== state) continue;
+        owners.delete(id);
+        scheduler.cancel(id);
+      }
+      for (const choice of state.choices) {
+        const event = choice.finish('cancelled');
+        if (event) state.emit(event);
+      }
+      state.end();
+      endGeneration(state, 'cancelled');
+      loop.wake();
+    },
+    fork(parent, options) {
+      const entry = [...owners].find(([, owner]) => owner.state === parent && (owner.choice === parent.choices[0] || owner.siblings.includes(parent.choices[0])));
+      if (!entry) throw new InvalidRequestError(`request ${parent.requestId} has ended and cannot be forked`, 'requestId', parent.requestId);
+      refuseIfClosed();
+      const [parentId] = entry;
+      const parentChoice = parent.choices[0];
+      const promptTokenIds = [...parent.promptTokenIds, ...parentChoice.tokenIds];
+      const sampling = resolveSampling({ ...inheritedParams(parentChoice.sampling), ...options.sampling }, config.vocabSize, freshSeed);
+      const maxTokens = resolveMaxTokens(sampling.maxTokens, promptTokenIds.length);
+      const choice = createChoice({
+        index: 0,
+        sampling,
+        tokenizer,
+        promptTokenIds: parent.promptTokenIds,
+        inheritedTokenIds: [...parentChoice.tokenIds],
+        maxTokens,
+      });
+      const id = sequenceCount;
+      scheduler.fork(parentId, id, { maxNewTokens: maxTokens });
+      sequenceCount++;
+      return begin({ promptTokenIds, salt: parent.salt, choices: [choice], requestId: options.requestId, signal: options.signal, wantsPromptLogprobs: false }, id);
+    },
+  };
+
+  function begin(
+    request: Pick<GenerationState, 'promptTokenIds' | 'salt' | 'choices'> & {
+      readonly requestId: string | undefined;
+      readonly signal: AbortSignal | undefined;
+      readonly wantsPromptLogprobs: boolean;
+    },
+    sequenceId: number,
+  ): Generation {
+    const { signal, promptTokenIds, salt, choices, wantsPromptLogprobs } = request;
+    const requestId = request.requestId ?? `request-${requestCount}`;
+    requestCount++;
+    const { state, generation } = createGeneration({ requestId, promptTokenIds, salt, choices, arrivedMs: now(), wantsPromptLogprobs }, hooks);
+    owners.set(sequenceId, { state, choice: choices[0], siblings: choices.slice(1) });
+    active.add(state);
+    totals.promptTokens += promptTokenIds.length;
+    if (signal) {
+      const onAbort = () => hooks.cancel(state);
+      signal.addEventListener('abort', onAbort, { once: true });
+      if (signal.aborted) onAbort();
+    }
+    loop.wake();
+    return generation;
+  }
+
+  function refuseIfClosed(): void {
+    if (draining) throw new EngineClosedError();
+  }
+
+  /** Tokens that a sequence may generate: what was asked for, or what the context holds. */
+  function resolveMaxTokens(maxTokens: number | null, promptTokens: number): number {
+    return maxTokens ?? Math.max(1, plan.maxModelLen - promptTokens);
+  }
+
+  function generate(request: GenerateRequest): Generation {
+    refuseIfClosed();
+    const n = request.n ?? 1;
+    if (!Number.isInteger(n) || n < 1 || n > maxChoices) {
+      throw new InvalidRequestError(`n must be an integer from 1 to ${maxChoices}, got ${String(n)}`, 'n', n);
+    }
+    const sampling = resolveSampling(request.sampling ?? {}, config.vocabSize, freshSeed);
+    const promptTokenIds = readPrompt(request, model);
+    const maxTokens = resolveMaxTokens(sampling.maxTokens, promptTokenIds.length);
+    scheduler.checkCapacity(n);
+    const choices = Array.from({ length: n }, (_, index) => createChoice({ index, sampling, tokenizer, promptTokenIds, maxTokens }));
+    const wantsPromptLogprobs = sampling.promptLogprobs !== null;
+    const id = sequenceCount;
+    scheduler.add(sequenceRequestOf({ promptTokenIds, salt: request.cacheSalt ?? '', wantsPromptLogprobs }, id, maxTokens));
+    sequenceCount++;
+    return begin({ promptTokenIds, salt: request.cacheSalt ?? '', choices, requestId: request.requestId, signal: request.signal, wantsPromptLogprobs }, id);
+  }
+
+  function stats(): EngineStats {
+    const usage = memory.usage();
+    const counters = scheduler.counters;
+    return {
+      runningRequests: scheduler.runningCount,
+      waitingRequests: scheduler.waitingCount,
+      totalBlocks: usage.blockCount,
+      freeBlocks: usage.blockCount - usage.referencedBlocks,
+      cachedBlocks: usage.evictableBlocks,
+      usedBlocks: usage.referencedBlocks,
+      steps: counters.steps,
+      promptTokens: totals.promptTokens,
+      cachedPromptTokens: counters.cachedPromptTokens,
+      computedTokens: counters.computedTokens,
+      generatedTokens: totals.generatedTokens,
+      preemptions: counters.preemptions,
+      evictions: memory.counters.evictions,
+      copyOnWrites: memory.counters.copyOnWrites,
+      finishedRequests: { ...finishedRequests },
+      stepMs: totals.stepMs,
+      kernelMs: totals.kernelMs,
+    };
+  }
+
+  function blockMap(): BlockMap {
+    const blocks = memory.blockMap();
+    return {
+      blockSize: plan.kv.blockSize,
+      blockCount: plan.blockCount,
+      references: blocks.references,
+      cached: blocks.cached,
+      sequences: scheduler.describe().map(({ id, ...sequence }) => ({ requestId: owners.get(id)?.state.requestId ?? `sequence-${id}`, ...sequence })),
+    };
+  }
+
+  async function whenIdle(): Promise<void> {
+    if (active.size > 0) await new Promise<void>((resolve) => idleWaiters.push(resolve));
+  }
+
+  async function closeAll(): Promise<void> {
+    draining = true;
+    for (const state of [...active]) hooks.cancel(state);
+    await loop.stop();
+    await executable.close();
+    await parts.backend.close();
+    await model.close();
+  }
+
+  return {
+    config,
+    tokenizer,
+    hasChatTemplate: model.chatTemplate !== null,
+    backendDescription: parts.backend.description,
+    fallbackReason: parts.fallbackReason,
+    maxModelLen: plan.maxModelLen,
+    memory: executable.memory,
+    generate,
+    renderChat: (messages, options = {}) => renderChat(model, messages, options),
+    stats,
+    blockMap,
+    onRequestEnd(observer) {
+      observers.add(observer);
+      return () => observers.delete(observer);
+    },
+    async drain() {
+      draining = true;
+      await whenIdle();
+    },
+    close() {
+      closing ??= closeAll();
+      return closing;
+    },
+    [Symbol.asyncDispose]() {
+      return this.close();
+    },
+  };
+}
+
+/** The reason that counts for a request of several choices: `length` if any choice ran out, else how the first ended. */
+function lastReason(state: GenerationState): FinishReason {
+  const reasons = state.choices.map((choice) => choice.finishReason ?? 'cancelled');
+  return reasons.includes('length') ? 'length' : reasons[0];
+}
+
+/** A fork samples like its parent, with a seed of its own and as many tokens as there is room for. */
+function inheritedParams(sampling: ReturnType<typeof resolveSampling>): SamplingParams {
+  const { logitBias, logprobs, seed: _seed, maxTokens: _maxTokens, promptLogprobs: _promptLogprobs, minTokens: _minTokens, ...rest } = sampling;
+  return { ...rest, logitBias: Object.fromEntries(logitBias), ...(logprobs === null ? {} : { logprobs }) };
+}
+
+function freshSeed(): number {
+  return Math.floor(Math.random() * Number.MAX_SAFE_INTEGER);
+}
+
