@@ -1,0 +1,6 @@
+// Tokenizers: making them from model files, and encoding long texts without holding up the event loop.
+
+export { encodeAsync } from './encode-async.ts';
+export { createTokenizerFromGguf } from './from-gguf.ts';
+export { createTokenizerFromJson } from './from-json.ts';
+export type { DecodeOptions, Detokenizer, EncodeOptions, Tokenizer } from './tokenizer.ts';
