@@ -15,6 +15,7 @@ export interface RandomAccessFile {
 
 // One read call of the operating system takes at most 2 GiB less a page.
 const maxReadBytes = 1 << 30;
+const missingDetail = 'does not exist';
 
 /**
  * Opens a regular file for reading.
@@ -86,9 +87,27 @@ export function bytesAsFile(path: string, bytes: Uint8Array): RandomAccessFile {
   };
 }
 
+/** Opens a file by path, or rejects with ModelFileError. */
+export type OpenFile = (path: string) => Promise<RandomAccessFile>;
+
+/** The error of a file that is not there, which `openFileIfPresent` turns into null. */
+export function missingFileError(path: string, cause?: unknown): ModelFileError {
+  return new ModelFileError(path, missingDetail, { cause });
+}
+
+/** Opens a file that may be absent: null where it is. Other failures reject as ever. */
+export async function openFileIfPresent(path: string, open: OpenFile = openFile): Promise<RandomAccessFile | null> {
+  try {
+    return await open(path);
+  } catch (error) {
+    if (error instanceof ModelFileError && error.detail === missingDetail) return null;
+    throw error;
+  }
+}
+
 function describeSystemError(cause: unknown): string {
   const code = (cause as NodeJS.ErrnoException | null)?.code;
-  if (code === 'ENOENT') return 'does not exist';
+  if (code === 'ENOENT') return missingDetail;
   if (code === 'EACCES' || code === 'EPERM') return 'may not be read (permission denied)';
   return cause instanceof Error ? cause.message : String(cause);
 }

@@ -1,9 +1,10 @@
 // Opens GGUF files, split ones included, as a source of weights.
 
 import { basename, dirname, join } from 'node:path';
-import type { WeightInfo, WeightSource } from '../../backends/backend.ts';
+import type { WeightSource } from '../../backends/backend.ts';
 import { ModelFileError } from '../../errors/errors.ts';
 import { openFile, type RandomAccessFile } from '../file.ts';
+import { createFileWeightSource } from '../file-weights.ts';
 import { type GgufHeader, readGgufHeader } from './header.ts';
 import type { GgufMetadata, GgufTensor, GgufValue } from './types.ts';
 
@@ -107,39 +108,15 @@ function checkSplit(path: string, metadata: GgufMetadata, index: number, splitCo
 }
 
 function assemble(path: string, parts: readonly OpenedPart[]): OpenedGguf {
-  const tensors: GgufTensor[] = [];
-  const weights = new Map<string, WeightInfo>();
-  const places = new Map<string, { readonly file: RandomAccessFile; readonly tensor: GgufTensor }>();
-  for (const { file, header } of parts) {
-    for (const tensor of header.tensors) {
-      const { name, dtype, rows, columns, bytes } = tensor;
-      if (weights.has(name)) throw new ModelFileError(file.path, `tensor "${name}" is in another part already`);
-      weights.set(name, { name, dtype, rows, columns, bytes });
-      places.set(name, { file, tensor });
-      tensors.push(tensor);
-    }
-  }
+  const tensors = parts.flatMap(({ header }) => header.tensors);
+  const placed = parts.flatMap(({ file, header }) => header.tensors.map((tensor) => ({ ...tensor, file })));
+  const files = parts.map(({ file }) => file);
+  const source = createFileWeightSource(path, files, placed);
   const metadata = parts[0].header.metadata;
   const statedCount = splitNumber(path, metadata, 'split.tensors.count');
   if (parts.length > 1 && statedCount !== undefined && statedCount !== tensors.length) {
     throw new ModelFileError(path, `its parts hold ${tensors.length} tensors, but it says ${statedCount}`);
   }
-  const source: WeightSource = {
-    weights,
-    async read(name, byteOffset, into) {
-      const place = places.get(name);
-      if (place === undefined) throw new ModelFileError(path, `has no tensor "${name}"`);
-      const { file, tensor } = place;
-      if (byteOffset < 0 || byteOffset + into.length > tensor.bytes) {
-        throw new ModelFileError(
-          file.path,
-          `tensor "${name}" has ${tensor.bytes} bytes, but ${into.length} were to be read from its byte ${byteOffset}`,
-        );
-      }
-      await file.read(tensor.fileOffset + byteOffset, into);
-    },
-    close: () => closeAll(parts),
-  };
   return { metadata, tensors, source };
 }
 
