@@ -5,7 +5,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { synthesizeGguf } from '../dist/models/synth/index.js';
+import { synthesizeGguf } from '../src/models/synth/index.ts';
 import type { Measurement, Task } from './peer/protocol.ts';
 import { formatSummary, summarize } from './stats.ts';
 

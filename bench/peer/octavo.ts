@@ -1,6 +1,6 @@
 // Octavo as a contestant.
 
-import { createEngine } from '../../dist/index.js';
+import { createEngine } from '../../src/index.ts';
 import { type Contestant, randomPrompt, serveTasks } from './protocol.ts';
 
 const [model, threads] = process.argv.slice(2);
