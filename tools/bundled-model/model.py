@@ -50,6 +50,20 @@ def rotate(x, cos, sin):
     return x * cos + torch.cat([-second, first], dim=-1) * sin
 
 
+def causal_attention(q, k, v, block: int = 256):
+    """Softmax attention by blocks of queries; on a CPU its backward pass is much faster than the fused one's."""
+    length = q.shape[2]
+    q = q * q.shape[-1] ** -0.5
+    parts = []
+    for start in range(0, length, block):
+        end = min(length, start + block)
+        scores = q[:, :, start:end] @ k[:, :, :end].transpose(-1, -2)
+        visible = torch.ones(end - start, end, dtype=torch.bool, device=q.device).tril(start)
+        weights = torch.softmax(scores.masked_fill(~visible, -1e4).float(), dim=-1)
+        parts.append(weights.to(v.dtype) @ v[:, :, :end])
+    return torch.cat(parts, dim=2)
+
+
 class Attention(nn.Module):
     def __init__(self, c: Config):
         super().__init__()
@@ -73,7 +87,10 @@ class Attention(nn.Module):
             cache[:] = [k, v]
         group = c.heads // c.kv_heads
         k, v = k.repeat_interleave(group, dim=1), v.repeat_interleave(group, dim=1)
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=length > 1)
+        if cache is None:
+            y = causal_attention(q, k, v)
+        else:
+            y = F.scaled_dot_product_attention(q, k, v, is_causal=length > 1)
         return self.o_proj(y.transpose(1, 2).reshape(batch, length, -1))
 
 
