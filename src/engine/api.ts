@@ -236,6 +236,8 @@ export interface Engine extends AsyncDisposable {
   /** Why the CPU backend could not be had when `auto` fell back to the reference backend, or null. */
   readonly fallbackReason: string | null;
   readonly maxModelLen: number;
+  /** Element type of the KV pool. */
+  readonly kvDType: 'f32' | 'f16';
   readonly memory: { readonly weightBytes: number; readonly kvBytes: number; readonly scratchBytes: number };
   /** Validates, tokenises and queues. Throws InvalidRequestError, ContextLengthError, QueueFullError, EngineClosedError. */
   generate(request: GenerateRequest): Generation;

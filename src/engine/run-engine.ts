@@ -212,6 +212,7 @@ export function runEngine(parts: EngineParts): Engine {
     backendDescription: parts.backend.description,
     fallbackReason: parts.fallbackReason,
     maxModelLen: plan.maxModelLen,
+    kvDType: plan.kv.dtype,
     memory: executable.memory,
     generate,
     renderChat: (messages, options = {}) => renderChat(model, messages, options),

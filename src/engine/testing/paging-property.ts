@@ -1,0 +1,194 @@
+// The property that paging is invisible: random requests on a random, tight engine against each request run alone.
+
+import fc from 'fast-check';
+import { expect } from 'vitest';
+import type { Engine, EngineOptions, GenerateEvent, Generation, SamplingParams } from '../api.ts';
+import { createEngine } from '../create-engine.ts';
+
+/** One request of a scenario. Prompts are made of a shared part and an own part, so that prefixes are hit. */
+interface RequestSpec {
+  readonly family: number;
+  readonly sharedTokens: number;
+  readonly ownTokens: number;
+  readonly ownSeed: number;
+  readonly maxTokens: number;
+  readonly temperature: number;
+  readonly seed: number;
+  readonly n: number;
+  readonly salt: string;
+  readonly promptLogprobs: boolean;
+  /** Turns of the event loop to wait before it is sent. */
+  readonly delayTurns: number;
+  /** Cancel after this many tokens, if it gets so far. */
+  readonly cancelAfter: number | null;
+  /** Fork after this many tokens, if it gets so far. */
+  readonly forkAfter: number | null;
+}
+
+export interface Scenario {
+  readonly blockSize: number;
+  /** Blocks beyond what the longest sequence needs. */
+  readonly spareBlocks: number;
+  readonly maxNumSeqs: number;
+  readonly maxNumBatchedTokens: number;
+  readonly threads: number;
+  readonly enablePrefixCaching: boolean;
+  readonly requests: readonly RequestSpec[];
+}
+
+const maxModelLen = 96;
+
+const requestSpec: fc.Arbitrary<RequestSpec> = fc.record({
+  family: fc.integer({ min: 0, max: 2 }),
+  sharedTokens: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 50 })),
+  ownTokens: fc.integer({ min: 1, max: 20 }),
+  ownSeed: fc.integer({ min: 0, max: 3 }),
+  maxTokens: fc.integer({ min: 1, max: 24 }),
+  temperature: fc.constantFrom(0, 0.7, 1),
+  seed: fc.integer({ min: 0, max: 2 }),
+  n: fc.oneof({ weight: 4, arbitrary: fc.constant(1) }, { weight: 1, arbitrary: fc.integer({ min: 2, max: 3 }) }),
+  salt: fc.constantFrom('', '', 'tenant'),
+  promptLogprobs: fc.oneof({ weight: 5, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
+  delayTurns: fc.integer({ min: 0, max: 12 }),
+  cancelAfter: fc.oneof({ weight: 4, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: fc.integer({ min: 0, max: 8 }) }),
+  forkAfter: fc.oneof({ weight: 4, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: fc.integer({ min: 1, max: 8 }) }),
+});
+
+export const scenario: fc.Arbitrary<Scenario> = fc.record({
+  blockSize: fc.constantFrom(1, 2, 3, 5, 8, 16, 32),
+  spareBlocks: fc.integer({ min: 0, max: 8 }),
+  maxNumSeqs: fc.integer({ min: 1, max: 8 }),
+  maxNumBatchedTokens: fc.integer({ min: 8, max: 128 }),
+  threads: fc.integer({ min: 1, max: 3 }),
+  enablePrefixCaching: fc.oneof({ weight: 4, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
+  requests: fc.array(requestSpec, { minLength: 1, maxLength: 8 }),
+});
+
+/** What a choice of a request came to: tokens, and log-probabilities with their alternatives. */
+type Trace = { tokenIds: number[]; logprobs: unknown[] }[];
+
+interface Outcome {
+  readonly promptTokenIds: readonly number[];
+  readonly promptLogprobs: unknown;
+  readonly traces: Trace;
+  readonly cancelled: boolean;
+}
+
+export interface PagingProperty {
+  check(scenario: Scenario): Promise<void>;
+  /** Over all scenarios checked, to see that they exercise what they should. */
+  readonly totals: { preemptions: number; cachedTokens: number; copyOnWrites: number; forks: number; cancelled: number; evictions: number };
+  close(): Promise<void>;
+}
+
+/** Prepares the property for one model and backend: an ample engine that runs each request alone, with its answers kept. */
+export async function createPagingProperty(options: Pick<EngineOptions, 'model' | 'backend'>): Promise<PagingProperty> {
+  const alone = await createEngine({ ...options, maxModelLen, maxNumSeqs: 4, threads: 1, blockSize: 16, enablePrefixCaching: false, kvCacheMemoryBytes: 1 << 22 });
+  const known = new Map<string, Outcome>();
+  const totals = { preemptions: 0, cachedTokens: 0, copyOnWrites: 0, forks: 0, cancelled: 0, evictions: 0 };
+  const { config } = alone;
+  function kvBytesOf(blockSize: number): number {
+    const elementBytes = alone.kvDType === 'f16' ? 2 : 4;
+    return 2 * config.layerCount * config.kvHeadCount * config.headSize * blockSize * elementBytes;
+  }
+
+  function tokensOf(seed: number, count: number): number[] {
+    return Array.from({ length: count }, (_, i) => (Math.imul(seed * 7919 + i + 1, 2654435761) >>> 8) % Math.min(250, config.vocabSize));
+  }
+  function promptOf(spec: RequestSpec): number[] {
+    return [...tokensOf(spec.family, spec.sharedTokens), ...tokensOf(100 + spec.family * 10 + spec.ownSeed, spec.ownTokens)];
+  }
+  function samplingOf(spec: RequestSpec): SamplingParams {
+    const { maxTokens, temperature, seed } = spec;
+    return { maxTokens, temperature, seed, logprobs: 2, ignoreEos: true, ...(spec.promptLogprobs ? { promptLogprobs: 1 } : {}) };
+  }
+
+  async function outcomeOf(generation: Generation, n: number, onToken: (event: GenerateEvent & { type: 'token' }, count: number) => void = () => {}): Promise<Outcome> {
+    const traces: Trace = Array.from({ length: n }, () => ({ tokenIds: [], logprobs: [] }));
+    let promptTokenIds: readonly number[] = [];
+    let promptLogprobs: unknown = null;
+    let cancelled = false;
+    for await (const event of generation) {
+      if (event.type === 'start') ({ promptTokenIds, promptLogprobs } = event);
+      else if (event.type === 'finish') cancelled ||= event.reason === 'cancelled';
+      else if (event.type === 'token') {
+        traces[event.index].tokenIds.push(event.tokenId);
+        traces[event.index].logprobs.push(event.logprob, event.topLogprobs);
+        if (event.index === 0) onToken(event, traces[0].tokenIds.length);
+      }
+    }
+    return { promptTokenIds, promptLogprobs, traces, cancelled };
+  }
+
+  async function expected(tokenIds: readonly number[], n: number, sampling: SamplingParams): Promise<Outcome> {
+    const key = JSON.stringify([tokenIds, n, sampling]);
+    const found = known.get(key);
+    if (found) return found;
+    const outcome = await outcomeOf(alone.generate({ tokenIds, n, sampling }), n);
+    known.set(key, outcome);
+    return outcome;
+  }
+
+  /** `actual` must begin like `wanted`, and be all of it unless it was cancelled. */
+  function expectSame(actual: Outcome, wanted: Outcome, label: string): void {
+    actual.traces.forEach((trace, i) => {
+      const full = wanted.traces[i];
+      const length = actual.cancelled ? trace.tokenIds.length : full.tokenIds.length;
+      expect(trace.tokenIds, `${label}, choice ${i}: tokens`).toEqual(full.tokenIds.slice(0, length));
+      expect(trace.logprobs, `${label}, choice ${i}: log-probabilities`).toEqual(full.logprobs.slice(0, 2 * length));
+    });
+    if (actual.promptTokenIds.length > 0) expect(actual.promptLogprobs, `${label}: prompt log-probabilities`).toEqual(wanted.promptLogprobs);
+  }
+
+  async function runOne(engine: Engine, spec: RequestSpec, label: string): Promise<void> {
+    for (let turn = 0; turn < spec.delayTurns; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
+    const tokenIds = promptOf(spec);
+    const sampling = samplingOf(spec);
+    const generation = engine.generate({ tokenIds, sampling, n: spec.n, cacheSalt: spec.salt });
+    if (spec.cancelAfter === 0) generation.cancel();
+    const forks: Promise<void>[] = [];
+    const actual = await outcomeOf(generation, spec.n, (_event, count) => {
+      if (count === spec.forkAfter && count < spec.maxTokens) {
+        try {
+          forks.push(checkFork(generation.fork({ sampling: { seed: spec.seed + 1, maxTokens: 6 } }), spec, `${label} fork`));
+          totals.forks++;
+        } catch (error) {
+          // The events are read after the step that emitted them; the generation may have ended meanwhile.
+          if ((error as { code?: string }).code !== 'invalid_request') throw error;
+        }
+      }
+      if (count === spec.cancelAfter) generation.cancel();
+    });
+    if (actual.cancelled) totals.cancelled++;
+    expectSame(actual, await expected(tokenIds, spec.n, sampling), label);
+    await Promise.all(forks);
+  }
+
+  async function checkFork(fork: Generation, spec: RequestSpec, label: string): Promise<void> {
+    const actual = await outcomeOf(fork, 1);
+    const sampling = { maxTokens: 6, temperature: spec.temperature, seed: spec.seed + 1, logprobs: 2, ignoreEos: true };
+    expectSame(actual, await expected(actual.promptTokenIds, 1, sampling), label);
+  }
+
+  return {
+    totals,
+    async check(scenario) {
+      const { blockSize, spareBlocks, requests, ...rest } = scenario;
+      const blockCount = Math.ceil(maxModelLen / blockSize) + spareBlocks;
+      const engine = await createEngine({ ...options, ...rest, blockSize, maxModelLen, kvCacheMemoryBytes: blockCount * kvBytesOf(blockSize), checkIntegrity: true });
+      try {
+        await Promise.all(requests.map((spec, i) => runOne(engine, spec, `request ${i}`)));
+        const stats = engine.stats();
+        expect(stats.usedBlocks, 'blocks still held when all requests have ended').toBe(0);
+        expect(stats.runningRequests + stats.waitingRequests, 'requests still known').toBe(0);
+        totals.preemptions += stats.preemptions;
+        totals.cachedTokens += stats.cachedPromptTokens;
+        totals.copyOnWrites += stats.copyOnWrites;
+        totals.evictions += stats.evictions;
+      } finally {
+        await engine.close();
+      }
+    },
+    close: () => alone.close(),
+  };
+}
