@@ -45,7 +45,10 @@ export function checkTensors(
     const more = unused.length > 3 ? ` and ${unused.length - 3} more` : '';
     throw new ModelFileError(
       path,
-      `holds tensors that the ${config.architecture} program does not use: ${unused.slice(0, 3).join(', ')}${more}`,
+      `holds tensors that the ${config.architecture} program does not use: ${unused
+        .slice(0, 3)
+        .map((name) => name.slice(0, 100))
+        .join(', ')}${more}`,
     );
   }
 }

@@ -56,7 +56,7 @@ export function parseGgufConfig(input: GgufConfigInput): ModelConfig {
   return checkConfig(
     {
       architecture: architecture.name,
-      name: general.string('general.name', ggufName),
+      name: general.string('general.name', ggufName).slice(0, 200),
       vocabSize: readVocabSize(fields, input.tensors),
       hiddenSize,
       intermediateSize: fields.integer('feed_forward_length', limits.width),
@@ -139,7 +139,11 @@ function readVocabSize(fields: FieldReader, tensors: ReadonlyMap<string, WeightI
 function readRopeScaling(fields: FieldReader, factors: Float32Array | null): RopeScaling {
   const type = fields.string('rope.scaling.type', fields.has('rope.scale_linear') ? 'linear' : 'none');
   if (type !== 'none' && type !== 'linear') {
-    throw new UnsupportedModelError(`rope scaling "${type}"`, ['none', 'linear', 'rope_freqs.weight (llama3)']);
+    throw new UnsupportedModelError(`rope scaling ${describeValue(type)}`, [
+      'none',
+      'linear',
+      'rope_freqs.weight (llama3)',
+    ]);
   }
   const legacyFactor = fields.number('rope.scale_linear', limits.factor, 1);
   const factor = type === 'linear' ? fields.number('rope.scaling.factor', limits.factor, legacyFactor) : 1;

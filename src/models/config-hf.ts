@@ -61,7 +61,7 @@ export function parseHfConfig({ path, json, name }: HfConfigInput): ModelConfig 
 
 function refuseUnsupported(fields: FieldReader): void {
   const activation = fields.string('hidden_act', 'silu');
-  if (activation !== 'silu') throw new UnsupportedModelError(`hidden_act "${activation}"`, ['silu']);
+  if (activation !== 'silu') throw new UnsupportedModelError(`hidden_act ${describeValue(activation)}`, ['silu']);
   if (fields.boolean('mlp_bias', false))
     throw new UnsupportedModelError('mlp_bias', ['models without biases in the feed-forward']);
   if (fields.has('quantization_config')) {

@@ -19,7 +19,7 @@ export function readRope(path: string, json: Readonly<Record<string, unknown>>, 
   if (!isObject(rope)) throw outer.error(`${key} is ${describeValue(rope)}; expected an object`);
   const nested = Object.keys(rope).find((name) => isObject(rope[name]));
   if (nested !== undefined) {
-    throw new UnsupportedModelError(`${key} per kind of layer ("${nested}")`, [
+    throw new UnsupportedModelError(`${key} per kind of layer (${describeValue(nested)})`, [
       'one set of rope parameters for all layers',
     ]);
   }
@@ -51,7 +51,7 @@ export function readRope(path: string, json: Readonly<Record<string, unknown>>, 
       };
     }
     default:
-      throw new UnsupportedModelError(`rope scaling "${type}"`, ['default', 'linear', 'llama3']);
+      throw new UnsupportedModelError(`rope scaling ${describeValue(type)}`, ['default', 'linear', 'llama3']);
   }
 }
 

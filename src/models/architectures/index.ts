@@ -20,7 +20,7 @@ export function findGgufArchitecture(name: string): Architecture {
   const found = architectures.find((architecture) => architecture.ggufNames.includes(name));
   if (found) return found;
   const known = architectures.flatMap((architecture) => architecture.ggufNames);
-  throw new UnsupportedModelError(`GGUF architecture "${name}"`, known);
+  throw new UnsupportedModelError(`GGUF architecture ${JSON.stringify(name.slice(0, 60))}`, known);
 }
 
 /** The architecture that config.json's `model_type` names. Throws UnsupportedModelError with the list of known ones. */
@@ -28,7 +28,7 @@ export function findHfArchitecture(modelType: string): Architecture {
   const found = architectures.find((architecture) => architecture.hfModelTypes.includes(modelType));
   if (found) return found;
   const known = architectures.flatMap((architecture) => architecture.hfModelTypes);
-  throw new UnsupportedModelError(`model_type "${modelType}"`, known);
+  throw new UnsupportedModelError(`model_type ${JSON.stringify(modelType.slice(0, 60))}`, known);
 }
 
 /** The program of a checked configuration. */

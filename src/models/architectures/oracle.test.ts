@@ -1,0 +1,86 @@
+// Every architecture against Hugging Face transformers: logits of tiny random models, from both file formats, on every backend.
+
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Backend } from '../../backends/backend.ts';
+import { createReferenceBackend } from '../../backends/reference/index.ts';
+import { runSequence } from '../../backends/testing/run-sequence.ts';
+import { openModel } from '../open-model.ts';
+
+const fixtures = fileURLToPath(new URL('../../../test/fixtures/oracle/', import.meta.url));
+const cases = {
+  llama3: 'llama',
+  llama2: 'llama',
+  'llama-linear-half': 'llama',
+  mistral: 'mistral',
+  qwen2: 'qwen2',
+  qwen3: 'qwen3',
+  smollm3: 'smollm3',
+} as const;
+
+/** Largest |difference| allowed, relative to the largest |logit|: what the project promises is 1e-4. */
+const tolerance = 2e-5;
+
+interface Expected {
+  readonly vocabSize: number;
+  readonly tokenIds: readonly number[];
+  readonly positions: readonly number[];
+}
+
+async function readExpected(name: string): Promise<Expected & { readonly logits: Float32Array }> {
+  const expected = JSON.parse(await readFile(`${fixtures}${name}/expected.json`, 'utf8')) as Expected;
+  const bytes = await readFile(`${fixtures}${name}/logits.f32`);
+  const logits = Float32Array.from({ length: bytes.length / 4 }, (_, i) => bytes.readFloatLE(i * 4));
+  return { ...expected, logits };
+}
+
+function relativeError(actual: Float32Array, expected: Float32Array): number {
+  expect(actual.length).toBe(expected.length);
+  let worst = 0;
+  let largest = 0;
+  for (let i = 0; i < expected.length; i++) {
+    worst = Math.max(worst, Number.isFinite(actual[i]) ? Math.abs(actual[i] - expected[i]) : Number.POSITIVE_INFINITY);
+    largest = Math.max(largest, Math.abs(expected[i]));
+  }
+  return worst / largest;
+}
+
+const measured: string[] = [];
+afterAll(() => {
+  console.log(`largest relative error of logits against transformers\n${measured.join('\n')}`);
+});
+
+function oracleSuite(backendName: string, createBackend: () => Backend | Promise<Backend>): void {
+  describe(`logits on the ${backendName} backend`, () => {
+    let backend: Backend;
+    beforeAll(async () => {
+      backend = await createBackend();
+    });
+    afterAll(() => backend.close());
+
+    for (const [name, architecture] of Object.entries(cases)) {
+      for (const format of ['gguf', 'safetensors'] as const) {
+        it(`equal transformers' for ${name} from ${format}`, async () => {
+          const expected = await readExpected(name);
+          const model = await openModel(`${fixtures}${name}${format === 'gguf' ? '/model.gguf' : ''}`);
+          try {
+            expect(model).toMatchObject({ format, config: { architecture, vocabSize: expected.vocabSize } });
+            const logits = await runSequence(backend, model.program, {
+              weights: model.weights,
+              tokenIds: expected.tokenIds,
+              outputs: expected.positions,
+            });
+            const error = relativeError(logits, expected.logits);
+            measured.push(`${backendName} ${name} ${format} ${error.toExponential(2)}`);
+            expect(error).toBeLessThan(tolerance);
+          } finally {
+            await model.close();
+          }
+        });
+      }
+    }
+  });
+}
+
+oracleSuite('reference', createReferenceBackend);
