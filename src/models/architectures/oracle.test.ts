@@ -6,7 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Backend } from '../../backends/backend.ts';
 import { createReferenceBackend } from '../../backends/reference/index.ts';
 import { runSequence } from '../../backends/testing/run-sequence.ts';
+import type { ModelConfig } from '../model.ts';
 import { openModel } from '../open-model.ts';
+import { buildProgram } from './index.ts';
 
 const fixtures = fileURLToPath(new URL('../../../test/fixtures/oracle/', import.meta.url));
 const cases = {
@@ -84,3 +86,34 @@ function oracleSuite(backendName: string, createBackend: () => Backend | Promise
 }
 
 oracleSuite('reference', createReferenceBackend);
+
+/** What a careless reader of each model would get wrong. */
+const mistakes: readonly [string, keyof typeof cases, Partial<ModelConfig>][] = [
+  ['the other rope layout', 'llama2', { ropeLayout: 'half' }],
+  ['the other rope layout', 'qwen2', { ropeLayout: 'interleaved' }],
+  ['no rope scaling', 'llama3', { ropeScaling: { kind: 'none' } }],
+  ['no rope scaling', 'llama-linear-half', { ropeScaling: { kind: 'none' } }],
+  ['tied embeddings', 'llama2', { tiedEmbeddings: true }],
+  ['no window', 'mistral', { slidingWindow: null }],
+  ['a window one longer', 'mistral', { slidingWindow: 14 }],
+  ['rope in every layer', 'smollm3', { noRopeLayers: [] }],
+  ['no q and k norms', 'qwen3', { architecture: 'llama' }],
+  ['another epsilon', 'qwen3', { normEpsilon: 1e-3 }],
+];
+
+describe('the oracle', () => {
+  it.each(mistakes)('notices %s in %s', async (_, name, change) => {
+    const expected = await readExpected(name);
+    const model = await openModel(`${fixtures}${name}/model.gguf`);
+    try {
+      const logits = await runSequence(createReferenceBackend(), buildProgram({ ...model.config, ...change }), {
+        weights: model.weights,
+        tokenIds: expected.tokenIds,
+        outputs: expected.positions,
+      });
+      expect(relativeError(logits, expected.logits)).toBeGreaterThan(100 * tolerance);
+    } finally {
+      await model.close();
+    }
+  });
+});
