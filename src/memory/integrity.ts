@@ -17,7 +17,7 @@ export interface MemoryParts {
   readonly hasher: BlockHasher;
   readonly holders: readonly (KvSequenceState | null)[];
   readonly stepSequences: readonly KvSequenceState[];
-  readonly pins: ReadonlyMap<number, number>;
+  readonly pins: ReadonlyMap<number, { readonly count: number }>;
   readonly usage: {
     readonly blockCount: number;
     readonly freeBlocks: number;
@@ -66,7 +66,7 @@ function countReferences(parts: MemoryParts): Int32Array {
   if (heldRows + table.freeRowCount !== table.rowCount) {
     fail(`${heldRows} rows held + ${table.freeRowCount} free != ${table.rowCount}`);
   }
-  for (const [block, count] of parts.pins) counted[block] += count;
+  for (const [block, { count }] of parts.pins) counted[block] += count;
   return counted;
 }
 

@@ -39,6 +39,13 @@ export interface MemoryUsage {
   readonly referencedBlocks: number;
 }
 
+/** The open step's hold on the source of its copies. */
+interface Pin {
+  readonly count: number;
+  /** Tokens of a sequence that gets the block back if the step is rolled back. */
+  readonly keptTokens: number;
+}
+
 /** Since start. */
 export interface MemoryCounters {
   /** Cached blocks whose content was dropped to make room. */
@@ -125,7 +132,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
   /** The open step: its sequences in the order of their first reserve, the copies, and the references it holds on their sources. */
   const stepSequences: KvSequenceState[] = [];
   const copies: number[] = [];
-  const pins = new Map<number, number>();
+  const pins = new Map<number, Pin>();
   let evictableCount = 0;
   let evictions = 0;
   let copyOnWrites = 0;
@@ -159,12 +166,20 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     if (pool.release(block, keep) && keep) evictableCount++;
   }
 
-  function pin(block: number): void {
-    pins.set(block, (pins.get(block) ?? 0) + 1);
+  function pin(block: number, keptTokens: number): void {
+    const before = pins.get(block);
+    pins.set(block, { count: (before?.count ?? 0) + 1, keptTokens: Math.max(keptTokens, before?.keptTokens ?? 0) });
   }
 
-  /** References that can write or read after this step, which a copy's hold on its source cannot. */
-  const sharers = (block: number): number => pool.references(block) - (pins.get(block) ?? 0);
+  /**
+   * Whether writing on in the partial block would change what others hold. A copy's hold on its source does not count, as
+   * copies come before writes; but a rollback gives the source back, so tokens that it held may not be written over.
+   */
+  function isShared(sequence: KvSequenceState, block: number): boolean {
+    const held = pins.get(block);
+    if (held === undefined) return pool.references(block) > 1;
+    return pool.references(block) - held.count > 1 || sequence.computedTokens < held.keptTokens;
+  }
 
   /** The block that the next token goes into if it has tokens already, or -1. */
   function partialBlock(sequence: KvSequenceState): number {
@@ -174,7 +189,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
 
   function needsCopy(sequence: KvSequenceState): boolean {
     const block = partialBlock(sequence);
-    return block !== -1 && sharers(block) > 1;
+    return block !== -1 && isShared(sequence, block);
   }
 
   function append(sequence: KvSequenceState, block: number): void {
@@ -215,7 +230,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     }
     if (match.copySource !== -1) {
       retain(match.copySource);
-      pin(match.copySource);
+      pin(match.copySource, 0);
       const block = allocate();
       append(sequence, block);
       copies.push(match.copySource, block);
@@ -230,10 +245,10 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
   function makePartialWritable(sequence: KvSequenceState): void {
     const block = partialBlock(sequence);
     if (block === -1) return;
-    if (sharers(block) > 1) {
+    if (isShared(sequence, block)) {
       const copy = allocate();
       // The sequence's reference to the old block becomes the step's, so that a rollback finds it as it was.
-      pin(block);
+      pin(block, sequence.computedTokens);
       table.set(sequence.row, Math.floor(sequence.computedTokens / blockSize), copy);
       copies.push(block, copy);
       sequence.copiedFrom = block;
@@ -277,7 +292,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       sequence.joined = false;
       sequence.copiedFrom = -1;
     }
-    for (const [block, count] of pins) for (let i = 0; i < count; i++) drop(block);
+    for (const [block, { count }] of pins) for (let i = 0; i < count; i++) drop(block);
     pins.clear();
     copies.length = 0;
     for (const sequence of stepSequences) if (sequence.releasing) letGo(sequence);
@@ -390,9 +405,8 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
           const index = sequence.blockCount - 1;
           drop(table.get(sequence.row, index));
           table.set(sequence.row, index, sequence.copiedFrom);
-          const left = pins.get(sequence.copiedFrom)! - 1;
-          if (left === 0) pins.delete(sequence.copiedFrom);
-          else pins.set(sequence.copiedFrom, left);
+          const held = pins.get(sequence.copiedFrom)!;
+          pins.set(sequence.copiedFrom, { ...held, count: held.count - 1 });
         }
       }
       endStep();

@@ -26,7 +26,10 @@ export interface SchedulerOptions {
   readonly maxModelLen: number;
   /** Requests that may wait. */
   readonly maxQueuedRequests: number;
-  /** Blocks that admission leaves free for running sequences to grow into. Defaults to a hundredth of the pool. */
+  /**
+   * Blocks that admission leaves free for running sequences to grow into, beside those for their tokens known now.
+   * Defaults to a hundredth of the pool plus one for each running sequence; fewer run more sequences and preempt more.
+   */
   readonly watermarkBlocks?: number;
   /** Check the plan and every invariant of the memory after each change (slow). Defaults to false. */
   readonly checkIntegrity?: boolean;
@@ -38,7 +41,6 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   checkOptions(options);
   const { blockSize } = memory;
   const blockCount = memory.usage().blockCount;
-  const watermarkBlocks = options.watermarkBlocks ?? Math.ceil(blockCount / 100);
   const limitTokens = Math.min(maxModelLen, blockCount * blockSize, memory.blockTableStride * blockSize);
   // Each running sequence gets a token and an output row in every step, so that none starves.
   const maxRunning = Math.min(maxNumSeqs, maxNumBatchedTokens, maxOutputs);
@@ -67,6 +69,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   let preemptions = 0;
 
   const blocksFor = (tokens: number): number => Math.ceil(tokens / blockSize);
+  const watermark = (): number => options.watermarkBlocks ?? Math.ceil(blockCount / 100) + running.length;
 
   function check(plan: StepPlan | null = null): void {
     if (!options.checkIntegrity) return;
@@ -202,7 +205,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         continue;
       }
       const isFirst = running.length === 0;
-      const spareBlocks = isFirst ? 0 : promisedBlocks + watermarkBlocks + running.length;
+      const spareBlocks = isFirst ? 0 : promisedBlocks + watermark();
       let isAdmitted = admit(sequence, match, spareBlocks);
       if (!isAdmitted && isFirst && match.copySource !== -1) {
         isAdmitted = admit(sequence, memory.match(sequence.memory, limit, false), spareBlocks);
@@ -262,7 +265,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       waiting.pushBack(sequence);
     },
 
-    fork(parentId, childId, { maxNewTokens, replaceLastTokenId }) {
+    fork(parentId, childId, { maxNewTokens, replaceLastTokenId, exempt }) {
       const parent = known.get(parentId);
       if (parent === undefined) throw new InvalidRequestError(`no sequence ${parentId} to fork`, 'parentId', parentId);
       const tokenIds = [...parent.tokenIds];
@@ -273,13 +276,13 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       const canRun =
         running.length < maxRunning &&
         (isCaughtUp || !memory.enablePrefixCaching) &&
-        memory.usage().freeBlocks > watermarkBlocks + running.length;
+        memory.usage().freeBlocks > watermark();
       if (canRun && memory.fork(parent.memory, child.memory, tokenIds.length - 1)) {
         child.running = true;
         child.hasRun = true;
         running.push(child);
       } else {
-        checkCapacity(1);
+        if (!exempt) checkCapacity(1);
         waiting.pushAfterHead(child);
       }
       known.set(childId, child);

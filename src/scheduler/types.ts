@@ -7,10 +7,16 @@ export interface SequenceRequest {
   /** Unique, chosen by the engine. */
   readonly id: number;
   readonly promptTokenIds: readonly number[];
+  /** Tokens to sample. 0 only computes the prompt: nothing is sampled, and the step that computes its last token ends it. */
   readonly maxNewTokens: number;
   /** Prefix-cache namespace. */
   readonly salt: string;
-  /** Logits are wanted for every prompt token (so nothing of the prompt may be taken from the cache). */
+  /**
+   * Logits are wanted for every prompt token, so no row still owed is taken from the cache. Each prompt position p in
+   * [0, prompt length) is output by exactly one completed step, in order; its row predicts token p + 1, and the last one is
+   * the row that the first new token is sampled from. Rows of an aborted step are owed again. Rows delivered before
+   * a preemption are not output again, also where their tokens are computed again. Forks owe no prompt rows.
+   */
   readonly wantsPromptLogits: boolean;
 }
 
@@ -20,10 +26,14 @@ export interface ScheduledSequence {
   /** Position of its first token in this step; everything before is computed or cached. */
   readonly firstPosition: number;
   readonly tokenCount: number;
-  /** First output row of this sequence in the step's logits, and how many it has (0 while a prompt is being caught up). */
+  /**
+   * First output row of this sequence in the step's logits, and how many it has. They belong to the LAST `outputCount`
+   * tokens of its share: output row `outputStart + i` is that of position `firstPosition + tokenCount - outputCount + i`.
+   * 1 where it samples; 0 while it is being caught up; for a sequence that owes prompt rows, one for each owed position in the share.
+   */
   readonly outputStart: number;
   readonly outputCount: number;
-  /** Whether the last output row is to be sampled: all tokens known so far are computed after this step. */
+  /** Whether the last output row is to be sampled: all tokens known so far are computed after this step, and more are wanted. */
   readonly samples: boolean;
 }
 
@@ -33,7 +43,7 @@ export interface StepPlan {
   readonly bindings: StepBindings;
   /** Sequences that began to run in this step for the first time or again, with the tokens found in the cache. */
   readonly admitted: readonly { readonly id: number; readonly cachedTokens: number; readonly resumed: boolean }[];
-  /** Sequences preempted while this step was planned. */
+  /** Sequences preempted while this step was planned. They stay preempted if it is aborted. Nothing is admitted in such a step. */
   readonly preempted: readonly number[];
 }
 
@@ -61,7 +71,8 @@ export interface Scheduler {
   readonly counters: SchedulerCounters;
   /**
    * Queues a sequence. Throws QueueFullError when the queue is full, ContextLengthError when it can never fit
-   * (prompt + maxNewTokens over the longest sequence or the whole pool). Refusal leaves no trace.
+   * (prompt + maxNewTokens over the longest sequence or the whole pool), InvalidRequestError for an empty prompt, a
+   * negative maxNewTokens or an id in use. Refusal leaves no trace.
    */
   add(request: SequenceRequest): void;
   /** Throws QueueFullError unless `count` more requests may be queued. */
@@ -70,7 +81,10 @@ export interface Scheduler {
    * A new sequence that continues `parentId` from all tokens known for it now (the sampled but not yet computed one
    * included). Shares its blocks if it can run at once; else it waits at the head of the queue.
    * `replaceLastTokenId` sets another last token (n > 1: the child sampled its own first token).
-   * Throws like `add`, unless `exempt` says that its place in the queue was granted with its parent's (n > 1).
+   * `maxNewTokens` counts tokens sampled for the child after the fork.
+   * While the parent is in flight the child shares what is computed without that step. A sequence that ended cannot be
+   * forked: to fork from its last token on, complete it with `finished: false`, fork, then cancel it.
+   * Throws InvalidRequestError for an unknown parent, and like `add`; no QueueFullError if `exempt` says that its place in the queue was granted with its parent's (n > 1).
    */
   fork(
     parentId: number,
@@ -81,10 +95,22 @@ export interface Scheduler {
   cancel(id: number): void;
   /** Plans the next step, or null if nothing can run now. One plan is in flight at a time. */
   schedule(): StepPlan | null;
-  /** The step ran: commit its tokens. `sampled` has one entry for each sequence with `samples` that was not cancelled meanwhile. */
+  /**
+   * The step ran: commit its tokens. `sampled` has one entry for each sequence with `samples` that was not cancelled meanwhile
+   * (entries of others are ignored). Sequences that finished or have all tokens asked for end here, and their blocks are free.
+   */
   complete(plan: StepPlan, sampled: readonly SampledToken[]): void;
-  /** The step failed: nothing of it was computed. Its sequences go on as before it was planned. */
+  /**
+   * The step failed: nothing of it was computed. Its sequences go on as before it was planned; those it admitted are back
+   * at the head of the queue. Its planning may have cost others: preempted sequences stay so, evicted blocks too.
+   */
   abort(plan: StepPlan): void;
   /** For the block map: every known sequence. */
-  describe(): readonly { readonly id: number; readonly state: 'running' | 'waiting'; readonly computedTokens: number; readonly totalTokens: number; readonly blocks: readonly number[] }[];
+  describe(): readonly {
+    readonly id: number;
+    readonly state: 'running' | 'waiting';
+    readonly computedTokens: number;
+    readonly totalTokens: number;
+    readonly blocks: readonly number[];
+  }[];
 }
