@@ -39,7 +39,10 @@ interface Player {
 }
 
 async function start(name: string, script: string, model: string, threads: number): Promise<Player> {
-  const child = fork(join(here, 'peer', script), [model, String(threads)], { execArgv: ['--import', 'tsx'], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const child = fork(join(here, 'peer', script), [model, String(threads)], {
+    execArgv: ['--import', 'tsx'],
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
   await new Promise<void>((resolve, reject) => {
     child.once('message', () => resolve());
     child.once('exit', (code) => reject(new Error(`${name} ended with code ${code}`)));
@@ -71,15 +74,24 @@ const runs = Number(values.runs);
 const tasks: readonly { readonly name: string; readonly task: Task }[] = [
   { name: 'prefill 512', task: { kind: 'prefill', tokens: 512 } },
   { name: 'decode 128', task: { kind: 'decode', prompt: 32, tokens: 128 } },
-  ...[4, 16, 32].map((sequences) => ({ name: `${sequences} sequences`, task: { kind: 'concurrent', sequences, prompt: 32, tokens: 96 } as Task })),
+  ...[4, 16, 32].map((sequences) => ({
+    name: `${sequences} sequences`,
+    task: { kind: 'concurrent', sequences, prompt: 32, tokens: 96 } as Task,
+  })),
 ];
 const peerThreads = threads === 1 ? [1] : [1, threads];
 const players = [
   await start('octavo', 'octavo.ts', model, threads),
-  ...(await Promise.all(peerThreads.map((count) => start(`node-llama-cpp, ${count} thread${count > 1 ? 's' : ''}`, 'llama.ts', model, count)))),
+  ...(await Promise.all(
+    peerThreads.map((count) =>
+      start(`node-llama-cpp, ${count} thread${count > 1 ? 's' : ''}`, 'llama.ts', model, count),
+    ),
+  )),
 ];
 
-console.log(`${values.model ?? `${values.shape} ${values.type}`}, ${threads} threads, ${runs} interleaved runs; tokens per second: median (lowest to highest)`);
+console.log(
+  `${values.model ?? `${values.shape} ${values.type}`}, ${threads} threads, ${runs} interleaved runs; tokens per second: median (lowest to highest)`,
+);
 const results: Record<string, unknown> = {};
 for (const { name, task } of tasks) {
   const rates = players.map(() => [] as number[]);
@@ -99,7 +111,9 @@ for (const { name, task } of tasks) {
   players.forEach((player, i) => {
     console.log(`  ${player.name.padEnd(28)} ${formatSummary(summaries[i])}`);
   });
-  console.log(`  ratio to the peer at its better setting: ${ratio.toFixed(2)}; event-loop delay p99 ${summarize(delays).median.toFixed(1)} ms`);
+  console.log(
+    `  ratio to the peer at its better setting: ${ratio.toFixed(2)}; event-loop delay p99 ${summarize(delays).median.toFixed(1)} ms`,
+  );
   results[name] = { octavo: summaries[0], peer: best, ratio, delayP99Ms: summarize(delays).median };
 }
 for (const { child } of players) child.disconnect();

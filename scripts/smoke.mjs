@@ -9,7 +9,10 @@ const port = await new Promise((resolve) => {
     probe.close(() => resolve(port));
   });
 });
-const child = spawn('npm', ['start', '--', '--port', String(port)], { stdio: ['ignore', 'inherit', 'inherit'], detached: true });
+const child = spawn('npm', ['start', '--', '--port', String(port)], {
+  stdio: ['ignore', 'inherit', 'inherit'],
+  detached: true,
+});
 const stop = () => {
   try {
     process.kill(-child.pid, 'SIGTERM');
@@ -31,11 +34,16 @@ async function ask() {
   const answer = await fetch(`${base}/v1/chat/completions`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ messages: [{ role: 'user', content: 'Tell me a story about a cat.' }], max_tokens: 40, temperature: 0 }),
+    body: JSON.stringify({
+      messages: [{ role: 'user', content: 'Tell me a story about a cat.' }],
+      max_tokens: 40,
+      temperature: 0,
+    }),
   });
   const body = await answer.json();
   const text = body.choices?.[0]?.message?.content;
-  if (answer.status !== 200 || typeof text !== 'string' || text.length === 0) throw new Error(`the chat answered ${answer.status}: ${JSON.stringify(body)}`);
+  if (answer.status !== 200 || typeof text !== 'string' || text.length === 0)
+    throw new Error(`the chat answered ${answer.status}: ${JSON.stringify(body)}`);
   console.log(`It said: ${text}`);
 }
 

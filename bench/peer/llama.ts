@@ -6,7 +6,14 @@ import { type Contestant, randomPrompt, serveTasks } from './protocol.ts';
 const [modelPath, threads] = process.argv.slice(2);
 
 serveTasks(async (): Promise<Contestant> => {
-  const llama = await getLlama({ gpu: false, build: 'never', skipDownload: true, logLevel: LlamaLogLevel.error, maxThreads: Number(threads), progressLogs: false });
+  const llama = await getLlama({
+    gpu: false,
+    build: 'never',
+    skipDownload: true,
+    logLevel: LlamaLogLevel.error,
+    maxThreads: Number(threads),
+    progressLogs: false,
+  });
   const model = await llama.loadModel({ modelPath, gpuLayers: 0 });
   const contexts = new Map<number, Awaited<ReturnType<typeof model.createContext>>>();
   async function contextFor(sequences: number) {
@@ -21,7 +28,9 @@ serveTasks(async (): Promise<Contestant> => {
   return {
     async run(task, seed) {
       const context = await contextFor(task.kind === 'concurrent' ? task.sequences : 1);
-      const sequences = Array.from({ length: task.kind === 'concurrent' ? task.sequences : 1 }, () => context.getSequence());
+      const sequences = Array.from({ length: task.kind === 'concurrent' ? task.sequences : 1 }, () =>
+        context.getSequence(),
+      );
       try {
         if (task.kind === 'prefill') {
           const tokens = promptOf(task.tokens, seed);
@@ -43,7 +52,9 @@ serveTasks(async (): Promise<Contestant> => {
           return ((count - 1) / (lastMs - firstMs)) * 1000;
         }
         const startMs = performance.now();
-        const runs = await Promise.all(sequences.map((_, i) => generate(i, promptOf(task.prompt, seed * 100 + i), task.tokens)));
+        const runs = await Promise.all(
+          sequences.map((_, i) => generate(i, promptOf(task.prompt, seed * 100 + i), task.tokens)),
+        );
         return (runs.reduce((sum, { count }) => sum + count, 0) / (performance.now() - startMs)) * 1000;
       } finally {
         for (const sequence of sequences) sequence.dispose();

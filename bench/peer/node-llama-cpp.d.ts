@@ -13,7 +13,12 @@ declare module 'node-llama-cpp' {
     getSequence(): ContextSequence;
   }
   interface Model {
-    createContext(options: { sequences: number; contextSize: number; batchSize: number; threads: number }): Promise<Context>;
+    createContext(options: {
+      sequences: number;
+      contextSize: number;
+      batchSize: number;
+      threads: number;
+    }): Promise<Context>;
   }
   interface Llama {
     loadModel(options: { modelPath: string; gpuLayers: number }): Promise<Model>;

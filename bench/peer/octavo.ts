@@ -15,7 +15,11 @@ serveTasks(async (): Promise<Contestant> => {
     kvCacheMemoryBytes: 1024 * 1024 * 1024,
     enablePrefixCaching: false,
   });
-  async function generate(prompt: number, tokens: number, seed: number): Promise<{ firstMs: number; lastMs: number; startMs: number; count: number }> {
+  async function generate(
+    prompt: number,
+    tokens: number,
+    seed: number,
+  ): Promise<{ firstMs: number; lastMs: number; startMs: number; count: number }> {
     const startMs = performance.now();
     let firstMs = 0;
     let count = 0;

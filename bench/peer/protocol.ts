@@ -43,6 +43,6 @@ export function randomPrompt(length: number, seed: number): number[] {
   let state = (seed * 2654435761 + 12345) >>> 0;
   return Array.from({ length }, () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return 300 + (state >>> 8) % 20000;
+    return 300 + ((state >>> 8) % 20000);
   });
 }

@@ -66,18 +66,34 @@ export function describeBackendConformance(options: ConformanceOptions): void {
       await backend.close();
     });
 
-    async function compile(target: Backend, made: Case, blockSize = 16, dtype: KvDType = 'f32', blockCount = 24): Promise<Executable> {
+    async function compile(
+      target: Backend,
+      made: Case,
+      blockSize = 16,
+      dtype: KvDType = 'f32',
+      blockCount = 24,
+    ): Promise<Executable> {
       const { program } = made;
       const executable = await target.compile(program, {
         weights: createMemoryWeights(made.tensors),
-        kv: { layerCount: program.layerCount, kvHeadCount: program.kvHeadCount, headSize: program.headSize, blockSize, dtype },
+        kv: {
+          layerCount: program.layerCount,
+          kvHeadCount: program.kvHeadCount,
+          headSize: program.headSize,
+          blockSize,
+          dtype,
+        },
         blockCount,
         limits,
       });
       open.push(executable);
       return executable;
     }
-    async function run(executable: Executable, sequences: readonly TestSequence[], blockSize = 16): Promise<Float32Array> {
+    async function run(
+      executable: Executable,
+      sequences: readonly TestSequence[],
+      blockSize = 16,
+    ): Promise<Float32Array> {
       return (await executable.execute(bindStep(sequences, blockSize))).logits.slice();
     }
     function expectClose(actual: Float32Array, wanted: Float32Array, tolerance: number, label: string): void {
@@ -92,7 +108,12 @@ export function describeBackendConformance(options: ConformanceOptions): void {
       expect(difference / (largest || 1), label).toBeLessThanOrEqual(tolerance);
     }
     /** Runs rows of random tokens on both backends, then each row alone: close to the reference, identical alone. */
-    async function checkRowwise(made: Case, tolerance: number, label: string, rowCounts: readonly number[] = [1, 2, 3, 7, 17, 33]): Promise<void> {
+    async function checkRowwise(
+      made: Case,
+      tolerance: number,
+      label: string,
+      rowCounts: readonly number[] = [1, 2, 3, 7, 17, 33],
+    ): Promise<void> {
       const ours = await compile(backend, made);
       const theirs = await compile(reference, made);
       const random = createRandom(7);
@@ -103,22 +124,37 @@ export function describeBackendConformance(options: ConformanceOptions): void {
         const together = await run(ours, [sequence]);
         expectClose(together, await run(theirs, [sequence]), tolerance, `${label}, ${rowCount} rows`);
         const picked = Math.floor(random() * rowCount);
-        const alone = await run(ours, [{ tokenIds: [tokenIds[picked]], firstPosition: picked, blocks: [0, 1, 2, 3, 4, 5] }]);
-        expect(alone, `${label}: row ${picked} of ${rowCount} alone`).toEqual(together.slice(picked * width, (picked + 1) * width));
+        const alone = await run(ours, [
+          { tokenIds: [tokenIds[picked]], firstPosition: picked, blocks: [0, 1, 2, 3, 4, 5] },
+        ]);
+        expect(alone, `${label}: row ${picked} of ${rowCount} alone`).toEqual(
+          together.slice(picked * width, (picked + 1) * width),
+        );
       }
     }
 
     describe.each(dtypeNames)('weights of %s', (dtype) => {
-      const unit = ['q2_k', 'q3_k', 'q4_k', 'q5_k', 'q6_k'].includes(dtype) ? 256 : ['f32', 'f16', 'bf16'].includes(dtype) ? 1 : 32;
+      const unit = ['q2_k', 'q3_k', 'q4_k', 'q5_k', 'q6_k'].includes(dtype)
+        ? 256
+        : ['f32', 'f16', 'bf16'].includes(dtype)
+          ? 1
+          : 32;
 
       it('embeds rows exactly', async () => {
         const width = unit === 1 ? 37 : unit;
-        const made = buildCase({ width }, { embedding: randomWeight(dtype, width, width, createRandom(1)) }, width, (b, x) => {
-          void b;
-          return x;
-        });
+        const made = buildCase(
+          { width },
+          { embedding: randomWeight(dtype, width, width, createRandom(1)) },
+          width,
+          (b, x) => {
+            void b;
+            return x;
+          },
+        );
         const sequence = { tokenIds: [0, width - 1, 5, 5, 17], firstPosition: 0, blocks: [0] };
-        expect(await run(await compile(backend, made), [sequence])).toEqual(await run(await compile(reference, made), [sequence]));
+        expect(await run(await compile(backend, made), [sequence])).toEqual(
+          await run(await compile(reference, made), [sequence]),
+        );
       });
 
       it.each([
@@ -130,10 +166,19 @@ export function describeBackendConformance(options: ConformanceOptions): void {
         const columns = unit === 1 ? 19 * units : unit * units;
         const random = createRandom(rows * 100 + units);
         const tensors = { w: randomWeight(dtype, rows, columns, random), bias: randomWeight('f32', 1, rows, random) };
-        const tolerance = options.quantizedProducts.includes(dtype) ? options.tolerance.quantized : options.tolerance.f32;
+        const tolerance = options.quantizedProducts.includes(dtype)
+          ? options.tolerance.quantized
+          : options.tolerance.f32;
         for (const biased of [false, true]) {
-          const made = buildCase({ width: rows }, tensors, columns, (b, x, weight) => b.linear(x, weight('w'), biased ? weight('bias') : null));
-          await checkRowwise(made, tolerance, `${dtype} ${rows}x${columns}${biased ? ' biased' : ''}`, biased ? [3] : undefined);
+          const made = buildCase({ width: rows }, tensors, columns, (b, x, weight) =>
+            b.linear(x, weight('w'), biased ? weight('bias') : null),
+          );
+          await checkRowwise(
+            made,
+            tolerance,
+            `${dtype} ${rows}x${columns}${biased ? ' biased' : ''}`,
+            biased ? [3] : undefined,
+          );
         }
       });
 
@@ -142,7 +187,9 @@ export function describeBackendConformance(options: ConformanceOptions): void {
         const columns = unit === 1 ? 40 : unit;
         const tensors = { embedding: randomWeight(dtype, rows, columns, createRandom(3)) };
         const made = buildCase({ width: rows }, tensors, columns, (b, x, weight) => b.linear(x, weight('embedding')));
-        const tolerance = options.quantizedProducts.includes(dtype) ? options.tolerance.quantized : options.tolerance.f32;
+        const tolerance = options.quantizedProducts.includes(dtype)
+          ? options.tolerance.quantized
+          : options.tolerance.f32;
         await checkRowwise(made, tolerance, `${dtype} tied`, [5]);
       });
     });
@@ -153,8 +200,11 @@ export function describeBackendConformance(options: ConformanceOptions): void {
       { width: 96, slice: 24 },
       { width: 576, slice: 64 },
     ])('normalises width $width in slices of $slice', async ({ width, slice }) => {
-      const made = buildCase({ width }, { norm: randomWeight('f32', 1, slice, createRandom(5)) }, width, (b, x, weight) =>
-        b.rmsNorm(x, weight('norm'), 1e-5),
+      const made = buildCase(
+        { width },
+        { norm: randomWeight('f32', 1, slice, createRandom(5)) },
+        width,
+        (b, x, weight) => b.rmsNorm(x, weight('norm'), 1e-5),
       );
       await checkRowwise(made, options.tolerance.f32, `rmsNorm ${width}/${slice}`);
     });
@@ -166,7 +216,10 @@ export function describeBackendConformance(options: ConformanceOptions): void {
       { layout: 'interleaved', headSize: 64, rotaryDim: 32, heads: 2 },
     ])('rotates $layout, $rotaryDim of $headSize', async ({ layout, headSize, rotaryDim, heads }) => {
       const width = headSize * heads;
-      const inverseFrequencies = Float64Array.from({ length: rotaryDim / 2 }, (_, i) => 10000 ** ((-2 * i) / rotaryDim));
+      const inverseFrequencies = Float64Array.from(
+        { length: rotaryDim / 2 },
+        (_, i) => 10000 ** ((-2 * i) / rotaryDim),
+      );
       const made = buildCase({ width, headSize }, {}, width, (b, x) => {
         b.rope(x, { layout, rotaryDim, inverseFrequencies, attentionFactor: 1.25 });
         return x;
@@ -191,87 +244,111 @@ export function describeBackendConformance(options: ConformanceOptions): void {
       { heads: 9, kvHeads: 3, headSize: 64, window: null, dtype: 'f16' },
       { heads: 4, kvHeads: 1, headSize: 32, window: 5, dtype: 'f32' },
       { heads: 2, kvHeads: 2, headSize: 128, window: 40, dtype: 'f16' },
-    ])('attention, $heads heads over $kvHeads of $headSize, window $window, $dtype', ({ heads, kvHeads, headSize, window, dtype }) => {
-      const width = heads * headSize;
-      const random = createRandom(width);
-      const embedding = randomWeight('f32', width, width, random, 0.5);
-      const tensors = {
-        embedding,
-        k: randomWeight('f32', kvHeads * headSize, width, random, 3 / Math.sqrt(width)),
-        v: randomWeight('f32', kvHeads * headSize, width, random, 3 / Math.sqrt(width)),
-      };
-      const made = buildCase({ width, layerCount: 2, kvHeadCount: kvHeads, headSize }, tensors, width, (b, x, weight) => {
-        let hidden = x;
-        for (const layer of [0, 1]) {
-          b.writeKv(b.linear(hidden, weight('k')), b.linear(hidden, weight('v')), layer);
-          const attended = b.pagedAttention(hidden, { layer, headCount: heads, scale: 1 / Math.sqrt(headSize), window });
-          b.add(attended, x);
-          hidden = attended;
-        }
-        return hidden;
-      });
-      const ids = (count: number, seed: number) => {
-        const r = createRandom(seed);
-        return Array.from({ length: count }, () => Math.floor(r() * width));
-      };
+    ])(
+      'attention, $heads heads over $kvHeads of $headSize, window $window, $dtype',
+      ({ heads, kvHeads, headSize, window, dtype }) => {
+        const width = heads * headSize;
+        const random = createRandom(width);
+        const embedding = randomWeight('f32', width, width, random, 0.5);
+        const tensors = {
+          embedding,
+          k: randomWeight('f32', kvHeads * headSize, width, random, 3 / Math.sqrt(width)),
+          v: randomWeight('f32', kvHeads * headSize, width, random, 3 / Math.sqrt(width)),
+        };
+        const made = buildCase(
+          { width, layerCount: 2, kvHeadCount: kvHeads, headSize },
+          tensors,
+          width,
+          (b, x, weight) => {
+            let hidden = x;
+            for (const layer of [0, 1]) {
+              b.writeKv(b.linear(hidden, weight('k')), b.linear(hidden, weight('v')), layer);
+              const attended = b.pagedAttention(hidden, {
+                layer,
+                headCount: heads,
+                scale: 1 / Math.sqrt(headSize),
+                window,
+              });
+              b.add(attended, x);
+              hidden = attended;
+            }
+            return hidden;
+          },
+        );
+        const ids = (count: number, seed: number) => {
+          const r = createRandom(seed);
+          return Array.from({ length: count }, () => Math.floor(r() * width));
+        };
 
-      it('agrees with the reference and does not depend on block size', async () => {
-        const tokenIds = ids(70, 1);
-        let first: Float32Array | null = null;
-        for (const blockSize of [16, 1, 3, 8, 32, 100]) {
-          const blocks = Array.from({ length: Math.ceil(70 / blockSize) }, (_, i) => i).reverse();
-          const sequence = { tokenIds, firstPosition: 0, blocks };
-          const actual = await run(await compile(backend, made, blockSize, dtype, 72), [sequence], blockSize);
-          if (first === null) {
-            expectClose(actual, await run(await compile(reference, made, blockSize, dtype, 72), [sequence], blockSize), dtype === 'f16' ? 2e-3 : options.tolerance.f32, 'attention');
-            first = actual;
-          } else expect(actual, `block size ${blockSize}`).toEqual(first);
-        }
-      });
+        it('agrees with the reference and does not depend on block size', async () => {
+          const tokenIds = ids(70, 1);
+          let first: Float32Array | null = null;
+          for (const blockSize of [16, 1, 3, 8, 32, 100]) {
+            const blocks = Array.from({ length: Math.ceil(70 / blockSize) }, (_, i) => i).reverse();
+            const sequence = { tokenIds, firstPosition: 0, blocks };
+            const actual = await run(await compile(backend, made, blockSize, dtype, 72), [sequence], blockSize);
+            if (first === null) {
+              expectClose(
+                actual,
+                await run(await compile(reference, made, blockSize, dtype, 72), [sequence], blockSize),
+                dtype === 'f16' ? 2e-3 : options.tolerance.f32,
+                'attention',
+              );
+              first = actual;
+            } else expect(actual, `block size ${blockSize}`).toEqual(first);
+          }
+        });
 
-      it('does not depend on chunks, batch or block placement', async () => {
-        const executable = await compile(backend, made, 8, dtype, 64);
-        const tokenIds = ids(61, 2);
-        const whole = await run(executable, [{ tokenIds, firstPosition: 0, blocks: [0, 1, 2, 3, 4, 5, 6, 7] }], 8);
-        const blocks = [40, 13, 22, 31, 17, 50, 8, 9];
-        const chunks: Float32Array[] = [];
-        let at = 0;
-        for (const size of [1, 13, 2, 30, 1, 14]) {
-          const other = { tokenIds: ids(5 + size / 2, size), firstPosition: 0, blocks: [60, 61, 62] };
-          const mine = { tokenIds: tokenIds.slice(at, at + size), firstPosition: at, blocks };
-          const outputs = at % 2 === 0 ? [mine, other] : [other, mine];
-          const result = await run(executable, outputs, 8);
-          const start = at % 2 === 0 ? 0 : other.tokenIds.length * width;
-          chunks.push(result.slice(start, start + size * width));
-          at += size;
-        }
-        const joined = Float32Array.from(chunks.flatMap((chunk) => [...chunk]));
-        expect(joined).toEqual(whole);
-      });
+        it('does not depend on chunks, batch or block placement', async () => {
+          const executable = await compile(backend, made, 8, dtype, 64);
+          const tokenIds = ids(61, 2);
+          const whole = await run(executable, [{ tokenIds, firstPosition: 0, blocks: [0, 1, 2, 3, 4, 5, 6, 7] }], 8);
+          const blocks = [40, 13, 22, 31, 17, 50, 8, 9];
+          const chunks: Float32Array[] = [];
+          let at = 0;
+          for (const size of [1, 13, 2, 30, 1, 14]) {
+            const other = { tokenIds: ids(5 + size / 2, size), firstPosition: 0, blocks: [60, 61, 62] };
+            const mine = { tokenIds: tokenIds.slice(at, at + size), firstPosition: at, blocks };
+            const outputs = at % 2 === 0 ? [mine, other] : [other, mine];
+            const result = await run(executable, outputs, 8);
+            const start = at % 2 === 0 ? 0 : other.tokenIds.length * width;
+            chunks.push(result.slice(start, start + size * width));
+            at += size;
+          }
+          const joined = Float32Array.from(chunks.flatMap((chunk) => [...chunk]));
+          expect(joined).toEqual(whole);
+        });
 
-      it('copies blocks before the step and moves them in and out', async () => {
-        const executable = await compile(backend, made, 8, dtype, 16);
-        const tokenIds = ids(20, 3);
-        const whole = await run(executable, [{ tokenIds, firstPosition: 0, blocks: [0, 1, 2] }], 8);
-        const last = bindStep([{ tokenIds: tokenIds.slice(18), firstPosition: 18, blocks: [0, 1, 5] }], 8, [[2, 5]]);
-        expect((await executable.execute(last)).logits.slice()).toEqual(whole.slice(18 * width));
-        const blockBytes = kvBlockBytes({ layerCount: 2, kvHeadCount: kvHeads, headSize, blockSize: 8, dtype });
-        for (const id of [0, 1, 2]) {
-          const bytes = new Uint8Array(blockBytes);
-          executable.readBlock(id, bytes);
-          executable.writeBlock(id + 10, bytes);
-        }
-        expect(await run(executable, [{ tokenIds: tokenIds.slice(19), firstPosition: 19, blocks: [10, 11, 12] }], 8)).toEqual(whole.slice(19 * width));
-      });
-    });
+        it('copies blocks before the step and moves them in and out', async () => {
+          const executable = await compile(backend, made, 8, dtype, 16);
+          const tokenIds = ids(20, 3);
+          const whole = await run(executable, [{ tokenIds, firstPosition: 0, blocks: [0, 1, 2] }], 8);
+          const last = bindStep([{ tokenIds: tokenIds.slice(18), firstPosition: 18, blocks: [0, 1, 5] }], 8, [[2, 5]]);
+          expect((await executable.execute(last)).logits.slice()).toEqual(whole.slice(18 * width));
+          const blockBytes = kvBlockBytes({ layerCount: 2, kvHeadCount: kvHeads, headSize, blockSize: 8, dtype });
+          for (const id of [0, 1, 2]) {
+            const bytes = new Uint8Array(blockBytes);
+            executable.readBlock(id, bytes);
+            executable.writeBlock(id + 10, bytes);
+          }
+          expect(
+            await run(executable, [{ tokenIds: tokenIds.slice(19), firstPosition: 19, blocks: [10, 11, 12] }], 8),
+          ).toEqual(whole.slice(19 * width));
+        });
+      },
+    );
 
     it('returns only the rows asked for, in the order asked', async () => {
       const made = buildCase({ width: 11 }, {}, 11, (_b, x) => x);
       const executable = await compile(backend, made);
       const all = await run(executable, [{ tokenIds: [3, 1, 4, 1, 5], firstPosition: 0, blocks: [0] }]);
-      const some = await run(executable, [{ tokenIds: [3, 1, 4, 1, 5], firstPosition: 0, blocks: [0], outputs: [4, 0] }]);
+      const some = await run(executable, [
+        { tokenIds: [3, 1, 4, 1, 5], firstPosition: 0, blocks: [0], outputs: [4, 0] },
+      ]);
       expect([...some]).toEqual([...all.slice(44), ...all.slice(0, 11)]);
-      expect(await run(executable, [{ tokenIds: [3], firstPosition: 0, blocks: [0], outputs: [] }])).toEqual(new Float32Array(0));
+      expect(await run(executable, [{ tokenIds: [3], firstPosition: 0, blocks: [0], outputs: [] }])).toEqual(
+        new Float32Array(0),
+      );
     });
 
     it('reads its bindings before it returns', async () => {
@@ -280,7 +357,8 @@ export function describeBackendConformance(options: ConformanceOptions): void {
       const step = bindStep([{ tokenIds: [3, 1, 4], firstPosition: 0, blocks: [0] }], 16);
       const wanted = (await executable.execute(step)).logits.slice();
       const pending = executable.execute(step);
-      for (const array of [step.tokenIds, step.positions, step.slotMapping, step.outputRows, step.blockTables]) array.fill(0);
+      for (const array of [step.tokenIds, step.positions, step.slotMapping, step.outputRows, step.blockTables])
+        array.fill(0);
       expect((await pending).logits.slice()).toEqual(wanted);
     });
 
@@ -315,8 +393,12 @@ export function describeBackendConformance(options: ConformanceOptions): void {
     });
 
     it('refuses weights that are missing or of another shape', async () => {
-      const made = buildCase({ width: 11 }, { w: randomWeight('f32', 11, 11, createRandom(1)) }, 11, (b, x, weight) => b.linear(x, weight('w')));
-      await expect(compile(backend, { ...made, tensors: { embedding: made.tensors.embedding } })).rejects.toBeInstanceOf(OctavoError);
+      const made = buildCase({ width: 11 }, { w: randomWeight('f32', 11, 11, createRandom(1)) }, 11, (b, x, weight) =>
+        b.linear(x, weight('w')),
+      );
+      await expect(
+        compile(backend, { ...made, tensors: { embedding: made.tensors.embedding } }),
+      ).rejects.toBeInstanceOf(OctavoError);
       await expect(
         compile(backend, { ...made, tensors: { ...made.tensors, w: randomWeight('f32', 11, 10, createRandom(1)) } }),
       ).rejects.toBeInstanceOf(OctavoError);
@@ -327,7 +409,9 @@ export function describeBackendConformance(options: ConformanceOptions): void {
       const executable = await compile(backend, made);
       await executable.close();
       await executable.close();
-      await expect(executable.execute(bindStep([{ tokenIds: [3], firstPosition: 0, blocks: [0] }], 16))).rejects.toBeInstanceOf(BackendError);
+      await expect(
+        executable.execute(bindStep([{ tokenIds: [3], firstPosition: 0, blocks: [0] }], 16)),
+      ).rejects.toBeInstanceOf(BackendError);
     });
   });
 }

@@ -5,7 +5,12 @@ import type { Program } from '../program/program.ts';
 import type { CompileOptions, StepBindings } from './backend.ts';
 
 /** Throws BackendError naming the first binding that is out of range. */
-export function checkStepBindings(step: StepBindings, program: Program, options: Pick<CompileOptions, 'kv' | 'blockCount' | 'limits'>, backend: string): void {
+export function checkStepBindings(
+  step: StepBindings,
+  program: Program,
+  options: Pick<CompileOptions, 'kv' | 'blockCount' | 'limits'>,
+  backend: string,
+): void {
   const { limits, blockCount } = options;
   const { blockSize } = options.kv;
   const slotCount = blockCount * blockSize;
@@ -14,7 +19,8 @@ export function checkStepBindings(step: StepBindings, program: Program, options:
     throw new BackendError(backend, `step refused: ${message}`);
   }
   function count(name: string, value: number, lowest: number, limit: number): void {
-    if (!Number.isInteger(value) || value < lowest || value > limit) fail(`${name} is ${value}, must be ${lowest} to ${limit}`);
+    if (!Number.isInteger(value) || value < lowest || value > limit)
+      fail(`${name} is ${value}, must be ${lowest} to ${limit}`);
   }
   function range(name: string, array: Int32Array, length: number, limit: number): void {
     if (array.length < length) fail(`${name} has ${array.length} entries, ${length} are needed`);
@@ -38,20 +44,25 @@ export function checkStepBindings(step: StepBindings, program: Program, options:
   const tableRowCount = step.blockTableStride > 0 ? Math.floor(step.blockTables.length / step.blockTableStride) : 0;
   range('tableRows', step.tableRows, sequenceCount, tableRowCount);
   if (step.queryStarts[0] !== 0 || step.queryStarts[sequenceCount] !== tokenCount) {
-    fail(`queryStarts run from ${step.queryStarts[0]} to ${step.queryStarts[sequenceCount]}, must run from 0 to ${tokenCount}`);
+    fail(
+      `queryStarts run from ${step.queryStarts[0]} to ${step.queryStarts[sequenceCount]}, must run from 0 to ${tokenCount}`,
+    );
   }
   for (let s = 0; s < sequenceCount; s++) {
     if (step.queryStarts[s + 1] <= step.queryStarts[s]) fail(`sequence ${s} has no tokens`);
     const contextLength = step.contextLengths[s];
     for (let t = step.queryStarts[s]; t < step.queryStarts[s + 1]; t++) {
-      if (step.positions[t] >= contextLength) fail(`position ${step.positions[t]} is beyond the context of ${contextLength} of sequence ${s}`);
+      if (step.positions[t] >= contextLength)
+        fail(`position ${step.positions[t]} is beyond the context of ${contextLength} of sequence ${s}`);
     }
     const neededBlocks = Math.ceil(contextLength / blockSize);
-    if (neededBlocks > step.blockTableStride) fail(`sequence ${s} needs ${neededBlocks} blocks, its table holds ${step.blockTableStride}`);
+    if (neededBlocks > step.blockTableStride)
+      fail(`sequence ${s} needs ${neededBlocks} blocks, its table holds ${step.blockTableStride}`);
     const base = step.tableRows[s] * step.blockTableStride;
     for (let b = 0; b < neededBlocks; b++) {
       const blockId = step.blockTables[base + b];
-      if (blockId < 0 || blockId >= blockCount) fail(`block ${blockId} of sequence ${s} is outside the pool of ${blockCount}`);
+      if (blockId < 0 || blockId >= blockCount)
+        fail(`block ${blockId} of sequence ${s} is outside the pool of ${blockCount}`);
     }
   }
 }

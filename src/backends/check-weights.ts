@@ -17,7 +17,10 @@ export function checkWeights(program: Program, source: WeightSource, backend: st
       );
     }
     if (!isStorable(found.dtype, found.columns) || found.bytes !== found.rows * rowBytes(found.dtype, found.columns)) {
-      throw new BackendError(backend, `weight ${wanted.name} of ${found.bytes} bytes is not [${found.rows}, ${found.columns}] in ${found.dtype}`);
+      throw new BackendError(
+        backend,
+        `weight ${wanted.name} of ${found.bytes} bytes is not [${found.rows}, ${found.columns}] in ${found.dtype}`,
+      );
     }
   }
 }

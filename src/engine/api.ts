@@ -110,7 +110,9 @@ export interface Choice {
   readonly index: number;
   readonly text: string;
   readonly tokenIds: readonly number[];
-  readonly logprobs: readonly { readonly tokenId: number; readonly logprob: number; readonly topLogprobs: readonly TokenLogprob[] }[] | null;
+  readonly logprobs:
+    | readonly { readonly tokenId: number; readonly logprob: number; readonly topLogprobs: readonly TokenLogprob[] }[]
+    | null;
   readonly finishReason: FinishReason;
   readonly stopReason: string | number | null;
 }
@@ -132,7 +134,11 @@ export interface Generation extends AsyncIterable<GenerateEvent> {
   /** Drains the events and returns the whole answer. */
   result(): Promise<GenerateResult>;
   /** A new generation that continues from the tokens that this one (choice 0) has now; all blocks are shared, copied on write. */
-  fork(options?: { readonly sampling?: SamplingParams; readonly signal?: AbortSignal; readonly requestId?: string }): Generation;
+  fork(options?: {
+    readonly sampling?: SamplingParams;
+    readonly signal?: AbortSignal;
+    readonly requestId?: string;
+  }): Generation;
   cancel(): void;
 }
 

@@ -3,7 +3,7 @@
 import type { Detokenizer, Tokenizer } from '../models/tokenizers/tokenizer.ts';
 import type { FinishReason, GenerateEvent } from './api.ts';
 import type { ResolvedSampling } from './sampling/params.ts';
-import { createSampler, type Sampler, type SampleResult } from './sampling/sampler.ts';
+import { createSampler, type SampleResult, type Sampler, type SamplingScratch } from './sampling/sampler.ts';
 import { createStopMatcher, type StopMatcher } from './stop-strings.ts';
 
 export interface Choice {
@@ -30,6 +30,7 @@ export interface ChoiceOptions {
   readonly tokenizer: Tokenizer;
   readonly promptTokenIds: readonly number[];
   readonly maxTokens: number;
+  readonly scratch: SamplingScratch;
   /** Tokens generated before a fork; they count for penalties and decode what comes after them. */
   readonly inheritedTokenIds?: readonly number[];
 }
@@ -37,10 +38,12 @@ export interface ChoiceOptions {
 export function createChoice(options: ChoiceOptions): Choice {
   const { index, sampling, tokenizer, promptTokenIds, maxTokens } = options;
   const inherited = options.inheritedTokenIds ?? [];
-  const sampler: Sampler = createSampler(sampling, promptTokenIds, index);
+  const sampler: Sampler = createSampler(sampling, promptTokenIds, index, options.scratch);
   const detokenizer: Detokenizer = tokenizer.createDetokenizer();
   const stops: StopMatcher = createStopMatcher(sampling.stop);
-  const endIds = new Set(sampling.ignoreEos ? sampling.stopTokenIds : [...tokenizer.eosTokenIds, ...sampling.stopTokenIds]);
+  const endIds = new Set(
+    sampling.ignoreEos ? sampling.stopTokenIds : [...tokenizer.eosTokenIds, ...sampling.stopTokenIds],
+  );
   const blockedUntilMinimum = [...endIds];
   const tokenIds: number[] = [];
   let finishReason: FinishReason | null = null;
@@ -82,7 +85,9 @@ export function createChoice(options: ChoiceOptions): Choice {
         events.push(finishEvent('stop', isOwnEnd ? null : tokenId, tail().text));
       } else if (tokenIds.length >= maxTokens) {
         const rest = tail();
-        events.push(rest.stopped === null ? finishEvent('length', null, rest.text) : finishEvent('stop', rest.stopped, rest.text));
+        events.push(
+          rest.stopped === null ? finishEvent('length', null, rest.text) : finishEvent('stop', rest.stopped, rest.text),
+        );
       }
       return { events, finished: finishReason !== null };
     },

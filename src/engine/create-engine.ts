@@ -2,9 +2,9 @@
 
 import { availableParallelism } from 'node:os';
 import { InvalidRequestError } from '../errors/errors.ts';
+import { createKvMemory } from '../memory/index.ts';
 import { loadModel } from '../models/load.ts';
 import type { LoadedModel } from '../models/model.ts';
-import { createKvMemory } from '../memory/index.ts';
 import { createScheduler } from '../scheduler/index.ts';
 import type { Engine, EngineOptions } from './api.ts';
 import { type ChosenBackend, chooseBackend } from './backend-choice.ts';
@@ -29,7 +29,11 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const maxQueuedRequests = options.maxQueuedRequests ?? 1024;
   requireInteger('maxNumBatchedTokens', maxNumBatchedTokens, 1, 65536);
   requireInteger('maxQueuedRequests', maxQueuedRequests, 1, 1_000_000);
-  if (maxNumBatchedTokens < maxNumSeqs && options.maxNumBatchedTokens !== undefined && options.maxNumSeqs !== undefined) {
+  if (
+    maxNumBatchedTokens < maxNumSeqs &&
+    options.maxNumBatchedTokens !== undefined &&
+    options.maxNumSeqs !== undefined
+  ) {
     throw new InvalidRequestError(
       `maxNumBatchedTokens (${maxNumBatchedTokens}) must be at least maxNumSeqs (${maxNumSeqs}): every running sequence takes one token of a step`,
       'maxNumBatchedTokens',
@@ -81,7 +85,16 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       maxQueuedRequests,
       checkIntegrity: options.checkIntegrity ?? false,
     });
-    return runEngine({ model, backend: chosen.backend, fallbackReason: chosen.fallbackReason, executable, memory, scheduler, plan, now });
+    return runEngine({
+      model,
+      backend: chosen.backend,
+      fallbackReason: chosen.fallbackReason,
+      executable,
+      memory,
+      scheduler,
+      plan,
+      now,
+    });
   } catch (error) {
     await chosen?.backend.close();
     await model.close();
@@ -92,10 +105,13 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
 function resolveKvDType(wanted: 'auto' | 'f32' | 'f16', model: LoadedModel): 'f32' | 'f16' {
   if (wanted !== 'auto') {
     if (wanted !== 'f32' && wanted !== 'f16') {
-      throw new InvalidRequestError(`kvCacheDtype must be auto, f32 or f16, got ${String(wanted)}`, 'kvCacheDtype', wanted);
+      throw new InvalidRequestError(
+        `kvCacheDtype must be auto, f32 or f16, got ${String(wanted)}`,
+        'kvCacheDtype',
+        wanted,
+      );
     }
     return wanted;
   }
   return model.weights.weights.get('token_embd.weight')?.dtype === 'f32' ? 'f32' : 'f16';
 }
-

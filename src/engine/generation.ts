@@ -39,7 +39,10 @@ export interface GenerationState {
 
 export interface GenerationHooks {
   cancel(state: GenerationState): void;
-  fork(state: GenerationState, options: { sampling?: SamplingParams; signal?: AbortSignal; requestId?: string }): Generation;
+  fork(
+    state: GenerationState,
+    options: { sampling?: SamplingParams; signal?: AbortSignal; requestId?: string },
+  ): Generation;
 }
 
 export type NewGeneration = Pick<GenerationState, 'requestId' | 'promptTokenIds' | 'salt' | 'choices' | 'arrivedMs'> & {
@@ -47,7 +50,10 @@ export type NewGeneration = Pick<GenerationState, 'requestId' | 'promptTokenIds'
 };
 
 /** Pairs the engine's state with what the caller holds. */
-export function createGeneration(request: NewGeneration, hooks: GenerationHooks): { readonly state: GenerationState; readonly generation: Generation } {
+export function createGeneration(
+  request: NewGeneration,
+  hooks: GenerationHooks,
+): { readonly state: GenerationState; readonly generation: Generation } {
   const queue = createEventQueue<GenerateEvent>();
   const { wantsPromptLogprobs, ...given } = request;
   const state: GenerationState = {
@@ -88,15 +94,32 @@ export function createGeneration(request: NewGeneration, hooks: GenerationHooks)
   return { state, generation };
 }
 
-export function usageOf(state: GenerationState): { promptTokens: number; completionTokens: number; cachedTokens: number } {
+export function usageOf(state: GenerationState): {
+  promptTokens: number;
+  completionTokens: number;
+  cachedTokens: number;
+} {
   let completionTokens = 0;
   for (const choice of state.choices) completionTokens += choice.tokenIds.length;
   return { promptTokens: state.promptTokenIds.length, completionTokens, cachedTokens: state.cachedTokens };
 }
 
-export function timesOf(state: GenerationState, finishedMs: number, finishReason: FinishReason | 'error'): RequestTimes {
+export function timesOf(
+  state: GenerationState,
+  finishedMs: number,
+  finishReason: FinishReason | 'error',
+): RequestTimes {
   const { requestId, arrivedMs, firstScheduledMs, firstTokenMs, interTokenMs } = state;
-  return { requestId, arrivedMs, firstScheduledMs, firstTokenMs, finishedMs, ...usageOf(state), finishReason, interTokenMs };
+  return {
+    requestId,
+    arrivedMs,
+    firstScheduledMs,
+    firstTokenMs,
+    finishedMs,
+    ...usageOf(state),
+    finishReason,
+    interTokenMs,
+  };
 }
 
 /** What the scheduler is told of a generation's first sequence. */
@@ -111,14 +134,20 @@ export function sequenceRequestOf(
 
 async function collectResult(state: GenerationState, iterator: AsyncIterator<GenerateEvent>): Promise<GenerateResult> {
   const texts = state.choices.map(() => '');
-  const tokens: { tokenId: number; logprob: number; topLogprobs: readonly TokenLogprob[] }[][] = state.choices.map(() => []);
+  const tokens: { tokenId: number; logprob: number; topLogprobs: readonly TokenLogprob[] }[][] = state.choices.map(
+    () => [],
+  );
   const ends = new Map<number, { reason: FinishReason; stopReason: string | number | null }>();
   for (;;) {
     const { value: event, done } = await iterator.next();
     if (done) break;
     if (event.type === 'token') {
       texts[event.index] += event.text;
-      tokens[event.index].push({ tokenId: event.tokenId, logprob: event.logprob ?? 0, topLogprobs: event.topLogprobs ?? [] });
+      tokens[event.index].push({
+        tokenId: event.tokenId,
+        logprob: event.logprob ?? 0,
+        topLogprobs: event.topLogprobs ?? [],
+      });
     } else if (event.type === 'finish') {
       texts[event.index] += event.text;
       ends.set(event.index, event);

@@ -32,7 +32,8 @@ export function planMemory(options: MemoryPlanOptions): MemoryPlan {
   requireInteger('blockSize', blockSize, 1, 256);
   requireInteger('maxNumSeqs', maxNumSeqs, 1, 4096);
   if (options.maxModelLen !== undefined) requireInteger('maxModelLen', options.maxModelLen, 2, config.contextLength);
-  if (options.kvCacheMemoryBytes !== undefined) requireInteger('kvCacheMemoryBytes', options.kvCacheMemoryBytes, 1, Number.MAX_SAFE_INTEGER);
+  if (options.kvCacheMemoryBytes !== undefined)
+    requireInteger('kvCacheMemoryBytes', options.kvCacheMemoryBytes, 1, Number.MAX_SAFE_INTEGER);
 
   const kv: KvLayout = {
     layerCount: config.layerCount,
@@ -45,7 +46,8 @@ export function planMemory(options: MemoryPlanOptions): MemoryPlan {
   const wantedLength = options.maxModelLen ?? config.contextLength;
   const blocksPerSequence = Math.ceil(wantedLength / blockSize);
   const poolBytes =
-    options.kvCacheMemoryBytes ?? Math.min(maxNumSeqs * blocksPerSequence * blockBytes, Math.floor(availableBytes * defaultPoolShare));
+    options.kvCacheMemoryBytes ??
+    Math.min(maxNumSeqs * blocksPerSequence * blockBytes, Math.floor(availableBytes * defaultPoolShare));
   if (poolBytes > availableBytes) {
     throw new MemoryPlanError(
       `The KV pool of ${poolBytes} bytes exceeds the ${availableBytes} bytes of memory that are available. Lower kvCacheMemoryBytes.`,
@@ -64,7 +66,11 @@ export function planMemory(options: MemoryPlanOptions): MemoryPlan {
   }
   const maxModelLen = Math.min(wantedLength, blockCount * blockSize);
   if (maxModelLen < 2) {
-    throw new MemoryPlanError(`A KV pool of ${poolBytes} bytes holds no block of ${blockBytes} bytes. Raise kvCacheMemoryBytes.`, blockBytes, poolBytes);
+    throw new MemoryPlanError(
+      `A KV pool of ${poolBytes} bytes holds no block of ${blockBytes} bytes. Raise kvCacheMemoryBytes.`,
+      blockBytes,
+      poolBytes,
+    );
   }
   return { kv, blockBytes, blockCount, maxModelLen };
 }

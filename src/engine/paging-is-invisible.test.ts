@@ -7,21 +7,31 @@ import { pagingSubjects } from './testing/paging-subjects.ts';
 
 describe('paging is invisible', () => {
   for (const { label, runs, seed, skipReason, prepare } of pagingSubjects({ runsPerSubject: 60 })) {
-    it.skipIf(skipReason)(`${label}, ${runs} scenarios${skipReason ? ` (skipped: ${skipReason})` : ''}`, { timeout: 300_000 }, async () => {
-      const property = await createPagingProperty(await prepare());
-      try {
-        await fc.assert(
-          fc.asyncProperty(scenario, (drawn) => property.check(drawn)),
-          { numRuns: runs, seed },
-        );
-        const { preemptions, cachedTokens, copyOnWrites, forks, cancelled, evictions } = property.totals;
-        for (const [name, count] of Object.entries({ preemptions, cachedTokens, copyOnWrites, forks, cancelled, evictions })) {
-          expect(count, `scenarios that exercise ${name}`).toBeGreaterThan(0);
+    it.skipIf(skipReason)(
+      `${label}, ${runs} scenarios${skipReason ? ` (skipped: ${skipReason})` : ''}`,
+      { timeout: 300_000 },
+      async () => {
+        const property = await createPagingProperty(await prepare());
+        try {
+          await fc.assert(
+            fc.asyncProperty(scenario, (drawn) => property.check(drawn)),
+            { numRuns: runs, seed },
+          );
+          const { preemptions, cachedTokens, copyOnWrites, forks, cancelled, evictions } = property.totals;
+          for (const [name, count] of Object.entries({
+            preemptions,
+            cachedTokens,
+            copyOnWrites,
+            forks,
+            cancelled,
+            evictions,
+          })) {
+            expect(count, `scenarios that exercise ${name}`).toBeGreaterThan(0);
+          }
+        } finally {
+          await property.close();
         }
-      } finally {
-        await property.close();
-      }
-    });
+      },
+    );
   }
 });
-

@@ -9,25 +9,36 @@ import type { GenerateRequest } from './api.ts';
 export function readPrompt(request: GenerateRequest, model: LoadedModel): readonly number[] {
   const given = [request.prompt, request.messages, request.tokenIds].filter((value) => value !== undefined);
   if (given.length !== 1) {
-    throw new InvalidRequestError(`exactly one of prompt, messages and tokenIds must be given, got ${given.length}`, 'prompt', given.length);
+    throw new InvalidRequestError(
+      `exactly one of prompt, messages and tokenIds must be given, got ${given.length}`,
+      'prompt',
+      given.length,
+    );
   }
   const ids = readTokens(request, model);
-  if (ids.length === 0) throw new InvalidRequestError('the prompt is empty: it must hold at least one token', 'prompt', '');
+  if (ids.length === 0)
+    throw new InvalidRequestError('the prompt is empty: it must hold at least one token', 'prompt', '');
   return ids;
 }
 
 function readTokens(request: GenerateRequest, model: LoadedModel): readonly number[] {
   if (request.tokenIds !== undefined) return checkTokenIds(request.tokenIds, model.config.vocabSize);
   if (request.messages !== undefined) return encodeChat(model.tokenizer, requireTemplate(model), request.messages);
-  if (typeof request.prompt !== 'string') throw new InvalidRequestError('prompt must be a string', 'prompt', request.prompt);
+  if (typeof request.prompt !== 'string')
+    throw new InvalidRequestError('prompt must be a string', 'prompt', request.prompt);
   return model.tokenizer.encode(request.prompt);
 }
 
 function checkTokenIds(tokenIds: readonly number[], vocabSize: number): readonly number[] {
-  if (!Array.isArray(tokenIds)) throw new InvalidRequestError('tokenIds must be an array of integers', 'tokenIds', tokenIds);
+  if (!Array.isArray(tokenIds))
+    throw new InvalidRequestError('tokenIds must be an array of integers', 'tokenIds', tokenIds);
   for (const id of tokenIds) {
     if (!Number.isInteger(id) || id < 0 || id >= vocabSize) {
-      throw new InvalidRequestError(`tokenIds holds ${String(id)}; the vocabulary has ${vocabSize} tokens`, 'tokenIds', id);
+      throw new InvalidRequestError(
+        `tokenIds holds ${String(id)}; the vocabulary has ${vocabSize} tokens`,
+        'tokenIds',
+        id,
+      );
     }
   }
   return [...tokenIds];
@@ -41,7 +52,12 @@ function requireTemplate(model: LoadedModel): NonNullable<LoadedModel['chatTempl
 }
 
 /** Renders messages to text with the model's own template. Throws InvalidRequestError if it has none or refuses them. */
-export function renderChat(model: LoadedModel, messages: readonly ChatMessage[], options: { readonly addGenerationPrompt?: boolean }): string {
-  if (!Array.isArray(messages) || messages.length === 0) throw new InvalidRequestError('messages must not be empty', 'messages', messages);
+export function renderChat(
+  model: LoadedModel,
+  messages: readonly ChatMessage[],
+  options: { readonly addGenerationPrompt?: boolean },
+): string {
+  if (!Array.isArray(messages) || messages.length === 0)
+    throw new InvalidRequestError('messages must not be empty', 'messages', messages);
   return requireTemplate(model).render(messages, { addGenerationPrompt: options.addGenerationPrompt ?? true });
 }

@@ -5,12 +5,28 @@ import { EngineClosedError, InvalidRequestError } from '../errors/errors.ts';
 import type { KvMemory } from '../memory/index.ts';
 import type { LoadedModel } from '../models/model.ts';
 import type { Scheduler } from '../scheduler/types.ts';
-import type { BlockMap, Engine, EngineStats, FinishReason, GenerateRequest, Generation, RequestTimes, SamplingParams } from './api.ts';
+import type {
+  BlockMap,
+  Engine,
+  EngineStats,
+  FinishReason,
+  GenerateRequest,
+  Generation,
+  RequestTimes,
+  SamplingParams,
+} from './api.ts';
 import { createChoice } from './choice.ts';
-import { createGeneration, type GenerationHooks, type GenerationState, sequenceRequestOf, timesOf } from './generation.ts';
+import {
+  createGeneration,
+  type GenerationHooks,
+  type GenerationState,
+  sequenceRequestOf,
+  timesOf,
+} from './generation.ts';
 import type { MemoryPlan } from './memory-plan.ts';
 import { readPrompt, renderChat } from './prompt.ts';
 import { resolveSampling } from './sampling/params.ts';
+import { createSamplingScratch } from './sampling/sampler.ts';
 import { type SequenceOwner, startStepLoop } from './step-loop.ts';
 
 export interface EngineParts {
@@ -29,6 +45,7 @@ const maxChoices = 128;
 export function runEngine(parts: EngineParts): Engine {
   const { model, executable, memory, scheduler, plan, now } = parts;
   const { tokenizer, config } = model;
+  const scratch = createSamplingScratch(config.vocabSize);
   const owners = new Map<number, SequenceOwner>();
   const active = new Set<GenerationState>();
   const observers = new Set<(times: RequestTimes) => void>();
@@ -83,13 +100,25 @@ export function runEngine(parts: EngineParts): Engine {
       loop.wake();
     },
     fork(parent, options) {
-      const entry = [...owners].find(([, owner]) => owner.state === parent && (owner.choice === parent.choices[0] || owner.siblings.includes(parent.choices[0])));
-      if (!entry) throw new InvalidRequestError(`request ${parent.requestId} has ended and cannot be forked`, 'requestId', parent.requestId);
+      const entry = [...owners].find(
+        ([, owner]) =>
+          owner.state === parent && (owner.choice === parent.choices[0] || owner.siblings.includes(parent.choices[0])),
+      );
+      if (!entry)
+        throw new InvalidRequestError(
+          `request ${parent.requestId} has ended and cannot be forked`,
+          'requestId',
+          parent.requestId,
+        );
       refuseIfClosed();
       const [parentId] = entry;
       const parentChoice = parent.choices[0];
       const promptTokenIds = [...parent.promptTokenIds, ...parentChoice.tokenIds];
-      const sampling = resolveSampling({ ...inheritedParams(parentChoice.sampling), ...options.sampling }, config.vocabSize, freshSeed);
+      const sampling = resolveSampling(
+        { ...inheritedParams(parentChoice.sampling), ...options.sampling },
+        config.vocabSize,
+        freshSeed,
+      );
       const maxTokens = resolveMaxTokens(sampling.maxTokens, promptTokenIds.length);
       const choice = createChoice({
         index: 0,
@@ -98,11 +127,22 @@ export function runEngine(parts: EngineParts): Engine {
         promptTokenIds: parent.promptTokenIds,
         inheritedTokenIds: [...parentChoice.tokenIds],
         maxTokens,
+        scratch,
       });
       const id = sequenceCount;
       scheduler.fork(parentId, id, { maxNewTokens: maxTokens });
       sequenceCount++;
-      return begin({ promptTokenIds, salt: parent.salt, choices: [choice], requestId: options.requestId, signal: options.signal, wantsPromptLogprobs: false }, id);
+      return begin(
+        {
+          promptTokenIds,
+          salt: parent.salt,
+          choices: [choice],
+          requestId: options.requestId,
+          signal: options.signal,
+          wantsPromptLogprobs: false,
+        },
+        id,
+      );
     },
   };
 
@@ -117,7 +157,10 @@ export function runEngine(parts: EngineParts): Engine {
     const { signal, promptTokenIds, salt, choices, wantsPromptLogprobs } = request;
     const requestId = request.requestId ?? `request-${requestCount}`;
     requestCount++;
-    const { state, generation } = createGeneration({ requestId, promptTokenIds, salt, choices, arrivedMs: now(), wantsPromptLogprobs }, hooks);
+    const { state, generation } = createGeneration(
+      { requestId, promptTokenIds, salt, choices, arrivedMs: now(), wantsPromptLogprobs },
+      hooks,
+    );
     owners.set(sequenceId, { state, choice: choices[0], siblings: choices.slice(1) });
     active.add(state);
     totals.promptTokens += promptTokenIds.length;
@@ -149,12 +192,26 @@ export function runEngine(parts: EngineParts): Engine {
     const promptTokenIds = readPrompt(request, model);
     const maxTokens = resolveMaxTokens(sampling.maxTokens, promptTokenIds.length);
     scheduler.checkCapacity(n);
-    const choices = Array.from({ length: n }, (_, index) => createChoice({ index, sampling, tokenizer, promptTokenIds, maxTokens }));
+    const choices = Array.from({ length: n }, (_, index) =>
+      createChoice({ index, sampling, tokenizer, promptTokenIds, maxTokens, scratch }),
+    );
     const wantsPromptLogprobs = sampling.promptLogprobs !== null;
     const id = sequenceCount;
-    scheduler.add(sequenceRequestOf({ promptTokenIds, salt: request.cacheSalt ?? '', wantsPromptLogprobs }, id, maxTokens));
+    scheduler.add(
+      sequenceRequestOf({ promptTokenIds, salt: request.cacheSalt ?? '', wantsPromptLogprobs }, id, maxTokens),
+    );
     sequenceCount++;
-    return begin({ promptTokenIds, salt: request.cacheSalt ?? '', choices, requestId: request.requestId, signal: request.signal, wantsPromptLogprobs }, id);
+    return begin(
+      {
+        promptTokenIds,
+        salt: request.cacheSalt ?? '',
+        choices,
+        requestId: request.requestId,
+        signal: request.signal,
+        wantsPromptLogprobs,
+      },
+      id,
+    );
   }
 
   function stats(): EngineStats {
@@ -188,7 +245,10 @@ export function runEngine(parts: EngineParts): Engine {
       blockCount: plan.blockCount,
       references: blocks.references,
       cached: blocks.cached,
-      sequences: scheduler.describe().map(({ id, ...sequence }) => ({ requestId: owners.get(id)?.state.requestId ?? `sequence-${id}`, ...sequence })),
+      sequences: scheduler.describe().map(({ id, ...sequence }) => ({
+        requestId: owners.get(id)?.state.requestId ?? `sequence-${id}`,
+        ...sequence,
+      })),
     };
   }
 
@@ -244,11 +304,18 @@ function lastReason(state: GenerationState): FinishReason {
 
 /** A fork samples like its parent, with a seed of its own and as many tokens as there is room for. */
 function inheritedParams(sampling: ReturnType<typeof resolveSampling>): SamplingParams {
-  const { logitBias, logprobs, seed: _seed, maxTokens: _maxTokens, promptLogprobs: _promptLogprobs, minTokens: _minTokens, ...rest } = sampling;
+  const {
+    logitBias,
+    logprobs,
+    seed: _seed,
+    maxTokens: _maxTokens,
+    promptLogprobs: _promptLogprobs,
+    minTokens: _minTokens,
+    ...rest
+  } = sampling;
   return { ...rest, logitBias: Object.fromEntries(logitBias), ...(logprobs === null ? {} : { logprobs }) };
 }
 
 function freshSeed(): number {
   return Math.floor(Math.random() * Number.MAX_SAFE_INTEGER);
 }
-

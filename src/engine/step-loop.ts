@@ -23,7 +23,11 @@ export interface StepLoopOptions {
   readonly nextSequenceId: () => number;
   readonly now: () => number;
   /** After every step, its results committed and its events emitted. */
-  readonly afterStep: (step: { readonly stepMs: number; readonly kernelMs: number; readonly sampledTokens: number }) => void;
+  readonly afterStep: (step: {
+    readonly stepMs: number;
+    readonly kernelMs: number;
+    readonly sampledTokens: number;
+  }) => void;
   /** A generation all of whose choices have ended, or that failed. */
   readonly onEnd: (state: GenerationState, error: unknown) => void;
 }
@@ -68,7 +72,10 @@ export function startStepLoop(options: StepLoopOptions): StepLoop {
   /** A failed step takes its own requests with it, and nothing else. */
   function failStep(plan: StepPlan, error: unknown): void {
     scheduler.abort(plan);
-    const failure = error instanceof BackendError ? error : new BackendError('backend', `a step failed: ${String(error)}`, { cause: error });
+    const failure =
+      error instanceof BackendError
+        ? error
+        : new BackendError('backend', `a step failed: ${String(error)}`, { cause: error });
     for (const { id } of plan.sequences) {
       const owner = owners.get(id);
       if (owner) failGeneration(owner.state, failure);
@@ -107,7 +114,10 @@ export function startStepLoop(options: StepLoopOptions): StepLoop {
       const choices = [owner.choice, ...owner.siblings];
       const results = sampleAll(choices, output.logits, sequence.outputStart + sequence.outputCount - 1);
       if (results === null) {
-        failGeneration(state, new BackendError('backend', `request ${state.requestId}: the model produced no finite logit`));
+        failGeneration(
+          state,
+          new BackendError('backend', `request ${state.requestId}: the model produced no finite logit`),
+        );
         continue;
       }
       sampledTokens += results.length;
@@ -125,7 +135,11 @@ export function startStepLoop(options: StepLoopOptions): StepLoop {
     scheduler.complete(plan, sampled);
     for (const { parentId, owner, tokenId } of forks) {
       const childId = options.nextSequenceId();
-      scheduler.fork(parentId, childId, { maxNewTokens: owner.choice.maxTokens - 1, replaceLastTokenId: tokenId, exempt: true });
+      scheduler.fork(parentId, childId, {
+        maxNewTokens: owner.choice.maxTokens - 1,
+        replaceLastTokenId: tokenId,
+        exempt: true,
+      });
       owners.set(childId, owner);
     }
     return sampledTokens;

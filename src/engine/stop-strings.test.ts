@@ -32,11 +32,17 @@ describe('stop strings', () => {
   it('give the text before the first occurrence, for one stop string and any pieces', () => {
     const letters = fc.string({ unit: fc.constantFrom('a', 'b'), maxLength: 6 });
     fc.assert(
-      fc.property(fc.array(letters, { maxLength: 12 }), fc.string({ unit: fc.constantFrom('a', 'b'), minLength: 1, maxLength: 4 }), (pieces, stop) => {
-        const whole = pieces.join('');
-        const at = whole.indexOf(stop);
-        expect(stream(pieces, [stop])).toEqual(at < 0 ? { text: whole, stopped: null } : { text: whole.slice(0, at), stopped: stop });
-      }),
+      fc.property(
+        fc.array(letters, { maxLength: 12 }),
+        fc.string({ unit: fc.constantFrom('a', 'b'), minLength: 1, maxLength: 4 }),
+        (pieces, stop) => {
+          const whole = pieces.join('');
+          const at = whole.indexOf(stop);
+          expect(stream(pieces, [stop])).toEqual(
+            at < 0 ? { text: whole, stopped: null } : { text: whole.slice(0, at), stopped: stop },
+          );
+        },
+      ),
     );
   });
 });

@@ -73,26 +73,41 @@ export function createProgramBuilder(geometry: ProgramGeometry): ProgramBuilder 
     },
     rmsNorm(input, weight, epsilon) {
       check(weight.rows === 1, `norm weight ${weight.name} must be a vector`);
-      check(input.width % weight.columns === 0, `norm ${weight.name} of ${weight.columns} does not divide width ${input.width}`);
+      check(
+        input.width % weight.columns === 0,
+        `norm ${weight.name} of ${weight.columns} does not divide width ${input.width}`,
+      );
       const out = value('rmsNorm', input.rows, input.width);
       push({ kind: 'rmsNorm', input, weight, epsilon, out });
       return out;
     },
     linear(input, weight, bias = null) {
-      check(input.width === weight.columns, `linear ${weight.name} takes ${weight.columns} columns, got ${input.width}`);
+      check(
+        input.width === weight.columns,
+        `linear ${weight.name} takes ${weight.columns} columns, got ${input.width}`,
+      );
       check(bias === null || bias.columns === weight.rows, `bias of ${weight.name} must have ${weight.rows} entries`);
       const out = value('linear', input.rows, weight.rows);
       push({ kind: 'linear', input, weight, bias, out });
       return out;
     },
     rope(target, rope) {
-      check(target.rows === 'tokens' && target.width % headSize === 0, `rope needs whole heads, got width ${target.width}`);
-      check(rope.rotaryDim <= headSize && rope.rotaryDim === 2 * rope.inverseFrequencies.length, 'rope frequencies do not match rotaryDim');
+      check(
+        target.rows === 'tokens' && target.width % headSize === 0,
+        `rope needs whole heads, got width ${target.width}`,
+      );
+      check(
+        rope.rotaryDim <= headSize && rope.rotaryDim === 2 * rope.inverseFrequencies.length,
+        'rope frequencies do not match rotaryDim',
+      );
       push({ kind: 'rope', value: target, headSize, rope });
     },
     writeKv(key, val, layer) {
       const width = kvHeadCount * headSize;
-      check(key.width === width && val.width === width, `writeKv needs width ${width}, got ${key.width} and ${val.width}`);
+      check(
+        key.width === width && val.width === width,
+        `writeKv needs width ${width}, got ${key.width} and ${val.width}`,
+      );
       check(layer >= 0 && layer < geometry.layerCount, `layer ${layer} of ${geometry.layerCount}`);
       push({ kind: 'writeKv', key, value: val, layer });
     },
@@ -110,7 +125,10 @@ export function createProgramBuilder(geometry: ProgramGeometry): ProgramBuilder 
       return out;
     },
     add(target, addend) {
-      check(target.width === addend.width && target.rows === addend.rows, `cannot add ${addend.width} to ${target.width}`);
+      check(
+        target.width === addend.width && target.rows === addend.rows,
+        `cannot add ${addend.width} to ${target.width}`,
+      );
       push({ kind: 'add', target, addend });
     },
     selectOutputs(input) {

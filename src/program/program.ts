@@ -43,9 +43,21 @@ export type Operation =
    * out = input / sqrt(mean(input^2) + epsilon) * weight, over slices of `weight.columns` elements: whole rows, or
    * every head of a row when the weight is as long as a head (q/k norms).
    */
-  | { readonly kind: 'rmsNorm'; readonly input: Value; readonly weight: WeightRef; readonly epsilon: number; readonly out: Value }
+  | {
+      readonly kind: 'rmsNorm';
+      readonly input: Value;
+      readonly weight: WeightRef;
+      readonly epsilon: number;
+      readonly out: Value;
+    }
   /** out = input * weight^T (+ bias). */
-  | { readonly kind: 'linear'; readonly input: Value; readonly weight: WeightRef; readonly bias: WeightRef | null; readonly out: Value }
+  | {
+      readonly kind: 'linear';
+      readonly input: Value;
+      readonly weight: WeightRef;
+      readonly bias: WeightRef | null;
+      readonly out: Value;
+    }
   /** In place: rotates every head of `value` ([tokens, heads * headSize]) by its token's position. */
   | { readonly kind: 'rope'; readonly value: Value; readonly headSize: number; readonly rope: RopeParameters }
   /** Writes k and v ([tokens, kvHeads * headSize]) of `layer` to the slots of the step's slot mapping. */
@@ -66,7 +78,13 @@ export type Operation =
       readonly out: Value;
     }
   /** out = silu(gate) * up. */
-  | { readonly kind: 'gatedActivation'; readonly gate: Value; readonly up: Value; readonly activation: 'silu'; readonly out: Value }
+  | {
+      readonly kind: 'gatedActivation';
+      readonly gate: Value;
+      readonly up: Value;
+      readonly activation: 'silu';
+      readonly out: Value;
+    }
   /** In place: target += addend. */
   | { readonly kind: 'add'; readonly target: Value; readonly addend: Value }
   /** out[r] = input[outputRows[r]]: from token rows to output rows. */

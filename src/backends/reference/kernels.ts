@@ -6,12 +6,24 @@ import type { StepBindings } from '../backend.ts';
 import type { ReferencePool } from './pool.ts';
 
 /** out[t] = weight[ids[t]], rows of `width`. */
-export function embed(weight: Float32Array, width: number, ids: Int32Array, tokenCount: number, out: Float32Array): void {
+export function embed(
+  weight: Float32Array,
+  width: number,
+  ids: Int32Array,
+  tokenCount: number,
+  out: Float32Array,
+): void {
   for (let t = 0; t < tokenCount; t++) out.set(weight.subarray(ids[t] * width, (ids[t] + 1) * width), t * width);
 }
 
 /** RMS norm of `sliceCount` slices as long as the weight. */
-export function rmsNorm(input: Float32Array, weight: Float32Array, epsilon: number, sliceCount: number, out: Float32Array): void {
+export function rmsNorm(
+  input: Float32Array,
+  weight: Float32Array,
+  epsilon: number,
+  sliceCount: number,
+  out: Float32Array,
+): void {
   const width = weight.length;
   for (let s = 0; s < sliceCount; s++) {
     const base = s * width;
@@ -130,6 +142,12 @@ export function add(target: Float32Array, addend: Float32Array, count: number): 
 }
 
 /** out[r] = input[rows[r]]. */
-export function selectRows(input: Float32Array, width: number, rows: Int32Array, rowCount: number, out: Float32Array): void {
+export function selectRows(
+  input: Float32Array,
+  width: number,
+  rows: Int32Array,
+  rowCount: number,
+  out: Float32Array,
+): void {
   for (let r = 0; r < rowCount; r++) out.set(input.subarray(rows[r] * width, (rows[r] + 1) * width), r * width);
 }

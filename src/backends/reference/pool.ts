@@ -81,7 +81,8 @@ export function createReferencePool(layout: KvLayout, blockCount: number): Refer
       checkBlock(blockId, from);
       const view = new DataView(from.buffer, from.byteOffset, from.byteLength);
       for (let i = 0; i < blockElements; i++) {
-        data[blockId * blockElements + i] = dtype === 'f16' ? f16ToNumber(view.getUint16(2 * i, true)) : view.getFloat32(4 * i, true);
+        data[blockId * blockElements + i] =
+          dtype === 'f16' ? f16ToNumber(view.getUint16(2 * i, true)) : view.getFloat32(4 * i, true);
       }
     },
   };

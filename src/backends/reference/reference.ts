@@ -5,9 +5,9 @@ import type { Operation, Program, Value } from '../../program/program.ts';
 import { createRopeTable, type RopeTable } from '../../program/rope.ts';
 import type { Backend, CompileOptions, Executable, StepBindings, StepOutput } from '../backend.ts';
 import { checkStepBindings } from '../check-bindings.ts';
+import * as kernels from './kernels.ts';
 import { createReferencePool, type ReferencePool } from './pool.ts';
 import { loadReferenceWeights } from './weights.ts';
-import * as kernels from './kernels.ts';
 
 /** Options of the reference backend. */
 export interface ReferenceBackendOptions {
@@ -81,14 +81,28 @@ function createExecutable(
     const rowsOf = (value: Value) => (value.rows === 'tokens' ? step.tokenCount : step.outputCount);
     switch (operation.kind) {
       case 'embed':
-        return kernels.embed(weightOf(operation.weight.name), operation.out.width, step.tokenIds, step.tokenCount, bufferOf(operation.out));
+        kernels.embed(
+          weightOf(operation.weight.name),
+          operation.out.width,
+          step.tokenIds,
+          step.tokenCount,
+          bufferOf(operation.out),
+        );
+        break;
       case 'rmsNorm': {
         const elements = rowsOf(operation.input) * operation.input.width;
         const weight = weightOf(operation.weight.name);
-        return kernels.rmsNorm(bufferOf(operation.input), weight, operation.epsilon, elements / weight.length, bufferOf(operation.out));
+        kernels.rmsNorm(
+          bufferOf(operation.input),
+          weight,
+          operation.epsilon,
+          elements / weight.length,
+          bufferOf(operation.out),
+        );
+        break;
       }
       case 'linear':
-        return kernels.linear(
+        kernels.linear(
           bufferOf(operation.input),
           weightOf(operation.weight.name),
           operation.bias ? weightOf(operation.bias.name) : null,
@@ -97,8 +111,9 @@ function createExecutable(
           operation.weight.rows,
           bufferOf(operation.out),
         );
+        break;
       case 'rope':
-        return kernels.rope(
+        kernels.rope(
           bufferOf(operation.value),
           operation.value.width,
           operation.headSize,
@@ -107,21 +122,37 @@ function createExecutable(
           step.positions,
           step.tokenCount,
         );
+        break;
       case 'writeKv':
-        return pool.write(operation.layer, step, bufferOf(operation.key), bufferOf(operation.value));
+        pool.write(operation.layer, step, bufferOf(operation.key), bufferOf(operation.value));
+        break;
       case 'pagedAttention':
-        return kernels.pagedAttention(bufferOf(operation.query), operation, pool, step, bufferOf(operation.out));
+        kernels.pagedAttention(bufferOf(operation.query), operation, pool, step, bufferOf(operation.out));
+        break;
       case 'gatedActivation':
-        return kernels.gatedSilu(
+        kernels.gatedSilu(
           bufferOf(operation.gate),
           bufferOf(operation.up),
           rowsOf(operation.gate) * operation.gate.width,
           bufferOf(operation.out),
         );
+        break;
       case 'add':
-        return kernels.add(bufferOf(operation.target), bufferOf(operation.addend), rowsOf(operation.target) * operation.target.width);
+        kernels.add(
+          bufferOf(operation.target),
+          bufferOf(operation.addend),
+          rowsOf(operation.target) * operation.target.width,
+        );
+        break;
       case 'selectOutputs':
-        return kernels.selectRows(bufferOf(operation.input), operation.out.width, step.outputRows, step.outputCount, bufferOf(operation.out));
+        kernels.selectRows(
+          bufferOf(operation.input),
+          operation.out.width,
+          step.outputRows,
+          step.outputCount,
+          bufferOf(operation.out),
+        );
+        break;
     }
   }
 

@@ -8,7 +8,10 @@ import { checkWeights } from '../check-weights.ts';
 const stagingBytes = 4 * 1024 * 1024;
 
 /** Every weight of the program, dequantised: [rows, columns] f32, by name. */
-export async function loadReferenceWeights(program: Program, options: CompileOptions): Promise<Map<string, Float32Array>> {
+export async function loadReferenceWeights(
+  program: Program,
+  options: CompileOptions,
+): Promise<Map<string, Float32Array>> {
   const { weights: source, onProgress, signal } = options;
   checkWeights(program, source, 'reference');
   let totalBytes = 0;

@@ -40,7 +40,12 @@ export function createRandom(seed: number): () => number {
 }
 
 /** A weight from given values, quantised to f32, f16, bf16, q8_0 or q4_0. */
-export function weightOf(dtype: 'f32' | 'f16' | 'bf16' | 'q8_0' | 'q4_0', rows: number, columns: number, values: Float32Array): MemoryWeight {
+export function weightOf(
+  dtype: 'f32' | 'f16' | 'bf16' | 'q8_0' | 'q4_0',
+  rows: number,
+  columns: number,
+  values: Float32Array,
+): MemoryWeight {
   const bytes = new Uint8Array(rows * rowBytes(dtype, columns));
   quantizeRow(dtype, values, bytes);
   return { dtype, rows, columns, bytes };
@@ -76,7 +81,13 @@ const scaleFields: Partial<Record<DType, readonly (readonly [offset: number, mag
 };
 
 /** A random weight of any dtype whose values are of magnitude about `magnitude`. */
-export function randomWeight(dtype: DType, rows: number, columns: number, random: () => number, magnitude = 1): MemoryWeight {
+export function randomWeight(
+  dtype: DType,
+  rows: number,
+  columns: number,
+  random: () => number,
+  magnitude = 1,
+): MemoryWeight {
   const fields = scaleFields[dtype];
   if (!fields) {
     const values = Float32Array.from({ length: rows * columns }, () => (random() * 2 - 1) * magnitude);
@@ -87,7 +98,8 @@ export function randomWeight(dtype: DType, rows: number, columns: number, random
   const { blockBytes } = dtypeGeometry[dtype];
   const view = new DataView(bytes.buffer);
   for (let block = 0; block < bytes.length; block += blockBytes) {
-    for (const [offset, scale] of fields) view.setUint16(block + offset, numberToF16(scale * magnitude * (0.25 + 0.75 * random())), true);
+    for (const [offset, scale] of fields)
+      view.setUint16(block + offset, numberToF16(scale * magnitude * (0.25 + 0.75 * random())), true);
   }
   return { dtype, rows, columns, bytes };
 }

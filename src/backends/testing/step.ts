@@ -12,7 +12,11 @@ export interface TestSequence {
 }
 
 /** Bindings for one step over these sequences. */
-export function bindStep(sequences: readonly TestSequence[], blockSize: number, copies: readonly (readonly [number, number])[] = []): StepBindings {
+export function bindStep(
+  sequences: readonly TestSequence[],
+  blockSize: number,
+  copies: readonly (readonly [number, number])[] = [],
+): StepBindings {
   const stride = Math.max(1, ...sequences.map((s) => s.blocks.length));
   const tokenIds: number[] = [];
   const positions: number[] = [];

@@ -34,14 +34,22 @@ export function resolveSampling(params: SamplingParams, vocabSize: number, fresh
   function number(name: keyof SamplingParams, fallback: number, low: number, high: number, openLow = false): number {
     const value = params[name] ?? fallback;
     if (typeof value !== 'number' || !(openLow ? value > low : value >= low) || !(value <= high)) {
-      throw new InvalidRequestError(`${name} must be a number ${openLow ? 'above' : 'from'} ${low} to ${high}, got ${String(value)}`, name, value);
+      throw new InvalidRequestError(
+        `${name} must be a number ${openLow ? 'above' : 'from'} ${low} to ${high}, got ${String(value)}`,
+        name,
+        value,
+      );
     }
     return value;
   }
   function integer(name: keyof SamplingParams, fallback: number, low: number, high: number): number {
     const value = params[name] ?? fallback;
     if (!Number.isInteger(value) || (value as number) < low || (value as number) > high) {
-      throw new InvalidRequestError(`${name} must be an integer from ${low} to ${high}, got ${String(value)}`, name, value);
+      throw new InvalidRequestError(
+        `${name} must be an integer from ${low} to ${high}, got ${String(value)}`,
+        name,
+        value,
+      );
     }
     return value as number;
   }
@@ -53,12 +61,20 @@ export function resolveSampling(params: SamplingParams, vocabSize: number, fresh
   }
 
   const stop = params.stop ?? [];
-  if (!Array.isArray(stop) || stop.length > maxStopStrings || stop.some((s) => typeof s !== 'string' || s.length === 0)) {
+  if (
+    !Array.isArray(stop) ||
+    stop.length > maxStopStrings ||
+    stop.some((s) => typeof s !== 'string' || s.length === 0)
+  ) {
     throw new InvalidRequestError(`stop must be at most ${maxStopStrings} non-empty strings`, 'stop', stop);
   }
   const logitBias = Object.entries(params.logitBias ?? {}).map(([key, bias]) => {
     if (typeof bias !== 'number' || !(bias >= -100 && bias <= 100)) {
-      throw new InvalidRequestError(`logitBias of token ${key} must be from -100 to 100, got ${String(bias)}`, 'logitBias', bias);
+      throw new InvalidRequestError(
+        `logitBias of token ${key} must be from -100 to 100, got ${String(bias)}`,
+        'logitBias',
+        bias,
+      );
     }
     return [tokenId('logitBias', Number(key)), bias] as const;
   });
@@ -76,7 +92,8 @@ export function resolveSampling(params: SamplingParams, vocabSize: number, fresh
     presencePenalty: number('presencePenalty', 0, -2, 2),
     frequencyPenalty: number('frequencyPenalty', 0, -2, 2),
     logitBias,
-    seed: params.seed === undefined ? freshSeed() : integer('seed', 0, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER),
+    seed:
+      params.seed === undefined ? freshSeed() : integer('seed', 0, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER),
     stop,
     stopTokenIds: (params.stopTokenIds ?? []).map((id) => tokenId('stopTokenIds', id)),
     minTokens,

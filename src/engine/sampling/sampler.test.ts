@@ -6,15 +6,16 @@ import { InvalidRequestError } from '../../errors/errors.ts';
 import type { SamplingParams } from '../api.ts';
 import { resolveSampling } from './params.ts';
 import { uniformAt } from './random.ts';
-import { createSampler, logSumExp, topLogprobs } from './sampler.ts';
+import { createSampler, createSamplingScratch, logSumExp, topLogprobs } from './sampler.ts';
 
 const vocabSize = 8;
+const scratch = createSamplingScratch(vocabSize);
 const logitsOf = (probabilities: readonly number[]) => Float32Array.from(probabilities, (p) => Math.log(p));
 const resolve = (params: SamplingParams) => resolveSampling(params, vocabSize, () => 42);
 
 /** Counts of 4,000 draws at consecutive positions. */
 function histogram(params: SamplingParams, probabilities: readonly number[], prompt: readonly number[] = []): number[] {
-  const sampler = createSampler(resolve(params), prompt, 0);
+  const sampler = createSampler(resolve(params), prompt, 0, scratch);
   const counts = probabilities.map(() => 0);
   for (let position = 0; position < 4000; position++) {
     const result = sampler.sample(logitsOf(probabilities), position, []);
@@ -50,7 +51,16 @@ describe('sampler', () => {
   });
 
   it('keeps tokens a fraction as likely as the best', () => {
-    expect(histogram({ minP: 0.3 }, base).map((count) => count > 0)).toEqual([true, true, true, false, false, false, false, false]);
+    expect(histogram({ minP: 0.3 }, base).map((count) => count > 0)).toEqual([
+      true,
+      true,
+      true,
+      false,
+      false,
+      false,
+      false,
+      false,
+    ]);
   });
 
   it('combines top-k before top-p as shares of what is left', () => {
@@ -59,7 +69,12 @@ describe('sampler', () => {
   });
 
   it('penalises what was seen', () => {
-    const sampler = createSampler(resolve({ temperature: 0, repetitionPenalty: 2, presencePenalty: 0.5, frequencyPenalty: 0.25 }), [0], 0);
+    const sampler = createSampler(
+      resolve({ temperature: 0, repetitionPenalty: 2, presencePenalty: 0.5, frequencyPenalty: 0.25 }),
+      [0],
+      0,
+      scratch,
+    );
     const logits = Float32Array.of(4, 3, -1, 0, 0, 0, 0, 0);
     const penalised = logits.slice();
     sampler.sample(penalised, 0, []);
@@ -73,14 +88,14 @@ describe('sampler', () => {
   });
 
   it('applies bias, blocks ids, and refuses rows without a finite logit', () => {
-    const sampler = createSampler(resolve({ temperature: 0, logitBias: { 3: 100 } }), [], 0);
+    const sampler = createSampler(resolve({ temperature: 0, logitBias: { 3: 100 } }), [], 0, scratch);
     expect(sampler.sample(logitsOf(base), 0, [])?.tokenId).toBe(3);
     expect(sampler.sample(logitsOf(base), 0, [3])?.tokenId).toBe(0);
     expect(sampler.sample(new Float32Array(8).fill(Number.NaN), 0, [])).toBeNull();
   });
 
   it('reports log-probabilities of the untruncated distribution', () => {
-    const sampler = createSampler(resolve({ temperature: 0.1, topK: 1, logprobs: 3 }), [], 0);
+    const sampler = createSampler(resolve({ temperature: 0.1, topK: 1, logprobs: 3 }), [], 0, scratch);
     const result = sampler.sample(logitsOf(base), 0, []);
     expect(result?.logprob).toBeCloseTo(Math.log(0.4), 5);
     expect(result?.topLogprobs?.map(({ tokenId }) => tokenId)).toEqual([0, 1, 2]);
@@ -89,11 +104,15 @@ describe('sampler', () => {
 
   it('finds the same top tokens as a full sort', () => {
     fc.assert(
-      fc.property(fc.array(fc.integer({ min: -5, max: 5 }), { minLength: 1, maxLength: 60 }), fc.integer({ min: 0, max: 20 }), (values, count) => {
-        const logits = Float32Array.from(values);
-        const sorted = [...logits.keys()].sort((a, b) => logits[b] - logits[a] || a - b).slice(0, count);
-        expect(topLogprobs(logits, logSumExp(logits, 5), count).map(({ tokenId }) => tokenId)).toEqual(sorted);
-      }),
+      fc.property(
+        fc.array(fc.integer({ min: -5, max: 5 }), { minLength: 1, maxLength: 60 }),
+        fc.integer({ min: 0, max: 20 }),
+        (values, count) => {
+          const logits = Float32Array.from(values);
+          const sorted = [...logits.keys()].sort((a, b) => logits[b] - logits[a] || a - b).slice(0, count);
+          expect(topLogprobs(logits, logSumExp(logits, 5), count).map(({ tokenId }) => tokenId)).toEqual(sorted);
+        },
+      ),
     );
   });
 

@@ -22,10 +22,16 @@ export interface Sampler {
 }
 
 /** `stream` keeps the draws of several choices with one seed apart. */
-export function createSampler(sampling: ResolvedSampling, promptTokenIds: readonly number[], stream: number): Sampler {
+export function createSampler(
+  sampling: ResolvedSampling,
+  promptTokenIds: readonly number[],
+  stream: number,
+  scratch: SamplingScratch,
+): Sampler {
   const seenInPrompt = sampling.repetitionPenalty === 1 ? new Set<number>() : new Set(promptTokenIds);
   const outputCounts = new Map<number, number>();
-  const needsCounts = sampling.repetitionPenalty !== 1 || sampling.presencePenalty !== 0 || sampling.frequencyPenalty !== 0;
+  const needsCounts =
+    sampling.repetitionPenalty !== 1 || sampling.presencePenalty !== 0 || sampling.frequencyPenalty !== 0;
 
   function applyPenalties(logits: Float32Array): void {
     const { repetitionPenalty, presencePenalty, frequencyPenalty } = sampling;
@@ -48,7 +54,10 @@ export function createSampler(sampling: ResolvedSampling, promptTokenIds: readon
       for (const id of blockedIds) logits[id] = -Infinity;
       const best = argmax(logits);
       if (best < 0) return null;
-      const tokenId = sampling.temperature === 0 ? best : draw(logits, logits[best], sampling, uniformAt(sampling.seed, stream, position));
+      const tokenId =
+        sampling.temperature === 0
+          ? best
+          : draw(logits, logits[best], sampling, uniformAt(sampling.seed, stream, position), scratch);
       if (sampling.logprobs === null) return { tokenId, logprob: null, topLogprobs: null };
       const normalizer = logSumExp(logits, logits[best]);
       return {
@@ -107,66 +116,80 @@ export function topLogprobs(logits: Float32Array, normalizer: number, count: num
  * One draw. Order of truncation as vLLM has it: temperature, min-p, top-k, top-p. Candidates stay in order of ids;
  * sorting only ever finds a cut-off, so equal tokens are kept by ascending id.
  */
-function draw(logits: Float32Array, maximum: number, sampling: ResolvedSampling, uniform: number): number {
+function draw(
+  logits: Float32Array,
+  maximum: number,
+  sampling: ResolvedSampling,
+  uniform: number,
+  candidates: Candidates,
+): number {
   const { temperature, minP, topK, topP } = sampling;
-  const ids: number[] = [];
-  const weights: number[] = [];
-  // Beyond this distance exp underflows against the largest term's 53 bits: such tokens cannot be drawn.
+  const { ids, weights } = candidates;
+  // Farther below the best, a token's share is lost in the rounding of the total: it could not be drawn.
   const reach = Math.max(-40, minP > 0 ? Math.log(minP) : -Infinity);
+  candidates.count = 0;
   for (let id = 0; id < logits.length; id++) {
     const x = (logits[id] - maximum) / temperature;
     if (!(x >= reach)) continue;
-    ids.push(id);
-    weights.push(Math.exp(x));
+    ids[candidates.count] = id;
+    weights[candidates.count++] = Math.exp(x);
   }
-  let kept: Candidates = { ids, weights };
-  if (topK > 0 && topK < ids.length) kept = keepLikeliest(kept, (sorted) => sorted[sorted.length - topK], () => topK);
-  if (topP < 1) kept = keepNucleus(kept, topP);
-  let total = 0;
-  for (const weight of kept.weights) total += weight;
+  if (topK > 0 && topK < candidates.count) keepLikeliest(candidates, sortedWeights(candidates), topK);
+  if (topP < 1) keepNucleus(candidates, topP);
+  const total = totalWeight(candidates);
   let remaining = uniform * total;
-  for (let i = 0; i < kept.ids.length; i++) {
-    remaining -= kept.weights[i];
-    if (remaining < 0) return kept.ids[i];
+  for (let i = 0; i < candidates.count; i++) {
+    remaining -= weights[i];
+    if (remaining < 0) return ids[i];
   }
-  return kept.ids[kept.ids.length - 1];
+  return ids[candidates.count - 1];
 }
 
+/** Tokens that may still be drawn, by ascending id: the first `count` entries. */
 interface Candidates {
-  readonly ids: readonly number[];
-  readonly weights: readonly number[];
+  readonly ids: Int32Array;
+  readonly weights: Float64Array;
+  count: number;
 }
 
-/** Keeps every candidate above the cut-off, and of those equal to it as many (by ascending id) as `limit` allows. */
-function keepLikeliest(from: Candidates, cutoffOf: (ascending: Float64Array) => number, limitOf: (ascending: Float64Array) => number): Candidates {
-  const ascending = Float64Array.from(from.weights).sort();
-  const cutoff = cutoffOf(ascending);
-  let above = 0;
-  for (const weight of from.weights) if (weight > cutoff) above++;
-  let equalAllowed = limitOf(ascending) - above;
-  const ids: number[] = [];
-  const weights: number[] = [];
-  for (let i = 0; i < from.ids.length; i++) {
-    const weight = from.weights[i];
-    if (weight < cutoff || (weight === cutoff && equalAllowed-- <= 0)) continue;
-    ids.push(from.ids[i]);
-    weights.push(weight);
-  }
-  return { ids, weights };
+/** Room for the candidates of one draw; samplers that never draw at the same time may share it. */
+export type SamplingScratch = Candidates;
+
+export function createSamplingScratch(vocabSize: number): SamplingScratch {
+  return { ids: new Int32Array(vocabSize), weights: new Float64Array(vocabSize), count: 0 };
 }
 
-/** The smallest set of likeliest candidates whose share of the total reaches `topP`. */
-function keepNucleus(from: Candidates, topP: number): Candidates {
+function totalWeight({ weights, count }: Candidates): number {
   let total = 0;
-  for (const weight of from.weights) total += weight;
-  let count = 0;
-  return keepLikeliest(
-    from,
-    (ascending) => {
-      let sum = 0;
-      while (count < ascending.length && sum < topP * total) sum += ascending[ascending.length - ++count];
-      return ascending[ascending.length - count];
-    },
-    () => count,
-  );
+  for (let i = 0; i < count; i++) total += weights[i];
+  return total;
+}
+
+function sortedWeights({ weights, count }: Candidates): Float64Array {
+  return weights.slice(0, count).sort();
+}
+
+/** Keeps the `limit` heaviest candidates, of equal ones those with the lower ids. */
+function keepLikeliest(candidates: Candidates, ascending: Float64Array, limit: number): void {
+  const { ids, weights, count } = candidates;
+  const cutoff = ascending[ascending.length - limit];
+  let equalAllowed = limit;
+  for (let i = 0; i < count; i++) if (weights[i] > cutoff) equalAllowed--;
+  candidates.count = 0;
+  for (let i = 0; i < count; i++) {
+    const weight = weights[i];
+    if (weight < cutoff || (weight === cutoff && equalAllowed-- <= 0)) continue;
+    ids[candidates.count] = ids[i];
+    weights[candidates.count++] = weight;
+  }
+}
+
+/** Keeps the smallest set of heaviest candidates whose share of the total reaches `topP`. */
+function keepNucleus(candidates: Candidates, topP: number): void {
+  const wanted = topP * totalWeight(candidates);
+  const ascending = sortedWeights(candidates);
+  let limit = 0;
+  let sum = 0;
+  while (limit < ascending.length && sum < wanted) sum += ascending[ascending.length - ++limit];
+  keepLikeliest(candidates, ascending, limit);
 }

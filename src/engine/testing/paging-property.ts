@@ -50,8 +50,14 @@ const requestSpec: fc.Arbitrary<RequestSpec> = fc.record({
   salt: fc.constantFrom('', '', 'tenant'),
   promptLogprobs: fc.oneof({ weight: 5, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
   delayTurns: fc.integer({ min: 0, max: 12 }),
-  cancelAfter: fc.oneof({ weight: 4, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: fc.integer({ min: 0, max: 8 }) }),
-  forkAfter: fc.oneof({ weight: 4, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: fc.integer({ min: 1, max: 8 }) }),
+  cancelAfter: fc.oneof(
+    { weight: 4, arbitrary: fc.constant(null) },
+    { weight: 1, arbitrary: fc.integer({ min: 0, max: 8 }) },
+  ),
+  forkAfter: fc.oneof(
+    { weight: 4, arbitrary: fc.constant(null) },
+    { weight: 1, arbitrary: fc.integer({ min: 1, max: 8 }) },
+  ),
 });
 
 export const scenario: fc.Arbitrary<Scenario> = fc.record({
@@ -60,7 +66,10 @@ export const scenario: fc.Arbitrary<Scenario> = fc.record({
   maxNumSeqs: fc.integer({ min: 1, max: 8 }),
   maxNumBatchedTokens: fc.integer({ min: 8, max: 128 }),
   threads: fc.integer({ min: 1, max: 3 }),
-  enablePrefixCaching: fc.oneof({ weight: 4, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
+  enablePrefixCaching: fc.oneof(
+    { weight: 4, arbitrary: fc.constant(true) },
+    { weight: 1, arbitrary: fc.constant(false) },
+  ),
   requests: fc.array(requestSpec, { minLength: 1, maxLength: 8 }),
 });
 
@@ -77,13 +86,28 @@ interface Outcome {
 export interface PagingProperty {
   check(scenario: Scenario): Promise<void>;
   /** Over all scenarios checked, to see that they exercise what they should. */
-  readonly totals: { preemptions: number; cachedTokens: number; copyOnWrites: number; forks: number; cancelled: number; evictions: number };
+  readonly totals: {
+    preemptions: number;
+    cachedTokens: number;
+    copyOnWrites: number;
+    forks: number;
+    cancelled: number;
+    evictions: number;
+  };
   close(): Promise<void>;
 }
 
 /** Prepares the property for one model and backend: an ample engine that runs each request alone, with its answers kept. */
 export async function createPagingProperty(options: Pick<EngineOptions, 'model' | 'backend'>): Promise<PagingProperty> {
-  const alone = await createEngine({ ...options, maxModelLen, maxNumSeqs: 4, threads: 1, blockSize: 16, enablePrefixCaching: false, kvCacheMemoryBytes: 1 << 22 });
+  const alone = await createEngine({
+    ...options,
+    maxModelLen,
+    maxNumSeqs: 4,
+    threads: 1,
+    blockSize: 16,
+    enablePrefixCaching: false,
+    kvCacheMemoryBytes: 1 << 22,
+  });
   const known = new Map<string, Outcome>();
   const totals = { preemptions: 0, cachedTokens: 0, copyOnWrites: 0, forks: 0, cancelled: 0, evictions: 0 };
   const { config } = alone;
@@ -93,17 +117,34 @@ export async function createPagingProperty(options: Pick<EngineOptions, 'model' 
   }
 
   function tokensOf(seed: number, count: number): number[] {
-    return Array.from({ length: count }, (_, i) => (Math.imul(seed * 7919 + i + 1, 2654435761) >>> 8) % Math.min(250, config.vocabSize));
+    return Array.from(
+      { length: count },
+      (_, i) => (Math.imul(seed * 7919 + i + 1, 2654435761) >>> 8) % Math.min(250, config.vocabSize),
+    );
   }
   function promptOf(spec: RequestSpec): number[] {
-    return [...tokensOf(spec.family, spec.sharedTokens), ...tokensOf(100 + spec.family * 10 + spec.ownSeed, spec.ownTokens)];
+    return [
+      ...tokensOf(spec.family, spec.sharedTokens),
+      ...tokensOf(100 + spec.family * 10 + spec.ownSeed, spec.ownTokens),
+    ];
   }
   function samplingOf(spec: RequestSpec): SamplingParams {
     const { maxTokens, temperature, seed } = spec;
-    return { maxTokens, temperature, seed, logprobs: 2, ignoreEos: true, ...(spec.promptLogprobs ? { promptLogprobs: 1 } : {}) };
+    return {
+      maxTokens,
+      temperature,
+      seed,
+      logprobs: 2,
+      ignoreEos: true,
+      ...(spec.promptLogprobs ? { promptLogprobs: 1 } : {}),
+    };
   }
 
-  async function outcomeOf(generation: Generation, n: number, onToken: (event: GenerateEvent & { type: 'token' }, count: number) => void = () => {}): Promise<Outcome> {
+  async function outcomeOf(
+    generation: Generation,
+    n: number,
+    onToken: (event: GenerateEvent & { type: 'token' }, count: number) => void = () => {},
+  ): Promise<Outcome> {
     const traces: Trace = Array.from({ length: n }, () => ({ tokenIds: [], logprobs: [] }));
     let promptTokenIds: readonly number[] = [];
     let promptLogprobs: unknown = null;
@@ -137,7 +178,8 @@ export async function createPagingProperty(options: Pick<EngineOptions, 'model' 
       expect(trace.tokenIds, `${label}, choice ${i}: tokens`).toEqual(full.tokenIds.slice(0, length));
       expect(trace.logprobs, `${label}, choice ${i}: log-probabilities`).toEqual(full.logprobs.slice(0, 2 * length));
     });
-    if (actual.promptTokenIds.length > 0) expect(actual.promptLogprobs, `${label}: prompt log-probabilities`).toEqual(wanted.promptLogprobs);
+    if (actual.promptTokenIds.length > 0)
+      expect(actual.promptLogprobs, `${label}: prompt log-probabilities`).toEqual(wanted.promptLogprobs);
   }
 
   async function runOne(engine: Engine, spec: RequestSpec, label: string): Promise<void> {
@@ -150,7 +192,9 @@ export async function createPagingProperty(options: Pick<EngineOptions, 'model' 
     const actual = await outcomeOf(generation, spec.n, (_event, count) => {
       if (count === spec.forkAfter && count < spec.maxTokens) {
         try {
-          forks.push(checkFork(generation.fork({ sampling: { seed: spec.seed + 1, maxTokens: 6 } }), spec, `${label} fork`));
+          forks.push(
+            checkFork(generation.fork({ sampling: { seed: spec.seed + 1, maxTokens: 6 } }), spec, `${label} fork`),
+          );
           totals.forks++;
         } catch (error) {
           // The events are read after the step that emitted them; the generation may have ended meanwhile.
@@ -175,7 +219,14 @@ export async function createPagingProperty(options: Pick<EngineOptions, 'model' 
     async check(scenario) {
       const { blockSize, spareBlocks, requests, ...rest } = scenario;
       const blockCount = Math.ceil(maxModelLen / blockSize) + spareBlocks;
-      const engine = await createEngine({ ...options, ...rest, blockSize, maxModelLen, kvCacheMemoryBytes: blockCount * kvBytesOf(blockSize), checkIntegrity: true });
+      const engine = await createEngine({
+        ...options,
+        ...rest,
+        blockSize,
+        maxModelLen,
+        kvCacheMemoryBytes: blockCount * kvBytesOf(blockSize),
+        checkIntegrity: true,
+      });
       try {
         await Promise.all(requests.map((spec, i) => runOne(engine, spec, `request ${i}`)));
         const stats = engine.stats();

@@ -29,8 +29,20 @@ export function pagingSubjects({ runsPerSubject }: { readonly runsPerSubject: nu
   return (['reference', 'cpu'] as const).flatMap((backend) => {
     const skipReason = backend === 'cpu' && cpuMissing !== null ? cpuMissing : false;
     return [
-      { label: `F32, sliding window, ${backend}`, runs: runsPerSubject, seed: 11, skipReason, prepare: async () => ({ model: windowed, backend }) },
-      { label: `Q8_0, q/k norms, ${backend}`, runs: runsPerSubject, seed: 12, skipReason, prepare: async () => ({ model: await quantized(), backend }) },
+      {
+        label: `F32, sliding window, ${backend}`,
+        runs: runsPerSubject,
+        seed: 11,
+        skipReason,
+        prepare: async () => ({ model: windowed, backend }),
+      },
+      {
+        label: `Q8_0, q/k norms, ${backend}`,
+        runs: runsPerSubject,
+        seed: 12,
+        skipReason,
+        prepare: async () => ({ model: await quantized(), backend }),
+      },
     ];
   });
 }
