@@ -1,0 +1,68 @@
+// Flags of every command that loads a model, named as vLLM names them, and the engine options they mean.
+
+import { type Command, Option } from 'commander';
+import type { EngineOptions } from '../engine/api.ts';
+import { bytesFlag, integerFlag } from './flag-values.ts';
+
+export interface EngineFlags {
+  readonly backend: 'auto' | 'cpu' | 'reference';
+  readonly threads?: number;
+  readonly maxModelLen?: number;
+  readonly blockSize: number;
+  readonly maxNumSeqs: number;
+  readonly maxNumBatchedTokens: number;
+  readonly kvCacheMemoryBytes?: number;
+  readonly kvCacheDtype: 'auto' | 'f32' | 'f16';
+  readonly enablePrefixCaching: boolean;
+  readonly verbose: boolean;
+}
+
+/** Adds the flags to a command. */
+export function addEngineFlags(command: Command): Command {
+  return command
+    .optionsGroup('Engine:')
+    .addOption(
+      new Option('--backend <name>', 'what computes: auto takes the CPU addon if it loads')
+        .choices(['auto', 'cpu', 'reference'])
+        .default('auto'),
+    )
+    .option('--threads <count>', 'threads of the CPU backend (default: the number of cores)', integerFlag(1, 1024))
+    .option(
+      '--max-model-len <tokens>',
+      "longest sequence, prompt and answer (default: the model's context, or what the pool holds)",
+      integerFlag(2),
+    )
+    .option('--block-size <tokens>', 'token slots in a KV block', integerFlag(1, 256), 16)
+    .option('--max-num-seqs <count>', 'sequences that run at once', integerFlag(1, 4096), 64)
+    .option('--max-num-batched-tokens <tokens>', 'token budget of a step', integerFlag(1), 512)
+    .option(
+      '--kv-cache-memory-bytes <bytes>',
+      'size of the KV pool, such as 512M or 2G (default: enough for all sequences, at most a quarter of free memory)',
+      bytesFlag,
+    )
+    .addOption(
+      new Option('--kv-cache-dtype <type>', 'type of K and V: auto is f32 for F32 weights, else f16')
+        .choices(['auto', 'f32', 'f16'])
+        .default('auto'),
+    )
+    .option('--enable-prefix-caching', 'reuse computed prompts across requests', true)
+    .option('--no-enable-prefix-caching', 'compute every prompt anew')
+    .optionsGroup('Other:')
+    .option('--verbose', 'show stack traces of errors', false);
+}
+
+/** The options that the flags mean. */
+export function toEngineOptions(flags: EngineFlags, model: string): EngineOptions {
+  return {
+    model,
+    backend: flags.backend,
+    threads: flags.threads,
+    maxModelLen: flags.maxModelLen,
+    blockSize: flags.blockSize,
+    maxNumSeqs: flags.maxNumSeqs,
+    maxNumBatchedTokens: flags.maxNumBatchedTokens,
+    kvCacheMemoryBytes: flags.kvCacheMemoryBytes,
+    kvCacheDtype: flags.kvCacheDtype,
+    enablePrefixCaching: flags.enablePrefixCaching,
+  };
+}
