@@ -26,17 +26,18 @@ export function checkTensors(
   config: ModelConfig,
   program: Program,
   tensors: ReadonlyMap<string, WeightInfo>,
+  nameInFile: (name: string) => string = (name) => name,
 ): void {
   checkLayerCount(path, config, tensors);
   const used = new Set<string>();
   for (const wanted of program.weights) {
     used.add(wanted.name);
     const found = tensors.get(wanted.name);
-    if (!found) throw new ModelFileError(path, `tensor ${wanted.name} ${shape(wanted)} is missing`);
+    if (!found) throw new ModelFileError(path, `tensor ${nameInFile(wanted.name)} ${shape(wanted)} is missing`);
     if (found.rows !== wanted.rows || found.columns !== wanted.columns) {
       throw new ModelFileError(
         path,
-        `tensor ${wanted.name} is ${shape(found)}; the configuration says ${shape(wanted)}`,
+        `tensor ${nameInFile(wanted.name)} is ${shape(found)}; the configuration says ${shape(wanted)}`,
       );
     }
   }
@@ -47,7 +48,7 @@ export function checkTensors(
       path,
       `holds tensors that the ${config.architecture} program does not use: ${unused
         .slice(0, 3)
-        .map((name) => name.slice(0, 100))
+        .map((name) => nameInFile(name).slice(0, 100))
         .join(', ')}${more}`,
     );
   }

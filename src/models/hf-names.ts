@@ -33,6 +33,15 @@ export function canonicalName(hfName: string): string {
   return `blk.${Number(groups.layer)}.${layerModules[groups.module]}.${groups.suffix}`;
 }
 
+/** The checkpoint's name of a canonical one: the inverse of `canonicalName`. */
+export function checkpointName(name: string): string {
+  const top = Object.keys(topNames).find((original) => topNames[original] === name);
+  if (top !== undefined) return top;
+  const groups = /^blk\.(?<layer>\d+)\.(?<module>[^.]+)\.(?<suffix>weight|bias)$/.exec(name)?.groups;
+  const module = groups && Object.keys(layerModules).find((original) => layerModules[original] === groups.module);
+  return groups && module ? `model.layers.${groups.layer}.${module}.${groups.suffix}` : name;
+}
+
 /** The same weights under their canonical names. Throws ModelFileError when two tensors come to bear one name. */
 export function canonicalWeights(source: WeightSource, path: string): WeightSource {
   const weights = new Map<string, WeightInfo>();

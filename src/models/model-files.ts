@@ -10,6 +10,8 @@ export interface ModelFiles {
   readonly config: ModelConfig;
   /** Weights under their canonical names. */
   readonly weights: WeightSource;
+  /** What the files call a weight, for messages. */
+  nameInFile(canonicalName: string): string;
   /** Makes the tokenizer. Throws ModelFileError or UnsupportedModelError. */
   createTokenizer(): Tokenizer;
   /** The chat template's text, or null when the file carries none. */

@@ -22,6 +22,7 @@ export async function openGgufModel(path: string): Promise<ModelFiles> {
       format: 'gguf',
       config,
       weights: source,
+      nameInFile: (name) => name,
       chatTemplate: template ?? null,
       createTokenizer: () => blaming(path, () => createTokenizerFromGguf(metadata)),
     };

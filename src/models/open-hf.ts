@@ -4,7 +4,7 @@ import { basename, join, resolve } from 'node:path';
 import { ModelFileError } from '../errors/errors.ts';
 import { describeValue, isObject } from './config-fields.ts';
 import { parseHfConfig } from './config-hf.ts';
-import { canonicalWeights } from './hf-names.ts';
+import { canonicalWeights, checkpointName } from './hf-names.ts';
 import { blaming, type ModelFiles } from './model-files.ts';
 import { type OpenedSafetensors, openSafetensors } from './safetensors/index.ts';
 import { createTokenizerFromJson } from './tokenizers/index.ts';
@@ -24,6 +24,7 @@ export async function openHfModel(folder: string): Promise<ModelFiles> {
       format: 'safetensors',
       config,
       weights: canonicalWeights(opened.source, folder),
+      nameInFile: checkpointName,
       chatTemplate: readChatTemplate(folder, opened),
       createTokenizer() {
         // Without generation_config.json, transformers takes the same keys from config.json.

@@ -31,7 +31,7 @@ export async function openModel(path: string): Promise<OpenedModel> {
   const files = place.format === 'gguf' ? await openGgufModel(place.path) : await openHfModel(place.path);
   try {
     const program = architectureOf(files.config).build(files.config);
-    checkTensors(place.path, files.config, program, files.weights.weights);
+    checkTensors(place.path, files.config, program, files.weights.weights, files.nameInFile);
     let weightBytes = 0;
     for (const { name } of program.weights) weightBytes += files.weights.weights.get(name)?.bytes ?? 0;
     return { ...files, path: place.path, program, weightBytes, close: () => files.weights.close() };
