@@ -1,0 +1,349 @@
+// The N-API surface: handles for a thread pool and a model, and one asynchronous call per step.
+#include <napi.h>
+
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "executor.h"
+
+namespace octavo {
+namespace {
+
+/** What JavaScript holds: cleared by `destroy`, so that a late call fails instead of touching freed memory. */
+struct PoolHandle {
+  std::shared_ptr<ThreadPool> pool;
+};
+struct ModelHandle {
+  std::shared_ptr<Executor> executor;
+  bool busy = false;
+};
+
+bool supports(const std::string& isa) {
+  if (isa == "portable") return true;
+#ifdef OCTAVO_X86
+  __builtin_cpu_init();
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+  if (isa == "avx2") return avx2;
+  if (isa == "avx512") {
+    return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
+  }
+#endif
+  return false;
+}
+
+const Kernels& kernels_of(const std::string& isa) {
+  if (!supports(isa)) throw PlanError("this machine does not run the instruction set '" + isa + "'");
+#ifdef OCTAVO_X86
+  if (isa == "avx512") return avx512_kernels();
+  if (isa == "avx2") return avx2_kernels();
+#endif
+  return portable_kernels();
+}
+
+template <typename Body>
+auto guarded(Napi::Env env, Body body) -> decltype(body()) {
+  try {
+    return body();
+  } catch (const Napi::Error&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw Napi::Error::New(env, error.what());
+  }
+}
+
+PoolHandle& pool_of(const Napi::CallbackInfo& info, size_t index) {
+  return *info[index].As<Napi::External<PoolHandle>>().Data();
+}
+
+ModelHandle& model_of(const Napi::CallbackInfo& info) {
+  ModelHandle& handle = *info[0].As<Napi::External<ModelHandle>>().Data();
+  if (!handle.executor) throw Napi::Error::New(info.Env(), "the model is closed");
+  return handle;
+}
+
+double number_at(const Napi::Object& object, const char* name) {
+  const Napi::Value value = object.Get(name);
+  if (!value.IsNumber()) throw PlanError(std::string(name) + " is not a number");
+  return value.As<Napi::Number>().DoubleValue();
+}
+
+int32_t integer_at(const Napi::Object& object, const char* name) {
+  const double value = number_at(object, name);
+  if (!(value >= -2147483648.0 && value <= 2147483647.0) || value != static_cast<double>(static_cast<int32_t>(value))) {
+    throw PlanError(std::string(name) + " is not a 32-bit integer");
+  }
+  return static_cast<int32_t>(value);
+}
+
+/** Elements of a typed array without `.ArrayBuffer()`, which Node 20 refuses for shared memory. */
+template <typename T>
+std::pair<T*, size_t> elements(const Napi::Value& value, napi_typedarray_type type, const char* name) {
+  napi_typedarray_type actual;
+  size_t length = 0;
+  void* data = nullptr;
+  if (!value.IsTypedArray() || napi_get_typedarray_info(value.Env(), value, &actual, &length, &data, nullptr, nullptr) != napi_ok ||
+      actual != type) {
+    throw PlanError(std::string(name) + " is not a typed array of the right kind");
+  }
+  return {static_cast<T*>(data), length};
+}
+
+IntView ints_at(const Napi::Object& object, const char* name) {
+  const auto [data, length] = elements<int32_t>(object.Get(name), napi_int32_array, name);
+  return {data, length};
+}
+
+std::vector<double> numbers_at(const Napi::Object& object, const char* name) {
+  const auto [data, length] = elements<double>(object.Get(name), napi_float64_array, name);
+  return std::vector<double>(data, data + length);
+}
+
+DType dtype_of(double value) {
+  if (!(value >= 0 && value < kDTypeCount)) throw PlanError("unknown dtype");
+  return static_cast<DType>(static_cast<int32_t>(value));
+}
+
+ModelSpec spec_of(const Napi::Object& object) {
+  ModelSpec spec{};
+  const std::vector<double> matrices = numbers_at(object, "matrices");
+  for (size_t i = 0; i + 3 <= matrices.size(); i += 3) {
+    spec.matrices.push_back({dtype_of(matrices[i]), static_cast<int32_t>(matrices[i + 1]), static_cast<int32_t>(matrices[i + 2])});
+  }
+  for (const double length : numbers_at(object, "vectors")) spec.vector_lengths.push_back(static_cast<int32_t>(length));
+  const std::vector<double> buffers = numbers_at(object, "buffers");
+  for (size_t i = 0; i + 4 <= buffers.size(); i += 4) {
+    spec.buffers.push_back({static_cast<size_t>(buffers[i]), static_cast<size_t>(buffers[i + 1]),
+                            buffers[i + 2] == 0 ? RowKind::kTokens : RowKind::kOutputs, buffers[i + 3] != 0});
+  }
+  spec.arena_bytes = static_cast<size_t>(number_at(object, "arenaBytes"));
+  spec.plan = numbers_at(object, "plan");
+  spec.vocab_size = integer_at(object, "vocabSize");
+  spec.limits = {integer_at(object, "maxTokens"), integer_at(object, "maxSequences"), integer_at(object, "maxOutputs"),
+                 integer_at(object, "maxContextTokens")};
+  spec.pool = {nullptr,
+               integer_at(object, "blockCount"),
+               integer_at(object, "blockSize"),
+               integer_at(object, "layerCount"),
+               integer_at(object, "kvHeadCount"),
+               integer_at(object, "headSize"),
+               integer_at(object, "kvHalf") != 0};
+  const Napi::Array ropes = object.Get("ropes").As<Napi::Array>();
+  for (uint32_t i = 0; i < ropes.Length(); ++i) {
+    const Napi::Object rope = ropes.Get(i).As<Napi::Object>();
+    const auto [cosine, cosine_length] = elements<float>(rope.Get("cosine"), napi_float32_array, "cosine");
+    const auto [sine, sine_length] = elements<float>(rope.Get("sine"), napi_float32_array, "sine");
+    RopeTable table{integer_at(rope, "rotaryDim"), {cosine, cosine + cosine_length}, {sine, sine + sine_length}};
+    const size_t needed = static_cast<size_t>(spec.limits.max_context) * static_cast<size_t>(table.rotary_dim / 2);
+    if (table.rotary_dim < 0 || cosine_length < needed || sine_length < needed) throw PlanError("a rope table is too short");
+    spec.ropes.push_back(std::move(table));
+  }
+  return spec;
+}
+
+Napi::Value create_pool(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const int32_t threads = info[0].As<Napi::Number>().Int32Value();
+    auto* handle = new PoolHandle{std::make_shared<ThreadPool>(threads)};
+    return Napi::External<PoolHandle>::New(info.Env(), handle, [](Napi::Env, PoolHandle* h) { delete h; });
+  });
+}
+
+Napi::Value create_model(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    PoolHandle& pool = pool_of(info, 0);
+    if (!pool.pool) throw PlanError("the backend is closed");
+    const Kernels& kernels = kernels_of(info[1].As<Napi::String>().Utf8Value());
+    auto* handle = new ModelHandle{std::make_shared<Executor>(pool.pool, kernels, spec_of(info[2].As<Napi::Object>()))};
+    return Napi::External<ModelHandle>::New(info.Env(), handle, [](Napi::Env, ModelHandle* h) { delete h; });
+  });
+}
+
+/** Work off the JavaScript thread that resolves a promise. Holds the model alive, and its argument from collection. */
+class ModelWork : public Napi::AsyncWorker {
+ public:
+  ModelWork(Napi::Env env, ModelHandle& handle, Napi::Value handle_value)
+      : Napi::AsyncWorker(env), handle_(handle), executor_(handle.executor), deferred_(Napi::Promise::Deferred::New(env)),
+        keep_(Napi::Persistent(handle_value)) {
+    handle_.busy = true;
+  }
+  Napi::Promise promise() const { return deferred_.Promise(); }
+
+ protected:
+  void OnError(const Napi::Error& error) override {
+    handle_.busy = false;
+    deferred_.Reject(error.Value());
+  }
+  ModelHandle& handle_;
+  const std::shared_ptr<Executor> executor_;
+  const Napi::Promise::Deferred deferred_;
+
+ private:
+  const Napi::Reference<Napi::Value> keep_;
+};
+
+class StepWork final : public ModelWork {
+ public:
+  using ModelWork::ModelWork;
+
+ protected:
+  void Execute() override { nanoseconds_ = executor_->run(); }
+  void OnOK() override {
+    handle_.busy = false;
+    deferred_.Resolve(Napi::Number::New(Env(), static_cast<double>(nanoseconds_) / 1e6));
+  }
+
+ private:
+  int64_t nanoseconds_ = 0;
+};
+
+class PackWork final : public ModelWork {
+ public:
+  PackWork(Napi::Env env, ModelHandle& handle, Napi::Value handle_value, Napi::Value bytes_value, int32_t matrix, int32_t first_row,
+           int32_t row_count)
+      : ModelWork(env, handle, handle_value), matrix_(matrix), first_row_(first_row), row_count_(row_count) {
+    std::tie(bytes_, byte_count_) = elements<uint8_t>(bytes_value, napi_uint8_array, "bytes");
+    keep_bytes_ = Napi::Persistent(bytes_value);
+  }
+
+ protected:
+  void Execute() override { executor_->pack_matrix(matrix_, first_row_, row_count_, bytes_, byte_count_); }
+  void OnOK() override {
+    handle_.busy = false;
+    deferred_.Resolve(Env().Undefined());
+  }
+
+ private:
+  const int32_t matrix_, first_row_, row_count_;
+  uint8_t* bytes_ = nullptr;
+  size_t byte_count_ = 0;
+  Napi::Reference<Napi::Value> keep_bytes_;
+};
+
+void refuse_if_busy(const Napi::CallbackInfo& info, const ModelHandle& handle) {
+  if (handle.busy) throw Napi::Error::New(info.Env(), "a step is running");
+}
+
+Napi::Value pack_matrix(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    ModelHandle& handle = model_of(info);
+    refuse_if_busy(info, handle);
+    elements<uint8_t>(info[4], napi_uint8_array, "bytes");
+    auto* work = new PackWork(info.Env(), handle, info[0], info[4], info[1].As<Napi::Number>().Int32Value(),
+                              info[2].As<Napi::Number>().Int32Value(), info[3].As<Napi::Number>().Int32Value());
+    work->Queue();
+    return work->promise();
+  });
+}
+
+Napi::Value pack_vector(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    ModelHandle& handle = model_of(info);
+    refuse_if_busy(info, handle);
+    const auto [bytes, count] = elements<uint8_t>(info[3], napi_uint8_array, "bytes");
+    handle.executor->pack_vector(info[1].As<Napi::Number>().Int32Value(), dtype_of(info[2].As<Napi::Number>().DoubleValue()), bytes, count);
+    return info.Env().Undefined();
+  });
+}
+
+Napi::Value execute(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    ModelHandle& handle = model_of(info);
+    refuse_if_busy(info, handle);
+    const Napi::Object step = info[1].As<Napi::Object>();
+    RawBindings raw{};
+    raw.token_count = integer_at(step, "tokenCount");
+    raw.sequence_count = integer_at(step, "sequenceCount");
+    raw.output_count = integer_at(step, "outputCount");
+    raw.copy_count = integer_at(step, "copyCount");
+    raw.block_table_stride = integer_at(step, "blockTableStride");
+    raw.token_ids = ints_at(step, "tokenIds");
+    raw.positions = ints_at(step, "positions");
+    raw.slot_mapping = ints_at(step, "slotMapping");
+    raw.query_starts = ints_at(step, "queryStarts");
+    raw.context_lengths = ints_at(step, "contextLengths");
+    raw.block_tables = ints_at(step, "blockTables");
+    raw.table_rows = ints_at(step, "tableRows");
+    raw.output_rows = ints_at(step, "outputRows");
+    raw.block_copies = ints_at(step, "blockCopies");
+    handle.executor->bind(raw);
+    auto* work = new StepWork(info.Env(), handle, info[0]);
+    work->Queue();
+    return work->promise();
+  });
+}
+
+/** The logits as a Float32Array over native memory, which lives as long as the array does. */
+Napi::Value logits(const Napi::CallbackInfo& info) {
+  Executor& executor = *model_of(info).executor;
+  auto* keep = new std::shared_ptr<MappedMemory>(executor.logits_memory());
+  const size_t count = static_cast<size_t>(executor.limits().max_outputs) * static_cast<size_t>(executor.vocab_size());
+  Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(
+      info.Env(), executor.logits(), count * 4, [](Napi::Env, void*, std::shared_ptr<MappedMemory>* memory) { delete memory; }, keep);
+  return Napi::Float32Array::New(info.Env(), count, buffer, 0);
+}
+
+void copy_block(const Napi::CallbackInfo& info, bool read) {
+  guarded(info.Env(), [&] {
+    ModelHandle& handle = model_of(info);
+    refuse_if_busy(info, handle);
+    const KvPool& pool = handle.executor->pool();
+    const int32_t block = info[1].As<Napi::Number>().Int32Value();
+    const auto [bytes, count] = elements<uint8_t>(info[2], napi_uint8_array, "bytes");
+    if (block < 0 || block >= pool.block_count) {
+      throw PlanError("block " + std::to_string(block) + " is outside 0 to " + std::to_string(pool.block_count - 1));
+    }
+    if (count != pool.block_bytes()) {
+      throw PlanError("a block has " + std::to_string(pool.block_bytes()) + " bytes, not " + std::to_string(count));
+    }
+    uint8_t* at = pool.data + static_cast<size_t>(block) * pool.block_bytes();
+    if (read) std::memcpy(bytes, at, count);
+    else std::memcpy(at, bytes, count);
+  });
+}
+
+void read_block(const Napi::CallbackInfo& info) { copy_block(info, true); }
+void write_block(const Napi::CallbackInfo& info) { copy_block(info, false); }
+
+Napi::Value memory_of(const Napi::CallbackInfo& info) {
+  const Executor& executor = *model_of(info).executor;
+  Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("weightBytes", static_cast<double>(executor.weight_bytes()));
+  result.Set("kvBytes", static_cast<double>(executor.pool().block_bytes() * static_cast<size_t>(executor.pool().block_count)));
+  result.Set("scratchBytes", static_cast<double>(executor.scratch_bytes()));
+  return result;
+}
+
+void destroy_model(const Napi::CallbackInfo& info) {
+  ModelHandle& handle = *info[0].As<Napi::External<ModelHandle>>().Data();
+  refuse_if_busy(info, handle);
+  handle.executor.reset();
+}
+
+void destroy_pool(const Napi::CallbackInfo& info) { pool_of(info, 0).pool.reset(); }
+
+Napi::Value is_supported(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), supports(info[0].As<Napi::String>().Utf8Value()));
+}
+
+Napi::Object initialise(Napi::Env env, Napi::Object exports) {
+  exports.Set("isSupported", Napi::Function::New(env, is_supported));
+  exports.Set("createPool", Napi::Function::New(env, create_pool));
+  exports.Set("destroyPool", Napi::Function::New(env, destroy_pool));
+  exports.Set("createModel", Napi::Function::New(env, create_model));
+  exports.Set("destroyModel", Napi::Function::New(env, destroy_model));
+  exports.Set("packMatrix", Napi::Function::New(env, pack_matrix));
+  exports.Set("packVector", Napi::Function::New(env, pack_vector));
+  exports.Set("execute", Napi::Function::New(env, execute));
+  exports.Set("logits", Napi::Function::New(env, logits));
+  exports.Set("readBlock", Napi::Function::New(env, read_block));
+  exports.Set("writeBlock", Napi::Function::New(env, write_block));
+  exports.Set("memory", Napi::Function::New(env, memory_of));
+  return exports;
+}
+
+NODE_API_MODULE(octavo, initialise)
+
+}  // namespace
+}  // namespace octavo

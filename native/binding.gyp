@@ -1,0 +1,55 @@
+# Builds build/Release/octavo.node: the N-API surface plus one static library of kernels per instruction set.
+{
+  'variables': {
+    'common_flags': ['-O3', '-fPIC', '-fno-fast-math', '-ffp-contract=off', '-fvisibility=hidden', '-Wall', '-Wextra', '-Wno-psabi', '-Wno-maybe-uninitialized', '-Wno-uninitialized'],
+  },
+  'target_defaults': {
+    'include_dirs': ['.'],
+    'cflags_cc!': ['-fno-exceptions', '-std=gnu++14', '-std=gnu++17', '-std=gnu++20'],
+    'cflags_cc': ['-std=c++17', '<@(common_flags)'],
+    'xcode_settings': {
+      'GCC_ENABLE_CPP_EXCEPTIONS': 'YES',
+      'CLANG_CXX_LANGUAGE_STANDARD': 'c++17',
+      'OTHER_CPLUSPLUSFLAGS': ['<@(common_flags)'],
+    },
+  },
+  'targets': [
+    {
+      'target_name': 'octavo',
+      'sources': ['addon.cc', 'bindings.cc', 'executor.cc', 'memory.cc', 'pack.cc', 'plan.cc', 'thread_pool.cc'],
+      'include_dirs': ['<!@(node -p "require(\'node-addon-api\').include_dir")'],
+      'defines': ['NAPI_VERSION=8', 'NAPI_CPP_EXCEPTIONS', 'NODE_ADDON_API_DISABLE_DEPRECATED'],
+      'dependencies': ['kernels_portable'],
+      'conditions': [
+        ['target_arch=="x64"', { 'defines': ['OCTAVO_X86=1'], 'dependencies': ['kernels_avx2', 'kernels_avx512'] }],
+      ],
+    },
+    {
+      'target_name': 'kernels_portable',
+      'type': 'static_library',
+      'sources': ['kernels/portable.cc'],
+    },
+  ],
+  'conditions': [
+    ['target_arch=="x64"', {
+      'targets': [
+        {
+          'target_name': 'kernels_avx2',
+          'type': 'static_library',
+          'sources': ['kernels/avx2.cc'],
+          'cflags_cc': ['-mavx2', '-mfma', '-mf16c'],
+          'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['-mavx2', '-mfma', '-mf16c'] },
+        },
+        {
+          'target_name': 'kernels_avx512',
+          'type': 'static_library',
+          'sources': ['kernels/avx512.cc'],
+          'cflags_cc': ['-mavx2', '-mfma', '-mf16c', '-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mavx512vnni', '-mprefer-vector-width=512'],
+          'xcode_settings': {
+            'OTHER_CPLUSPLUSFLAGS': ['-mavx2', '-mfma', '-mf16c', '-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mavx512vnni'],
+          },
+        },
+      ],
+    }],
+  ],
+}

@@ -1,0 +1,147 @@
+// Copies and checks the bindings of a step.
+#include "bindings.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+namespace octavo {
+
+namespace {
+
+void count_within(const char* name, int32_t count, int64_t limit) {
+  if (count < 0 || count > limit) {
+    throw PlanError(std::string(name) + " is " + std::to_string(count) + ", outside 0 to " + std::to_string(limit));
+  }
+}
+
+void copy_ints(const char* name, const IntView& view, size_t count, std::vector<int32_t>& into) {
+  if (view.length < count) {
+    throw PlanError(std::string(name) + " has " + std::to_string(view.length) + " entries where " + std::to_string(count) + " are needed");
+  }
+  if (count > 0) std::memcpy(into.data(), view.data, count * sizeof(int32_t));
+}
+
+void each_within(const char* name, const std::vector<int32_t>& values, size_t count, int64_t limit) {
+  for (size_t i = 0; i < count; ++i) {
+    if (values[i] < 0 || values[i] >= limit) {
+      throw PlanError(std::string(name) + "[" + std::to_string(i) + "] is " + std::to_string(values[i]) + ", outside 0 to " +
+                      std::to_string(limit - 1));
+    }
+  }
+}
+
+}  // namespace
+
+StepBindings::StepBindings(const Limits& limits, const KvPool& pool, int32_t vocab_size, int32_t window)
+    : limits_(limits), pool_(pool), vocab_size_(vocab_size), window_(window) {
+  token_ids.resize(static_cast<size_t>(limits.max_tokens));
+  positions.resize(static_cast<size_t>(limits.max_tokens));
+  slots.resize(static_cast<size_t>(limits.max_tokens));
+  query_starts.resize(static_cast<size_t>(limits.max_sequences) + 1);
+  context_lengths.resize(static_cast<size_t>(limits.max_sequences));
+  output_rows.resize(static_cast<size_t>(limits.max_outputs));
+  block_copies.resize(2 * static_cast<size_t>(pool.block_count));
+  table_stride_ = (static_cast<size_t>(limits.max_context) + pool.block_size - 1) / pool.block_size;
+  table_memory_ = MappedMemory(std::max<size_t>(1, table_stride_ * static_cast<size_t>(limits.max_sequences)) * sizeof(int32_t));
+  tables_ = reinterpret_cast<int32_t*>(table_memory_.data());
+}
+
+void StepBindings::assign(const RawBindings& raw) {
+  count_within("tokenCount", raw.token_count, limits_.max_tokens);
+  count_within("sequenceCount", raw.sequence_count, limits_.max_sequences);
+  count_within("outputCount", raw.output_count, limits_.max_outputs);
+  count_within("copyCount", raw.copy_count, pool_.block_count);
+  token_count = raw.token_count;
+  sequence_count = raw.sequence_count;
+  output_count = raw.output_count;
+  copy_count = raw.copy_count;
+  const size_t tokens = static_cast<size_t>(token_count);
+  const size_t sequences = static_cast<size_t>(sequence_count);
+  copy_ints("tokenIds", raw.token_ids, tokens, token_ids);
+  copy_ints("positions", raw.positions, tokens, positions);
+  copy_ints("slotMapping", raw.slot_mapping, tokens, slots);
+  copy_ints("queryStarts", raw.query_starts, sequences + 1, query_starts);
+  copy_ints("contextLengths", raw.context_lengths, sequences, context_lengths);
+  copy_ints("outputRows", raw.output_rows, static_cast<size_t>(output_count), output_rows);
+  copy_ints("blockCopies", raw.block_copies, 2 * static_cast<size_t>(copy_count), block_copies);
+  check_tokens();
+  check_sequences();
+  copy_tables(raw);
+}
+
+void StepBindings::check_tokens() const {
+  const size_t tokens = static_cast<size_t>(token_count);
+  each_within("tokenIds", token_ids, tokens, vocab_size_);
+  each_within("positions", positions, tokens, limits_.max_context);
+  each_within("slotMapping", slots, tokens, static_cast<int64_t>(pool_.block_count) * pool_.block_size);
+  each_within("outputRows", output_rows, static_cast<size_t>(output_count), token_count);
+  each_within("blockCopies", block_copies, 2 * static_cast<size_t>(copy_count), pool_.block_count);
+}
+
+void StepBindings::check_sequences() const {
+  if (query_starts[0] != 0) throw PlanError("queryStarts[0] is " + std::to_string(query_starts[0]) + ", not 0");
+  for (int32_t s = 0; s < sequence_count; ++s) {
+    const int32_t begin = query_starts[static_cast<size_t>(s)];
+    const int32_t end = query_starts[static_cast<size_t>(s) + 1];
+    if (end < begin || end > token_count) {
+      throw PlanError("queryStarts[" + std::to_string(s + 1) + "] is " + std::to_string(end) + ", outside " + std::to_string(begin) + " to " +
+                      std::to_string(token_count));
+    }
+    const int32_t context = context_lengths[static_cast<size_t>(s)];
+    if (context < 0 || context > limits_.max_context) {
+      throw PlanError("contextLengths[" + std::to_string(s) + "] is " + std::to_string(context) + ", outside 0 to " +
+                      std::to_string(limits_.max_context));
+    }
+    for (int32_t token = begin; token < end; ++token) {
+      const int32_t position = positions[static_cast<size_t>(token)];
+      if (position >= context) {
+        throw PlanError("positions[" + std::to_string(token) + "] is " + std::to_string(position) + ", beyond the " + std::to_string(context) +
+                        " tokens of context of sequence " + std::to_string(s));
+      }
+    }
+  }
+  const int32_t last = query_starts[static_cast<size_t>(sequence_count)];
+  if (last != token_count) {
+    throw PlanError("queryStarts ends with " + std::to_string(last) + " where tokenCount is " + std::to_string(token_count));
+  }
+}
+
+void StepBindings::copy_tables(const RawBindings& raw) {
+  if (raw.table_rows.length < static_cast<size_t>(sequence_count)) {
+    throw PlanError("tableRows has " + std::to_string(raw.table_rows.length) + " entries where " + std::to_string(sequence_count) + " are needed");
+  }
+  for (int32_t s = 0; s < sequence_count; ++s) {
+    const int32_t begin = query_starts[static_cast<size_t>(s)];
+    const int32_t end = query_starts[static_cast<size_t>(s) + 1];
+    if (begin == end) continue;
+    int32_t farthest = 0;
+    int32_t nearest = limits_.max_context;
+    for (int32_t token = begin; token < end; ++token) {
+      farthest = std::max(farthest, positions[static_cast<size_t>(token)]);
+      nearest = std::min(nearest, positions[static_cast<size_t>(token)]);
+    }
+    // Blocks that lie wholly before every window are never read: their entries may be anything.
+    const int32_t first_position = window_ == 0 ? 0 : std::max(0, nearest - window_ + 1);
+    const int64_t first = first_position / pool_.block_size;
+    const int64_t count = farthest / pool_.block_size + 1;
+    const int32_t row = raw.table_rows.data[s];
+    const int64_t offset = static_cast<int64_t>(row) * raw.block_table_stride;
+    if (row < 0 || raw.block_table_stride < 0 || count > raw.block_table_stride ||
+        static_cast<uint64_t>(offset + count) > raw.block_tables.length) {
+      throw PlanError("the block table of sequence " + std::to_string(s) + " (row " + std::to_string(row) + ") does not hold " +
+                      std::to_string(count) + " blocks");
+    }
+    int32_t* table = tables_ + static_cast<size_t>(s) * table_stride_;
+    for (int64_t i = first; i < count; ++i) {
+      const int32_t block = raw.block_tables.data[offset + i];
+      if (block < 0 || block >= pool_.block_count) {
+        throw PlanError("block " + std::to_string(i) + " of sequence " + std::to_string(s) + " is " + std::to_string(block) +
+                        ", outside 0 to " + std::to_string(pool_.block_count - 1));
+      }
+      table[i] = block;
+    }
+  }
+}
+
+}  // namespace octavo

@@ -1,0 +1,120 @@
+// A compiled model: packed weights, KV pool, scratch, and the loop that runs a step over them on the thread pool.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "bindings.h"
+#include "kernels/kernels.h"
+#include "memory.h"
+#include "plan.h"
+#include "thread_pool.h"
+
+namespace octavo {
+
+struct MatrixSpec {
+  DType dtype;
+  int32_t rows;
+  int32_t columns;
+};
+
+struct RopeTable {
+  int32_t rotary_dim;
+  std::vector<float> cosine;  // [max_context][rotary_dim / 2]
+  std::vector<float> sine;
+};
+
+struct ModelSpec {
+  std::vector<MatrixSpec> matrices;
+  std::vector<int32_t> vector_lengths;
+  std::vector<Buffer> buffers;
+  size_t arena_bytes;
+  std::vector<RopeTable> ropes;
+  std::vector<double> plan;
+  KvPool pool;  // `data` unset
+  Limits limits;
+  int32_t vocab_size;
+};
+
+class Executor {
+ public:
+  Executor(std::shared_ptr<ThreadPool> threads, const Kernels& kernels, ModelSpec spec);
+
+  /** Packs rows of a matrix from `bytes` (as stored), on all threads. Throws PlanError when they do not fit. */
+  void pack_matrix(int32_t matrix, int32_t first_row, int32_t row_count, const uint8_t* bytes, size_t byte_count);
+  void pack_vector(int32_t vector, DType dtype, const uint8_t* bytes, size_t byte_count);
+
+  /** Copies and checks the bindings of the next step. */
+  void bind(const RawBindings& raw) { bindings_.assign(raw); }
+  /** Runs the bound step; returns the nanoseconds it took. Called on a thread other than JavaScript's. */
+  int64_t run();
+
+  float* logits() const { return reinterpret_cast<float*>(logits_->data()); }
+  const std::shared_ptr<MappedMemory>& logits_memory() const { return logits_; }
+  const KvPool& pool() const { return pool_; }
+  const Limits& limits() const { return limits_; }
+  int32_t vocab_size() const { return vocab_size_; }
+  size_t weight_bytes() const { return weight_memory_.size() + vector_memory_.size(); }
+  size_t scratch_bytes() const;
+
+ private:
+  /** How the attention of a step is cut into tasks; shared by all regions with as many query heads per K/V head. */
+  struct AttentionShape {
+    int32_t group;  // query heads per K/V head
+    int32_t kv_head_count;
+    std::vector<int32_t> tile_starts;  // [sequences + 1] first tile of each sequence
+    std::vector<int32_t> piece_starts;  // [tasks + 1] first partial result of each task, when split
+    bool split;
+  };
+  struct alignas(64) Counter {
+    std::atomic<int32_t> next{0};
+  };
+
+  void prepare_step();
+  void plan_attention(AttentionShape& shape);
+  void run_thread(int32_t thread);
+  void copy_blocks(int32_t thread);
+  void run_rows(const Region& region, int32_t first, int32_t last);
+  void run_linear(const Region& region, Counter& counter, int32_t rows, int32_t thread);
+  void run_attention(const Region& region, const AttentionShape& shape, Counter* counters, int32_t thread);
+  void attention_task(const Region& region, const AttentionShape& shape, int32_t task, int32_t only_piece, int32_t thread);
+  void merge_task(const Region& region, const AttentionShape& shape, int32_t task);
+  struct Task;
+  Task task_of(const Region& region, const AttentionShape& shape, int32_t task) const;
+
+  float* row(int32_t buffer, int32_t index) const {
+    const Buffer& b = buffers_[static_cast<size_t>(buffer)];
+    return reinterpret_cast<float*>((b.logits ? logits_->data() : arena_.data()) + b.offset + static_cast<size_t>(index) * b.stride_bytes);
+  }
+  size_t stride_floats(int32_t buffer) const { return buffers_[static_cast<size_t>(buffer)].stride_bytes / 4; }
+
+  const std::shared_ptr<ThreadPool> threads_;
+  const Kernels& kernels_;
+  const Limits limits_;
+  const int32_t vocab_size_;
+  KvPool pool_;
+  std::vector<Buffer> buffers_;
+  std::vector<Matrix> matrices_;
+  std::vector<int32_t> vector_lengths_;
+  std::vector<float*> vectors_;
+  std::vector<RopeTable> ropes_;
+  std::vector<Region> regions_;
+  std::vector<int32_t> region_shapes_;  // of attention regions: index into shapes_
+  std::vector<AttentionShape> shapes_;
+  MappedMemory weight_memory_;
+  MappedMemory vector_memory_;
+  MappedMemory pool_memory_;
+  MappedMemory arena_;
+  MappedMemory thread_scratch_;
+  MappedMemory partial_memory_;
+  std::shared_ptr<MappedMemory> logits_;
+  size_t thread_scratch_floats_ = 0;
+  size_t head_stride_ = 0;  // head size rounded up to 16
+  size_t partial_floats_ = 0;  // of one partial result
+  size_t partial_count_ = 0;
+  StepBindings bindings_;
+  std::unique_ptr<Counter[]> counters_;  // two for each region
+};
+
+}  // namespace octavo

@@ -1,0 +1,136 @@
+// Kernels over single rows of activations: norm, rope, gated activation, addition, quantisation, K/V writes.
+#pragma once
+
+#include "kernels.h"
+#include "simd.h"
+
+namespace octavo {
+namespace {
+
+/** Sum of squares in four vectors of sixteen lanes (element i: lane i % 16 of vector (i / 16) % 4), then a fixed tree. */
+OCTAVO_INLINE float sum_of_squares(const float* x, int32_t width) {
+  V16 sums[4] = {v_zero(), v_zero(), v_zero(), v_zero()};
+  int32_t i = 0;
+  for (; i + 64 <= width; i += 64) {
+    for (int32_t j = 0; j < 4; ++j) {
+      const V16 v = v_load(x + i + j * 16);
+      sums[j] = v_fma(v, v, sums[j]);
+    }
+  }
+  for (int32_t j = 0; i < width; i += 16, ++j) {
+    const V16 v = width - i >= 16 ? v_load(x + i) : v_load_partial(x + i, width - i);
+    sums[j] = v_fma(v, v, sums[j]);
+  }
+  return v_sum(v_add(v_add(sums[0], sums[1]), v_add(sums[2], sums[3])));
+}
+
+void rms_norm_row(const float* input, const float* weight, float epsilon, int32_t count, int32_t width, float* out) {
+  for (int32_t slice = 0; slice < count; ++slice, input += width, out += width) {
+    const float mean = sum_of_squares(input, width) / static_cast<float>(width);
+    const float factor = 1.0f / sqrtf(mean + epsilon);
+    for (int32_t i = 0; i < width; ++i) out[i] = input[i] * factor * weight[i];
+  }
+}
+
+void gated_silu_row(const float* gate, const float* up, int32_t width, float* out) {
+  const V16 one = v_set1(1.0f);
+  int32_t i = 0;
+  for (; i + 16 <= width; i += 16) {
+    const V16 g = v_load(gate + i);
+    v_store(out + i, v_mul(v_div(g, v_add(one, v_exp(v_sub(v_zero(), g)))), v_load(up + i)));
+  }
+  if (i < width) {
+    const V16 g = v_load_partial(gate + i, width - i);
+    const V16 u = v_load_partial(up + i, width - i);
+    v_store_partial(out + i, v_mul(v_div(g, v_add(one, v_exp(v_sub(v_zero(), g)))), u), width - i);
+  }
+}
+
+void add_row(float* target, const float* addend, int32_t width) {
+  for (int32_t i = 0; i < width; ++i) target[i] = target[i] + addend[i];
+}
+
+void rope_row(const RopeJob& job, float* row) {
+  const int32_t pairs = job.rotary_dim / 2;
+  const float* cosine = job.cosine;
+  const float* sine = job.sine;
+  for (int32_t head = 0; head < job.head_count; ++head, row += job.head_size) {
+    if (job.interleaved) {
+      for (int32_t i = 0; i < pairs; ++i) {
+        const float a = row[2 * i];
+        const float b = row[2 * i + 1];
+        row[2 * i] = a * cosine[i] - b * sine[i];
+        row[2 * i + 1] = b * cosine[i] + a * sine[i];
+      }
+    } else {
+      float* second = row + pairs;
+      for (int32_t i = 0; i < pairs; ++i) {
+        const float a = row[i];
+        const float b = second[i];
+        row[i] = a * cosine[i] - b * sine[i];
+        second[i] = b * cosine[i] + a * sine[i];
+      }
+    }
+  }
+}
+
+/** Round to nearest (ties to even) of |value| < 2^22. */
+OCTAVO_INLINE int32_t round_to_int(float value) {
+  return static_cast<int32_t>(float_to_bits(value + 12582912.0f) - 0x4b400000u);
+}
+
+void quantize_row(const float* input, int32_t columns, uint8_t* record_bytes) {
+  const QuantRecord record = quant_record_of(columns);
+  int8_t* quants = reinterpret_cast<int8_t*>(record_bytes);
+  float* scales = reinterpret_cast<float*>(record_bytes + record.scales);
+  int32_t* corrections_q8 = reinterpret_cast<int32_t*>(record_bytes + record.corrections_q8);
+  int32_t* corrections_q4 = reinterpret_cast<int32_t*>(record_bytes + record.corrections_q4);
+  for (int32_t block = 0; block < columns / kQuantBlock; ++block) {
+    const float* x = input + block * kQuantBlock;
+    int8_t* q = quants + block * kQuantBlock;
+    const V16 low = v_load(x);
+    const V16 high = v_load(x + 16);
+    const float largest = v_maximum(v_max(v_abs(low), v_abs(high)));
+    // A block that overflows (or is not a number) must poison its outputs, not turn into plausible integers.
+    const bool finite = largest <= 3.0e38f;
+    const float inverse = largest > 1.0e-30f && finite ? 127.0f / largest : 0.0f;
+    int32_t sum = 0;
+    for (int32_t i = 0; i < kQuantBlock; ++i) {
+      const int32_t value = inverse == 0.0f ? 0 : round_to_int(x[i] * inverse);
+      q[i] = static_cast<int8_t>(value);
+      sum += value;
+    }
+    scales[block] = finite ? largest / 127.0f : bits_to_float(0x7fc00000u);
+    corrections_q8[block] = -128 * sum;
+    corrections_q4[block] = -8 * sum;
+  }
+}
+
+OCTAVO_INLINE void put_element(float* at, float value) { *at = value; }
+#if defined(__F16C__)
+OCTAVO_INLINE void put_element(uint16_t* at, float value) { *at = static_cast<uint16_t>(_cvtss_sh(value, _MM_FROUND_TO_NEAREST_INT)); }
+#else
+OCTAVO_INLINE void put_element(uint16_t* at, float value) { *at = f32_to_f16(value); }
+#endif
+
+template <typename T>
+OCTAVO_INLINE void write_kv(const KvPool& pool, int32_t layer, int32_t slot, const float* key, const float* value) {
+  const int32_t offset = slot % pool.block_size;
+  uint8_t* block = pool.data + static_cast<size_t>(slot / pool.block_size) * pool.block_bytes();
+  for (int32_t head = 0; head < pool.kv_head_count; ++head) {
+    T* keys = reinterpret_cast<T*>(block + pool.key_offset(layer, head)) + offset;
+    T* values = reinterpret_cast<T*>(block + pool.value_offset(layer, head)) + static_cast<size_t>(offset) * pool.head_size;
+    const float* k = key + static_cast<size_t>(head) * pool.head_size;
+    const float* v = value + static_cast<size_t>(head) * pool.head_size;
+    for (int32_t i = 0; i < pool.head_size; ++i) put_element(keys + static_cast<size_t>(i) * pool.block_size, k[i]);
+    for (int32_t i = 0; i < pool.head_size; ++i) put_element(values + i, v[i]);
+  }
+}
+
+void write_kv_row(const KvPool& pool, int32_t layer, int32_t slot, const float* key, const float* value) {
+  if (pool.half) write_kv<uint16_t>(pool, layer, slot, key, value);
+  else write_kv<float>(pool, layer, slot, key, value);
+}
+
+}  // namespace
+}  // namespace octavo

@@ -1,0 +1,21 @@
+// Defines the kernel table of the translation unit that includes it. OCTAVO_KERNELS names the function.
+#pragma once
+
+#include "attention.h"
+#include "linear.h"
+#include "rows.h"
+
+namespace octavo {
+
+const Kernels& OCTAVO_KERNELS() {
+  static constexpr Kernels kernels = {
+      OCTAVO_KERNELS_NAME, kAttentionTileRows, kFloatTileRows > kInt8TileRows ? kFloatTileRows : kInt8TileRows,
+      linear_panel,        quantize_row,       rms_norm_row,
+      gated_silu_row,      add_row,            rope_row,
+      write_kv_row,        attention_piece,    attention_merge,
+      attention_finish,
+  };
+  return kernels;
+}
+
+}  // namespace octavo

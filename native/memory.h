@@ -1,0 +1,32 @@
+// Page-aligned, zeroed memory straight from the system, with huge pages asked for where it is large.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace octavo {
+
+class MappedMemory {
+ public:
+  MappedMemory() = default;
+  /** Throws std::runtime_error when the system refuses. Aligned to 2 MiB from 4 MiB on, else to a page. */
+  explicit MappedMemory(size_t bytes);
+  ~MappedMemory();
+  MappedMemory(MappedMemory&& other) noexcept;
+  MappedMemory& operator=(MappedMemory&& other) noexcept;
+  MappedMemory(const MappedMemory&) = delete;
+  MappedMemory& operator=(const MappedMemory&) = delete;
+
+  uint8_t* data() const { return data_; }
+  size_t size() const { return size_; }
+
+ private:
+  void release();
+
+  void* mapping_ = nullptr;
+  size_t mapping_bytes_ = 0;
+  uint8_t* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+}  // namespace octavo

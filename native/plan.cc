@@ -1,0 +1,223 @@
+// Decoding and checking of the lowered program.
+#include "plan.h"
+
+namespace octavo {
+
+namespace {
+
+class Reader {
+ public:
+  Reader(const double* words, size_t count) : words_(words), count_(count) {}
+
+  bool done() const { return at_ == count_; }
+  double number() {
+    if (at_ >= count_) throw PlanError("the plan ends inside an instruction");
+    return words_[at_++];
+  }
+  int32_t integer() {
+    const double value = number();
+    if (!(value >= -2147483648.0 && value <= 2147483647.0)) throw PlanError("a plan word is not a 32-bit integer");
+    return static_cast<int32_t>(value);
+  }
+
+ private:
+  const double* words_;
+  size_t count_;
+  size_t at_ = 0;
+};
+
+void require(bool condition, const char* what) {
+  if (!condition) throw PlanError(std::string("the plan is inconsistent: ") + what);
+}
+
+class Decoder {
+ public:
+  Decoder(Reader& reader, const PlanContext& context) : reader_(reader), context_(context) {}
+
+  Region region() {
+    Region region{};
+    const int32_t kind = reader_.integer();
+    switch (kind) {
+      case static_cast<int32_t>(RegionKind::kRows): rows(region); break;
+      case static_cast<int32_t>(RegionKind::kLinear): linear(region); break;
+      case static_cast<int32_t>(RegionKind::kAttention): attention(region); break;
+      default: throw PlanError("unknown region kind " + std::to_string(kind));
+    }
+    region.kind = static_cast<RegionKind>(kind);
+    return region;
+  }
+
+ private:
+  int32_t positive(const char* what) {
+    const int32_t value = reader_.integer();
+    require(value > 0, what);
+    return value;
+  }
+  template <typename T>
+  int32_t index_of(const std::vector<T>& list, const char* what) {
+    const int32_t index = reader_.integer();
+    require(index >= 0 && static_cast<size_t>(index) < list.size(), what);
+    return index;
+  }
+  int32_t buffer() { return index_of(context_.buffers, "no such buffer"); }
+  int32_t vector() { return index_of(context_.vector_lengths, "no such vector"); }
+  int32_t matrix() { return index_of(context_.matrices, "no such matrix"); }
+  void holds(int32_t buffer, size_t floats, RowKind rows) const {
+    const Buffer& b = context_.buffers[static_cast<size_t>(buffer)];
+    require(b.rows == rows, "a buffer has rows of another kind");
+    require(b.stride_bytes >= floats * 4, "a buffer is narrower than what it holds");
+  }
+  RowKind row_kind() {
+    const int32_t kind = reader_.integer();
+    require(kind == 0 || kind == 1, "unknown row kind");
+    return static_cast<RowKind>(kind);
+  }
+
+  void rows(Region& region) {
+    region.rows = row_kind();
+    const int32_t count = positive("a region without instructions");
+    for (int32_t i = 0; i < count; ++i) region.instructions.push_back(instruction(region.rows));
+  }
+
+  RowInstruction instruction(RowKind rows) {
+    RowInstruction it{};
+    const int32_t op = reader_.integer();
+    it.op = static_cast<RowOp>(op);
+    switch (it.op) {
+      case RowOp::kEmbed:
+        it.weight = matrix();
+        it.out = buffer();
+        require(rows == RowKind::kTokens, "embed works on tokens");
+        holds(it.out, static_cast<size_t>(context_.matrices[static_cast<size_t>(it.weight)].columns), rows);
+        break;
+      case RowOp::kNorm:
+        it.in = buffer();
+        it.weight = vector();
+        it.epsilon = static_cast<float>(reader_.number());
+        it.count = positive("slices of a norm");
+        it.width = positive("width of a norm");
+        it.out = buffer();
+        require(context_.vector_lengths[static_cast<size_t>(it.weight)] == it.width, "a norm's weight has another length");
+        holds(it.in, static_cast<size_t>(it.count) * it.width, rows);
+        holds(it.out, static_cast<size_t>(it.count) * it.width, rows);
+        break;
+      case RowOp::kRope:
+        it.in = buffer();
+        it.weight = index_of(context_.rope_dims, "no such rope table");
+        it.count = positive("heads of a rope");
+        it.width = positive("head size of a rope");
+        it.rotary_dim = context_.rope_dims[static_cast<size_t>(it.weight)];
+        it.interleaved = reader_.integer() != 0;
+        require(rows == RowKind::kTokens, "rope works on tokens");
+        require(it.rotary_dim <= it.width, "a rope is wider than its head");
+        holds(it.in, static_cast<size_t>(it.count) * it.width, rows);
+        break;
+      case RowOp::kWriteKv: {
+        it.in = buffer();
+        it.second = buffer();
+        it.layer = reader_.integer();
+        require(rows == RowKind::kTokens, "writeKv works on tokens");
+        require(it.layer >= 0 && it.layer < context_.pool.layer_count, "no such layer");
+        const size_t width = static_cast<size_t>(context_.pool.kv_head_count) * context_.pool.head_size;
+        holds(it.in, width, rows);
+        holds(it.second, width, rows);
+        break;
+      }
+      case RowOp::kGated:
+        it.in = buffer();
+        it.second = buffer();
+        it.width = positive("width of a gated activation");
+        it.out = buffer();
+        holds(it.in, static_cast<size_t>(it.width), rows);
+        holds(it.second, static_cast<size_t>(it.width), rows);
+        holds(it.out, static_cast<size_t>(it.width), rows);
+        break;
+      case RowOp::kAdd:
+        it.out = buffer();
+        it.in = buffer();
+        it.width = positive("width of an addition");
+        holds(it.in, static_cast<size_t>(it.width), rows);
+        holds(it.out, static_cast<size_t>(it.width), rows);
+        break;
+      case RowOp::kSelect:
+        it.in = buffer();
+        it.out = buffer();
+        it.width = positive("width of a selection");
+        require(rows == RowKind::kOutputs, "a selection makes output rows");
+        holds(it.in, static_cast<size_t>(it.width), RowKind::kTokens);
+        holds(it.out, static_cast<size_t>(it.width), rows);
+        break;
+      case RowOp::kQuantize:
+        it.in = buffer();
+        it.width = positive("width of a quantisation");
+        it.out = buffer();
+        require(it.width % kQuantBlock == 0, "a quantised width is not a multiple of 32");
+        holds(it.in, static_cast<size_t>(it.width), rows);
+        holds(it.out, quant_record_of(it.width).stride / 4, rows);
+        break;
+      default: throw PlanError("unknown instruction " + std::to_string(op));
+    }
+    return it;
+  }
+
+  void linear(Region& region) {
+    region.rows = row_kind();
+    region.input = buffer();
+    region.quantized = reader_.integer();
+    require(region.quantized >= -1 && region.quantized < static_cast<int32_t>(context_.buffers.size()), "no such buffer");
+    const int32_t count = positive("a linear region without outputs");
+    for (int32_t i = 0; i < count; ++i) {
+      LinearOutput output{};
+      output.matrix = matrix();
+      output.bias = reader_.integer();
+      output.out = buffer();
+      const Matrix& weight = context_.matrices[static_cast<size_t>(output.matrix)];
+      holds(region.input, static_cast<size_t>(weight.columns), region.rows);
+      holds(output.out, static_cast<size_t>(weight.rows), region.rows);
+      if (weight.dtype == DType::kQ8_0 || weight.dtype == DType::kQ4_0) {
+        require(region.quantized >= 0, "a quantised weight without quantised input");
+        holds(region.quantized, quant_record_of(weight.columns).stride / 4, region.rows);
+      }
+      if (output.bias != -1) {
+        require(output.bias >= 0 && static_cast<size_t>(output.bias) < context_.vector_lengths.size(), "no such vector");
+        require(context_.vector_lengths[static_cast<size_t>(output.bias)] == weight.rows, "a bias has another length than its weight");
+      }
+      region.outputs.push_back(output);
+    }
+  }
+
+  void attention(Region& region) {
+    region.rows = RowKind::kTokens;
+    region.input = buffer();
+    region.layer = reader_.integer();
+    region.head_count = positive("heads of an attention");
+    region.kv_head_count = positive("K/V heads of an attention");
+    region.head_size = positive("head size of an attention");
+    region.scale = static_cast<float>(reader_.number());
+    region.window = reader_.integer();
+    region.out = buffer();
+    require(region.layer >= 0 && region.layer < context_.pool.layer_count, "no such layer");
+    require(region.kv_head_count == context_.pool.kv_head_count && region.head_size == context_.pool.head_size,
+            "an attention's heads differ from the pool's");
+    require(region.head_count % region.kv_head_count == 0, "heads are not a multiple of the K/V heads");
+    require(region.window >= 0, "a window is negative");
+    require(region.scale > 0, "an attention's scale is not positive");
+    holds(region.input, static_cast<size_t>(region.head_count) * region.head_size, region.rows);
+    holds(region.out, static_cast<size_t>(region.head_count) * region.head_size, region.rows);
+  }
+
+  Reader& reader_;
+  const PlanContext& context_;
+};
+
+}  // namespace
+
+std::vector<Region> decode_plan(const double* words, size_t count, const PlanContext& context) {
+  Reader reader(words, count);
+  Decoder decoder(reader, context);
+  std::vector<Region> regions;
+  while (!reader.done()) regions.push_back(decoder.region());
+  return regions;
+}
+
+}  // namespace octavo

@@ -1,0 +1,99 @@
+// The lowered program: regions of work between barriers, decoded from the flat list that TypeScript makes
+// (src/backends/cpu/encoding.ts) and checked in full, so that executing it cannot leave its buffers.
+#pragma once
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "layout.h"
+
+namespace octavo {
+
+/** Thrown for a plan or a step that cannot be run; becomes a BackendError. */
+class PlanError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+enum class RowKind : int32_t { kTokens = 0, kOutputs = 1 };
+
+/** Rows of f32 (or of quantised records) in the scratch arena, or the logits. */
+struct Buffer {
+  size_t offset;
+  size_t stride_bytes;
+  RowKind rows;
+  bool logits;
+};
+
+enum class RowOp : int32_t {
+  kEmbed = 1,
+  kNorm = 2,
+  kRope = 3,
+  kWriteKv = 4,
+  kGated = 5,
+  kAdd = 6,
+  kSelect = 7,
+  kQuantize = 8,
+};
+
+/** One row-local operation; the fields in use depend on `op` (see decode in plan.cc). */
+struct RowInstruction {
+  RowOp op;
+  int32_t in = -1;
+  int32_t second = -1;
+  int32_t out = -1;
+  int32_t weight = -1;  // matrix, vector or rope table
+  int32_t width = 0;
+  int32_t count = 0;  // slices or heads
+  int32_t rotary_dim = 0;
+  int32_t layer = 0;
+  bool interleaved = false;
+  float epsilon = 0;
+};
+
+enum class RegionKind : int32_t { kRows = 1, kLinear = 2, kAttention = 3 };
+
+struct LinearOutput {
+  int32_t matrix;
+  int32_t bias;  // vector, or -1
+  int32_t out;
+};
+
+struct Region {
+  RegionKind kind;
+  RowKind rows;
+  std::vector<RowInstruction> instructions;  // kRows
+  int32_t input = -1;  // kLinear, kAttention (queries)
+  int32_t quantized = -1;  // kLinear: buffer of records, or -1
+  std::vector<LinearOutput> outputs;  // kLinear
+  int32_t layer = 0;  // kAttention from here on
+  int32_t head_count = 0;
+  int32_t kv_head_count = 0;
+  int32_t head_size = 0;
+  float scale = 0;
+  int32_t window = 0;  // 0: unlimited
+  int32_t out = -1;
+};
+
+struct Limits {
+  int32_t max_tokens;
+  int32_t max_sequences;
+  int32_t max_outputs;
+  int32_t max_context;
+};
+
+/** Shapes that a plan is checked against. */
+struct PlanContext {
+  const std::vector<Buffer>& buffers;
+  const std::vector<Matrix>& matrices;
+  const std::vector<int32_t>& vector_lengths;
+  const std::vector<int32_t>& rope_dims;  // rotary_dim of each table
+  const KvPool& pool;
+};
+
+/** Throws PlanError naming the first thing that does not fit. */
+std::vector<Region> decode_plan(const double* words, size_t count, const PlanContext& context);
+
+}  // namespace octavo

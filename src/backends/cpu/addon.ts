@@ -1,0 +1,74 @@
+// Loads the native addon and types its functions.
+
+import { createRequire } from 'node:module';
+import { BackendError } from '../../errors/errors.ts';
+import type { StepBindings } from '../backend.ts';
+
+/** Instruction sets that kernels exist for, best first. */
+export const instructionSets = ['avx512', 'avx2', 'portable'] as const;
+export type InstructionSet = (typeof instructionSets)[number];
+
+/** Opaque handles of native objects. */
+export type PoolHandle = { readonly brand: 'pool' };
+export type ModelHandle = { readonly brand: 'model' };
+
+/** cos and sin of every position, [maxContextTokens, rotaryDim / 2]. */
+export interface RopeTable {
+  readonly rotaryDim: number;
+  readonly cosine: Float32Array;
+  readonly sine: Float32Array;
+}
+
+/** Everything native code needs to plan a model; see native/addon.cc (spec_of) and encoding.ts. */
+export interface ModelSpec {
+  /** (dtype code, rows, columns) of each matrix */
+  readonly matrices: Float64Array;
+  /** length of each f32 vector */
+  readonly vectors: Float64Array;
+  /** (byte offset, bytes per row, 0 tokens | 1 outputs, 1 if the logits) of each buffer */
+  readonly buffers: Float64Array;
+  readonly arenaBytes: number;
+  readonly plan: Float64Array;
+  readonly ropes: readonly RopeTable[];
+  readonly vocabSize: number;
+  readonly maxTokens: number;
+  readonly maxSequences: number;
+  readonly maxOutputs: number;
+  readonly maxContextTokens: number;
+  readonly blockCount: number;
+  readonly blockSize: number;
+  readonly layerCount: number;
+  readonly kvHeadCount: number;
+  readonly headSize: number;
+  readonly kvHalf: number;
+}
+
+export interface Addon {
+  isSupported(isa: InstructionSet): boolean;
+  createPool(threads: number): PoolHandle;
+  destroyPool(pool: PoolHandle): void;
+  createModel(pool: PoolHandle, isa: InstructionSet, spec: ModelSpec): ModelHandle;
+  destroyModel(model: ModelHandle): void;
+  packMatrix(model: ModelHandle, matrix: number, firstRow: number, rowCount: number, bytes: Uint8Array): Promise<void>;
+  packVector(model: ModelHandle, vector: number, dtype: number, bytes: Uint8Array): void;
+  /** Throws when the bindings do not hold; resolves to the milliseconds spent. */
+  execute(model: ModelHandle, step: StepBindings): Promise<number>;
+  logits(model: ModelHandle): Float32Array;
+  readBlock(model: ModelHandle, blockId: number, into: Uint8Array): void;
+  writeBlock(model: ModelHandle, blockId: number, from: Uint8Array): void;
+  memory(model: ModelHandle): { weightBytes: number; kvBytes: number; scratchBytes: number };
+}
+
+/** The addon built by scripts/build-native.mjs. Throws BackendError when it is absent or does not load. */
+export function loadAddon(): Addon {
+  const path = new URL('../../../native/build/Release/octavo.node', import.meta.url);
+  try {
+    return createRequire(import.meta.url)(path.pathname) as Addon;
+  } catch (cause) {
+    throw new BackendError(
+      'cpu',
+      'The native CPU kernels are not built on this machine. Run "node scripts/build-native.mjs" (needs a C++ compiler, make and Python 3), or use the reference backend.',
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,171 @@
+// The CPU backend: lowers a program, packs its weights and runs steps in native code on its own threads.
+
+import { BackendError } from '../../errors/errors.ts';
+import type { Program } from '../../program/program.ts';
+import type { Backend, CompileOptions, Executable, StepBindings, StepOutput } from '../backend.ts';
+import type { Addon, InstructionSet, ModelHandle, PoolHandle } from './addon.ts';
+import { instructionSets, loadAddon } from './addon.ts';
+import { checkCompileOptions } from './check-options.ts';
+import { dtypeCodes } from './encoding.ts';
+import { loadWeights, weightInfo } from './load-weights.ts';
+import { lowerProgram } from './lowering.ts';
+import { ropeTable } from './rope-tables.ts';
+
+export interface CpuBackendOptions {
+  /** Threads that compute; never more. */
+  readonly threads: number;
+  /** Instruction set of the kernels. Defaults to 'auto': the best that this machine has. */
+  readonly isa?: 'auto' | InstructionSet;
+}
+
+/** Whether the addon is built and which instruction sets run here, best first; empty without the addon. */
+export function availableInstructionSets(): InstructionSet[] {
+  let addon: Addon;
+  try {
+    addon = loadAddon();
+  } catch {
+    return [];
+  }
+  return instructionSets.filter((isa) => addon.isSupported(isa));
+}
+
+/** Throws BackendError when the addon is not built, the forced instruction set is unavailable, or `threads` is not 1 to 512. */
+export function createCpuBackend(options: CpuBackendOptions): Backend {
+  const { threads } = options;
+  if (!Number.isInteger(threads) || threads < 1 || threads > 512) {
+    throw new BackendError('cpu', `The thread count must be an integer from 1 to 512, not ${threads}.`);
+  }
+  const addon = loadAddon();
+  const wanted = options.isa ?? 'auto';
+  const isa = instructionSets.find((it) => (wanted === 'auto' || wanted === it) && addon.isSupported(it));
+  if (isa === undefined) {
+    throw new BackendError('cpu', `This machine cannot run the ${wanted} kernels.`);
+  }
+  const pool = native(() => addon.createPool(threads));
+  const open = new Set<Executable>();
+  let closed = false;
+  return {
+    name: 'cpu',
+    description: `cpu, ${isa}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
+    async compile(program, compileOptions) {
+      if (closed) throw new BackendError('cpu', 'The backend is closed.');
+      const executable = await compile(addon, pool, isa, program, compileOptions, () => open.delete(executable));
+      open.add(executable);
+      return executable;
+    },
+    async close() {
+      closed = true;
+      await Promise.all([...open].map((it) => it.close()));
+      addon.destroyPool(pool);
+    },
+  };
+}
+
+/** Runs `body` and turns what native code throws into BackendError. */
+function native<T>(body: () => T): T {
+  try {
+    return body();
+  } catch (cause) {
+    throw toBackendError(cause);
+  }
+}
+
+function toBackendError(cause: unknown): BackendError {
+  if (cause instanceof BackendError) return cause;
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return new BackendError('cpu', `${message.charAt(0).toUpperCase()}${message.slice(1)}.`, { cause });
+}
+
+async function compile(
+  addon: Addon,
+  pool: PoolHandle,
+  isa: InstructionSet,
+  program: Program,
+  options: CompileOptions,
+  onClose: () => void,
+): Promise<Executable> {
+  const { kv, limits, blockCount, weights } = options;
+  checkCompileOptions(program, options);
+  options.signal?.throwIfAborted();
+  const lowered = lowerProgram(program, limits, (ref) => weightInfo(weights, ref).dtype);
+  const model = native(() =>
+    addon.createModel(pool, isa, {
+      matrices: Float64Array.from(
+        lowered.weights
+          .filter((it) => it.role === 'matrix')
+          .flatMap((it) => [dtypeCodes[weightInfo(weights, it.ref).dtype], it.ref.rows, it.ref.columns]),
+      ),
+      vectors: Float64Array.from(
+        lowered.weights.filter((it) => it.role === 'vector').map((it) => it.ref.rows * it.ref.columns),
+      ),
+      buffers: lowered.buffers,
+      arenaBytes: lowered.arenaBytes,
+      plan: lowered.plan,
+      ropes: lowered.ropes.map((rope) => ropeTable(rope, limits.maxContextTokens)),
+      vocabSize: program.vocabSize,
+      maxTokens: limits.maxTokens,
+      maxSequences: limits.maxSequences,
+      maxOutputs: limits.maxOutputs,
+      maxContextTokens: limits.maxContextTokens,
+      blockCount,
+      blockSize: kv.blockSize,
+      layerCount: kv.layerCount,
+      kvHeadCount: kv.kvHeadCount,
+      headSize: kv.headSize,
+      kvHalf: kv.dtype === 'f16' ? 1 : 0,
+    }),
+  );
+  try {
+    await loadWeights(addon, model, lowered.weights, options);
+  } catch (error) {
+    addon.destroyModel(model);
+    throw error;
+  }
+  return createExecutable(addon, model, program.vocabSize, onClose);
+}
+
+function createExecutable(addon: Addon, model: ModelHandle, vocabSize: number, onClose: () => void): Executable {
+  const logits = addon.logits(model);
+  const memory = addon.memory(model);
+  let running: Promise<unknown> | null = null;
+  let closing: Promise<void> | null = null;
+
+  function assertIdle(): void {
+    if (closing !== null) throw new BackendError('cpu', 'The model is closed.');
+    if (running !== null) throw new BackendError('cpu', 'A step is running.');
+  }
+
+  return {
+    memory,
+    async execute(step: StepBindings): Promise<StepOutput> {
+      assertIdle();
+      const outputCount = step.outputCount;
+      const work = native(() => addon.execute(model, step));
+      running = work;
+      try {
+        const kernelMs = await work;
+        return { logits: logits.subarray(0, outputCount * vocabSize), kernelMs };
+      } catch (cause) {
+        throw toBackendError(cause);
+      } finally {
+        running = null;
+      }
+    },
+    readBlock(blockId, into) {
+      assertIdle();
+      native(() => addon.readBlock(model, blockId, into));
+    },
+    writeBlock(blockId, from) {
+      assertIdle();
+      native(() => addon.writeBlock(model, blockId, from));
+    },
+    close() {
+      closing ??= (async () => {
+        await running?.catch(() => undefined);
+        addon.destroyModel(model);
+        onClose();
+      })();
+      return closing;
+    },
+  };
+}

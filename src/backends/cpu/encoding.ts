@@ -1,0 +1,49 @@
+// The numbers that name dtypes, regions and instructions in the plan handed to native code (native/plan.h, native/dtype.h).
+
+import type { DType } from '../../tensor/dtype.ts';
+
+export const dtypeCodes: Record<DType, number> = {
+  f32: 0,
+  f16: 1,
+  bf16: 2,
+  q8_0: 3,
+  q4_0: 4,
+  q4_1: 5,
+  q5_0: 6,
+  q5_1: 7,
+  q2_k: 8,
+  q3_k: 9,
+  q4_k: 10,
+  q5_k: 11,
+  q6_k: 12,
+};
+
+export const rowKindCodes = { tokens: 0, outputs: 1 } as const;
+
+export const regionCodes = { rows: 1, linear: 2, attention: 3 } as const;
+
+export const instructionCodes = {
+  embed: 1,
+  norm: 2,
+  rope: 3,
+  writeKv: 4,
+  gated: 5,
+  add: 6,
+  select: 7,
+  quantize: 8,
+} as const;
+
+/** Whether matrices of this dtype are multiplied in int8 and so need their input quantised. */
+export function needsQuantizedInput(dtype: DType): boolean {
+  return dtype === 'q8_0' || dtype === 'q4_0';
+}
+
+/** Bytes of one quantised activation row; quant_record_of in native/layout.h. */
+export function quantRecordBytes(columns: number): number {
+  const table = roundUp((columns / 32) * 4, 16);
+  return roundUp(roundUp(columns, 64) + 3 * table, 64);
+}
+
+export function roundUp(value: number, multiple: number): number {
+  return Math.ceil(value / multiple) * multiple;
+}

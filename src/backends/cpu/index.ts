@@ -1,0 +1,5 @@
+// The CPU backend's public face.
+
+export type { InstructionSet } from './addon.ts';
+export type { CpuBackendOptions } from './cpu-backend.ts';
+export { availableInstructionSets, createCpuBackend } from './cpu-backend.ts';

@@ -1,0 +1,318 @@
+// Lowers a program to regions of work between barriers, and plans where every activation lies.
+//
+// Row-local operations (norm, rope, K/V write, activation, addition, quantisation) that follow each other form one
+// region: a thread takes some rows through all of them. Linears over one input form another: their panels are shared
+// out together, over an input quantised once. A buffer is free again after the region of its last use, never inside
+// it, since threads pass through a region at their own pace.
+
+import { BackendError } from '../../errors/errors.ts';
+import type { Operation, Program, RopeParameters, RowKind, Value, WeightRef } from '../../program/program.ts';
+import type { DType } from '../../tensor/dtype.ts';
+import type { StepLimits } from '../backend.ts';
+import {
+  instructionCodes,
+  needsQuantizedInput,
+  quantRecordBytes,
+  regionCodes,
+  roundUp,
+  rowKindCodes,
+} from './encoding.ts';
+
+/** A weight as native code holds it: packed for products and row look-ups, or as a plain f32 vector. */
+export interface LoweredWeight {
+  readonly ref: WeightRef;
+  readonly role: 'matrix' | 'vector';
+  /** Index among the weights of its role. */
+  readonly index: number;
+}
+
+export interface LoweredProgram {
+  readonly plan: Float64Array;
+  /** (byte offset, bytes per row, row kind, is logits) of each buffer. */
+  readonly buffers: Float64Array;
+  readonly arenaBytes: number;
+  readonly weights: readonly LoweredWeight[];
+  readonly ropes: readonly RopeParameters[];
+}
+
+interface Buffer {
+  readonly rows: RowKind;
+  readonly rowBytes: number;
+  readonly isLogits: boolean;
+  firstRegion: number;
+  lastRegion: number;
+}
+
+interface Region {
+  readonly kind: 'rows' | 'linear' | 'attention';
+  readonly rows: RowKind;
+  /** Operand words; for rows, one list for each instruction. */
+  readonly words: number[][];
+}
+
+/** Lowers `program`; `dtypeOf` gives the stored dtype of a weight. Throws BackendError on an inconsistent program. */
+export function lowerProgram(program: Program, limits: StepLimits, dtypeOf: (ref: WeightRef) => DType): LoweredProgram {
+  const regions: Region[] = [];
+  const buffers: Buffer[] = [];
+  const bufferOfValue = new Map<number, number>();
+  const quantizedInputs = new Map<number, number>();
+  const weights = new Map<string, LoweredWeight>();
+  const ropes: RopeParameters[] = [];
+
+  function addBuffer(rows: RowKind, rowBytes: number, isLogits: boolean): number {
+    buffers.push({ rows, rowBytes, isLogits, firstRegion: Number.POSITIVE_INFINITY, lastRegion: -1 });
+    return buffers.length - 1;
+  }
+
+  function bufferOf(value: Value): number {
+    let buffer = bufferOfValue.get(value.id);
+    if (buffer === undefined) {
+      const isLogits = value.id === program.logits.id;
+      buffer = addBuffer(value.rows, isLogits ? value.width * 4 : roundUp(value.width * 4, 64), isLogits);
+      bufferOfValue.set(value.id, buffer);
+    }
+    return buffer;
+  }
+
+  /** Notes that the region last opened uses `buffer`, and returns its index. */
+  function use(buffer: number): number {
+    const it = buffers[buffer];
+    it.firstRegion = Math.min(it.firstRegion, regions.length - 1);
+    it.lastRegion = regions.length - 1;
+    return buffer;
+  }
+
+  function weightIndex(ref: WeightRef, role: 'matrix' | 'vector'): number {
+    const key = `${role} ${ref.name}`;
+    let weight = weights.get(key);
+    if (weight === undefined) {
+      let index = 0;
+      for (const other of weights.values()) if (other.role === role) index++;
+      weight = { ref, role, index };
+      weights.set(key, weight);
+    } else if (weight.ref.rows !== ref.rows || weight.ref.columns !== ref.columns) {
+      throw new BackendError('cpu', `The program uses weight ${ref.name} with two shapes.`);
+    }
+    return weight.index;
+  }
+
+  /** The open region of row instructions over `rows`, or a new one. */
+  function rowRegion(rows: RowKind): Region {
+    const last = regions.at(-1);
+    if (last?.kind === 'rows' && last.rows === rows) return last;
+    const region: Region = { kind: 'rows', rows, words: [] };
+    regions.push(region);
+    return region;
+  }
+
+  function ropeIndex(rope: RopeParameters): number {
+    const index = ropes.findIndex((other) => sameRope(other, rope));
+    if (index >= 0) return index;
+    ropes.push(rope);
+    return ropes.length - 1;
+  }
+
+  function lowerLinears(linears: LinearOperation[]): void {
+    const { input } = linears[0];
+    let quantized = -1;
+    if (linears.some((it) => needsQuantizedInput(dtypeOf(it.weight)))) {
+      quantized = quantizedInputs.get(input.id) ?? -1;
+      if (quantized < 0) {
+        quantized = addBuffer(input.rows, quantRecordBytes(input.width), false);
+        quantizedInputs.set(input.id, quantized);
+        rowRegion(input.rows).words.push([
+          instructionCodes.quantize,
+          use(bufferOf(input)),
+          input.width,
+          use(quantized),
+        ]);
+      }
+    }
+    const words: number[] = [];
+    regions.push({ kind: 'linear', rows: input.rows, words: [words] });
+    words.push(use(bufferOf(input)), quantized < 0 ? -1 : use(quantized), linears.length);
+    for (const it of linears) {
+      words.push(
+        weightIndex(it.weight, 'matrix'),
+        it.bias === null ? -1 : weightIndex(it.bias, 'vector'),
+        use(bufferOf(it.out)),
+      );
+    }
+  }
+
+  function lower(operation: Exclude<Operation, { kind: 'linear' }>): void {
+    switch (operation.kind) {
+      case 'embed': {
+        const region = rowRegion('tokens');
+        region.words.push([
+          instructionCodes.embed,
+          weightIndex(operation.weight, 'matrix'),
+          use(bufferOf(operation.out)),
+        ]);
+        break;
+      }
+      case 'rmsNorm': {
+        const { input, weight, epsilon, out } = operation;
+        const width = weight.columns;
+        if (input.width % width !== 0)
+          throw new BackendError('cpu', `Weight ${weight.name} does not divide a row of ${input.width}.`);
+        const region = rowRegion(input.rows);
+        const vector = weightIndex(weight, 'vector');
+        region.words.push([
+          instructionCodes.norm,
+          use(bufferOf(input)),
+          vector,
+          epsilon,
+          input.width / width,
+          width,
+          use(bufferOf(out)),
+        ]);
+        quantizedInputs.delete(out.id);
+        break;
+      }
+      case 'rope': {
+        const { value, headSize, rope } = operation;
+        const region = rowRegion('tokens');
+        region.words.push([
+          instructionCodes.rope,
+          use(bufferOf(value)),
+          ropeIndex(rope),
+          value.width / headSize,
+          headSize,
+          rope.layout === 'interleaved' ? 1 : 0,
+        ]);
+        quantizedInputs.delete(value.id);
+        break;
+      }
+      case 'writeKv': {
+        const region = rowRegion('tokens');
+        region.words.push([
+          instructionCodes.writeKv,
+          use(bufferOf(operation.key)),
+          use(bufferOf(operation.value)),
+          operation.layer,
+        ]);
+        break;
+      }
+      case 'pagedAttention': {
+        const words: number[] = [];
+        regions.push({ kind: 'attention', rows: 'tokens', words: [words] });
+        words.push(
+          use(bufferOf(operation.query)),
+          operation.layer,
+          operation.headCount,
+          operation.kvHeadCount,
+          operation.headSize,
+          operation.scale,
+          operation.window ?? 0,
+          use(bufferOf(operation.out)),
+        );
+        quantizedInputs.delete(operation.out.id);
+        break;
+      }
+      case 'gatedActivation': {
+        const { gate, up, out } = operation;
+        const region = rowRegion(gate.rows);
+        region.words.push([
+          instructionCodes.gated,
+          use(bufferOf(gate)),
+          use(bufferOf(up)),
+          out.width,
+          use(bufferOf(out)),
+        ]);
+        break;
+      }
+      case 'add': {
+        const { target, addend } = operation;
+        const region = rowRegion(target.rows);
+        region.words.push([instructionCodes.add, use(bufferOf(target)), use(bufferOf(addend)), target.width]);
+        quantizedInputs.delete(target.id);
+        break;
+      }
+      case 'selectOutputs': {
+        const region = rowRegion('outputs');
+        region.words.push([
+          instructionCodes.select,
+          use(bufferOf(operation.input)),
+          use(bufferOf(operation.out)),
+          operation.out.width,
+        ]);
+        break;
+      }
+    }
+  }
+
+  for (let i = 0; i < program.operations.length; i++) {
+    const operation = program.operations[i];
+    if (operation.kind !== 'linear') {
+      lower(operation);
+      continue;
+    }
+    const linears = [operation];
+    for (let next = program.operations[i + 1]; next?.kind === 'linear' && next.input.id === operation.input.id; ) {
+      linears.push(next);
+      i++;
+      next = program.operations[i + 1];
+    }
+    lowerLinears(linears);
+  }
+
+  const { offsets, arenaBytes } = placeBuffers(buffers, limits);
+  return {
+    plan: encodeRegions(regions),
+    buffers: Float64Array.from(
+      buffers.flatMap((it, i) => [offsets[i], it.rowBytes, rowKindCodes[it.rows], it.isLogits ? 1 : 0]),
+    ),
+    arenaBytes,
+    weights: [...weights.values()],
+    ropes,
+  };
+}
+
+type LinearOperation = Extract<Operation, { kind: 'linear' }>;
+
+function sameRope(a: RopeParameters, b: RopeParameters): boolean {
+  return (
+    a === b ||
+    (a.rotaryDim === b.rotaryDim &&
+      a.attentionFactor === b.attentionFactor &&
+      a.inverseFrequencies.length === b.inverseFrequencies.length &&
+      a.inverseFrequencies.every((frequency, i) => frequency === b.inverseFrequencies[i]))
+  );
+}
+
+function encodeRegions(regions: readonly Region[]): Float64Array {
+  const words: number[] = [];
+  for (const region of regions) {
+    words.push(regionCodes[region.kind]);
+    if (region.kind !== 'attention') words.push(rowKindCodes[region.rows]);
+    if (region.kind === 'rows') words.push(region.words.length);
+    for (const list of region.words) words.push(...list);
+  }
+  return Float64Array.from(words);
+}
+
+/** First-fit placement: buffers that live at the same time do not overlap. Offsets are multiples of 64. */
+function placeBuffers(buffers: readonly Buffer[], limits: StepLimits): { offsets: number[]; arenaBytes: number } {
+  const offsets = new Array<number>(buffers.length).fill(0);
+  const placed: number[] = [];
+  let arenaBytes = 0;
+  const bytesOf = (it: Buffer) =>
+    roundUp(it.rowBytes * (it.rows === 'tokens' ? limits.maxTokens : limits.maxOutputs), 64);
+  for (let i = 0; i < buffers.length; i++) {
+    const buffer = buffers[i];
+    if (buffer.isLogits) continue;
+    const alive = placed
+      .filter((j) => buffers[j].lastRegion >= buffer.firstRegion && buffers[j].firstRegion <= buffer.lastRegion)
+      .sort((a, b) => offsets[a] - offsets[b]);
+    let offset = 0;
+    for (const j of alive) {
+      if (offsets[j] >= offset + bytesOf(buffer)) break;
+      offset = Math.max(offset, offsets[j] + bytesOf(buffers[j]));
+    }
+    offsets[i] = offset;
+    placed.push(i);
+    arenaBytes = Math.max(arenaBytes, offset + bytesOf(buffer));
+  }
+  return { offsets, arenaBytes };
+}
