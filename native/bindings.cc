@@ -9,9 +9,9 @@ namespace octavo {
 
 namespace {
 
-void count_within(const char* name, int32_t count, int64_t limit) {
-  if (count < 0 || count > limit) {
-    throw PlanError(std::string(name) + " is " + std::to_string(count) + ", outside 0 to " + std::to_string(limit));
+void count_within(const char* name, int32_t count, int32_t lowest, int64_t limit) {
+  if (count < lowest || count > limit) {
+    throw PlanError(std::string(name) + " is " + std::to_string(count) + ", outside " + std::to_string(lowest) + " to " + std::to_string(limit));
   }
 }
 
@@ -33,8 +33,8 @@ void each_within(const char* name, const std::vector<int32_t>& values, size_t co
 
 }  // namespace
 
-StepBindings::StepBindings(const Limits& limits, const KvPool& pool, int32_t vocab_size, int32_t window)
-    : limits_(limits), pool_(pool), vocab_size_(vocab_size), window_(window) {
+StepBindings::StepBindings(const Limits& limits, const KvPool& pool, int32_t vocab_size)
+    : limits_(limits), pool_(pool), vocab_size_(vocab_size) {
   token_ids.resize(static_cast<size_t>(limits.max_tokens));
   positions.resize(static_cast<size_t>(limits.max_tokens));
   slots.resize(static_cast<size_t>(limits.max_tokens));
@@ -48,10 +48,10 @@ StepBindings::StepBindings(const Limits& limits, const KvPool& pool, int32_t voc
 }
 
 void StepBindings::assign(const RawBindings& raw) {
-  count_within("tokenCount", raw.token_count, limits_.max_tokens);
-  count_within("sequenceCount", raw.sequence_count, limits_.max_sequences);
-  count_within("outputCount", raw.output_count, limits_.max_outputs);
-  count_within("copyCount", raw.copy_count, pool_.block_count);
+  count_within("tokenCount", raw.token_count, 1, limits_.max_tokens);
+  count_within("sequenceCount", raw.sequence_count, 1, limits_.max_sequences);
+  count_within("outputCount", raw.output_count, 0, limits_.max_outputs);
+  count_within("copyCount", raw.copy_count, 0, pool_.block_count);
   token_count = raw.token_count;
   sequence_count = raw.sequence_count;
   output_count = raw.output_count;
@@ -84,8 +84,8 @@ void StepBindings::check_sequences() const {
   for (int32_t s = 0; s < sequence_count; ++s) {
     const int32_t begin = query_starts[static_cast<size_t>(s)];
     const int32_t end = query_starts[static_cast<size_t>(s) + 1];
-    if (end < begin || end > token_count) {
-      throw PlanError("queryStarts[" + std::to_string(s + 1) + "] is " + std::to_string(end) + ", outside " + std::to_string(begin) + " to " +
+    if (end <= begin || end > token_count) {
+      throw PlanError("queryStarts[" + std::to_string(s + 1) + "] is " + std::to_string(end) + ", outside " + std::to_string(begin + 1) + " to " +
                       std::to_string(token_count));
     }
     const int32_t context = context_lengths[static_cast<size_t>(s)];
@@ -112,19 +112,7 @@ void StepBindings::copy_tables(const RawBindings& raw) {
     throw PlanError("tableRows has " + std::to_string(raw.table_rows.length) + " entries where " + std::to_string(sequence_count) + " are needed");
   }
   for (int32_t s = 0; s < sequence_count; ++s) {
-    const int32_t begin = query_starts[static_cast<size_t>(s)];
-    const int32_t end = query_starts[static_cast<size_t>(s) + 1];
-    if (begin == end) continue;
-    int32_t farthest = 0;
-    int32_t nearest = limits_.max_context;
-    for (int32_t token = begin; token < end; ++token) {
-      farthest = std::max(farthest, positions[static_cast<size_t>(token)]);
-      nearest = std::min(nearest, positions[static_cast<size_t>(token)]);
-    }
-    // Blocks that lie wholly before every window are never read: their entries may be anything.
-    const int32_t first_position = window_ == 0 ? 0 : std::max(0, nearest - window_ + 1);
-    const int64_t first = first_position / pool_.block_size;
-    const int64_t count = farthest / pool_.block_size + 1;
+    const int64_t count = (static_cast<int64_t>(context_lengths[static_cast<size_t>(s)]) + pool_.block_size - 1) / pool_.block_size;
     const int32_t row = raw.table_rows.data[s];
     const int64_t offset = static_cast<int64_t>(row) * raw.block_table_stride;
     if (row < 0 || raw.block_table_stride < 0 || count > raw.block_table_stride ||
@@ -133,7 +121,7 @@ void StepBindings::copy_tables(const RawBindings& raw) {
                       std::to_string(count) + " blocks");
     }
     int32_t* table = tables_ + static_cast<size_t>(s) * table_stride_;
-    for (int64_t i = first; i < count; ++i) {
+    for (int64_t i = 0; i < count; ++i) {
       const int32_t block = raw.block_tables.data[offset + i];
       if (block < 0 || block >= pool_.block_count) {
         throw PlanError("block " + std::to_string(i) + " of sequence " + std::to_string(s) + " is " + std::to_string(block) +

@@ -36,7 +36,7 @@ struct RawBindings {
 /** The copy that a step reads. Sized once from the limits; `assign` allocates nothing. */
 class StepBindings {
  public:
-  StepBindings(const Limits& limits, const KvPool& pool, int32_t vocab_size, int32_t window);
+  StepBindings(const Limits& limits, const KvPool& pool, int32_t vocab_size);
 
   /** Copies and checks. Throws PlanError and leaves nothing running; the copy is then undefined. */
   void assign(const RawBindings& raw);
@@ -57,7 +57,6 @@ class StepBindings {
   const Limits limits_;
   const KvPool& pool_;
   const int32_t vocab_size_;
-  const int32_t window_;  // the widest window of the program, 0 when some attention sees everything
   size_t table_stride_;
   MappedMemory table_memory_;
   int32_t* tables_;

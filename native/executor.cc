@@ -15,16 +15,6 @@ constexpr size_t kPartialBytesLimit = size_t{32} << 20;
 
 int32_t ceil_div(int32_t value, int32_t by) { return (value + by - 1) / by; }
 
-int32_t widest_window(const std::vector<Region>& regions) {
-  int32_t widest = 0;
-  for (const Region& region : regions) {
-    if (region.kind != RegionKind::kAttention) continue;
-    if (region.window == 0) return 0;
-    widest = std::max(widest, region.window);
-  }
-  return widest;
-}
-
 std::vector<Matrix> plan_matrices(const std::vector<MatrixSpec>& specs) {
   std::vector<Matrix> matrices;
   for (const MatrixSpec& spec : specs) {
@@ -70,7 +60,7 @@ Executor::Executor(std::shared_ptr<ThreadPool> threads, const Kernels& kernels, 
       matrices_(plan_matrices(spec.matrices)),
       vector_lengths_(spec.vector_lengths),
       regions_(plan_regions(spec)),
-      bindings_(limits_, pool_, embedded_rows(regions_, spec.matrices), widest_window(regions_)) {
+      bindings_(limits_, pool_, embedded_rows(regions_, spec.matrices)) {
   ropes_ = std::move(spec.ropes);
   size_t bytes = 0;
   for (const Matrix& matrix : matrices_) bytes += static_cast<size_t>(matrix.panel_count) * matrix.panel_bytes;

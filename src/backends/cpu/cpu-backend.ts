@@ -1,13 +1,14 @@
 // The CPU backend: lowers a program, packs its weights and runs steps in native code on its own threads.
 
 import { BackendError } from '../../errors/errors.ts';
-import type { Program } from '../../program/program.ts';
+import type { Program, WeightRef } from '../../program/program.ts';
 import type { Backend, CompileOptions, Executable, StepBindings, StepOutput } from '../backend.ts';
+import { checkWeights } from '../check-weights.ts';
 import type { Addon, InstructionSet, ModelHandle, PoolHandle } from './addon.ts';
 import { instructionSets, loadAddon } from './addon.ts';
 import { checkCompileOptions } from './check-options.ts';
 import { dtypeCodes } from './encoding.ts';
-import { loadWeights, weightInfo } from './load-weights.ts';
+import { loadWeights } from './load-weights.ts';
 import { lowerProgram } from './lowering.ts';
 import { ropeTable } from './rope-tables.ts';
 
@@ -86,14 +87,16 @@ async function compile(
 ): Promise<Executable> {
   const { kv, limits, blockCount, weights } = options;
   checkCompileOptions(program, options);
+  checkWeights(program, weights, 'cpu');
   options.signal?.throwIfAborted();
-  const lowered = lowerProgram(program, limits, (ref) => weightInfo(weights, ref).dtype);
+  const dtypeOf = (ref: WeightRef) => weights.weights.get(ref.name)!.dtype;
+  const lowered = lowerProgram(program, limits, dtypeOf);
   const model = native(() =>
     addon.createModel(pool, isa, {
       matrices: Float64Array.from(
         lowered.weights
           .filter((it) => it.role === 'matrix')
-          .flatMap((it) => [dtypeCodes[weightInfo(weights, it.ref).dtype], it.ref.rows, it.ref.columns]),
+          .flatMap((it) => [dtypeCodes[dtypeOf(it.ref)], it.ref.rows, it.ref.columns]),
       ),
       vectors: Float64Array.from(
         lowered.weights.filter((it) => it.role === 'vector').map((it) => it.ref.rows * it.ref.columns),

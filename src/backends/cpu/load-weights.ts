@@ -1,8 +1,6 @@
 // Streams weights from their source through two small staging buffers into the packed layout of the kernels.
 
-import { BackendError } from '../../errors/errors.ts';
-import type { WeightRef } from '../../program/program.ts';
-import { isStorable, rowBytes } from '../../tensor/dtype.ts';
+import { rowBytes } from '../../tensor/dtype.ts';
 import type { CompileOptions, WeightInfo, WeightSource } from '../backend.ts';
 import type { Addon, ModelHandle } from './addon.ts';
 import { dtypeCodes } from './encoding.ts';
@@ -11,25 +9,6 @@ import type { LoweredWeight } from './lowering.ts';
 /** Rows are read in pieces of about this size (at least one row), two pieces at a time. */
 const stagingBytes = 4 << 20;
 const rowsPerPanel = 32;
-
-/** The source's entry for `ref`. Throws BackendError when it is missing or has another shape or size. */
-export function weightInfo(source: WeightSource, ref: WeightRef): WeightInfo {
-  const info = source.weights.get(ref.name);
-  if (info === undefined) throw new BackendError('cpu', `The model file has no weight ${ref.name}.`);
-  if (info.rows !== ref.rows || info.columns !== ref.columns) {
-    throw new BackendError(
-      'cpu',
-      `Weight ${ref.name} is [${info.rows}, ${info.columns}] in the model file, but the program needs [${ref.rows}, ${ref.columns}].`,
-    );
-  }
-  if (!isStorable(info.dtype, info.columns) || info.bytes !== info.rows * rowBytes(info.dtype, info.columns)) {
-    throw new BackendError(
-      'cpu',
-      `Weight ${ref.name} ([${info.rows}, ${info.columns}] ${info.dtype}) cannot be ${info.bytes} bytes long.`,
-    );
-  }
-  return info;
-}
 
 /**
  * Reads and packs every weight; while one piece is packed (on the pool's threads) the next is read. Rejects with the
@@ -77,7 +56,7 @@ interface Piece {
 function planPieces(weights: readonly LoweredWeight[], source: WeightSource): Piece[] {
   const pieces: Piece[] = [];
   for (const weight of weights) {
-    const info = weightInfo(source, weight.ref);
+    const info = source.weights.get(weight.ref.name)!;
     const bytesPerRow = rowBytes(info.dtype, info.columns);
     let rows = Math.max(1, Math.floor(stagingBytes / bytesPerRow));
     if (rows > rowsPerPanel) rows -= rows % rowsPerPanel;
