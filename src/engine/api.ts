@@ -247,6 +247,14 @@ export interface Engine extends AsyncDisposable {
   readonly memory: { readonly weightBytes: number; readonly kvBytes: number; readonly scratchBytes: number };
   /** Validates, tokenises and queues. Throws InvalidRequestError, ContextLengthError, QueueFullError, EngineClosedError. */
   generate(request: GenerateRequest): Generation;
+  /**
+   * The prompt's tokens as `generate` would encode them, without holding up the event loop: encode long texts with this
+   * and hand `generate` the token ids. Rejects with InvalidRequestError.
+   */
+  encodePrompt(
+    request: Pick<GenerateRequest, 'prompt' | 'messages' | 'tokenIds'>,
+    signal?: AbortSignal,
+  ): Promise<readonly number[]>;
   /** Renders messages with the model's chat template. */
   renderChat(messages: readonly ChatMessage[], options?: { readonly addGenerationPrompt?: boolean }): string;
   stats(): EngineStats;

@@ -1,12 +1,42 @@
 // Turns what a request carries (text, messages or token ids) into prompt tokens.
 
 import { InvalidRequestError } from '../errors/errors.ts';
+import { encodeChat, encodeChatAsync } from '../models/chat/index.ts';
 import type { ChatMessage } from '../models/chat-template.ts';
 import type { LoadedModel } from '../models/model.ts';
+import { encodeAsync } from '../models/tokenizers/index.ts';
 import type { GenerateRequest } from './api.ts';
 
+type Prompt = Pick<GenerateRequest, 'prompt' | 'messages' | 'tokenIds'>;
+
 /** Throws InvalidRequestError unless exactly one kind of prompt is given and it holds at least one token. */
-export function readPrompt(request: GenerateRequest, model: LoadedModel): readonly number[] {
+export function readPrompt(request: Prompt, model: LoadedModel): readonly number[] {
+  checkPrompt(request);
+  if (request.tokenIds !== undefined) return refuseEmpty(checkTokenIds(request.tokenIds, model.config.vocabSize));
+  if (request.messages !== undefined) {
+    return refuseEmpty(
+      encodeChat(model.tokenizer, requireTemplate(model), request.messages, { addGenerationPrompt: true }),
+    );
+  }
+  return refuseEmpty(model.tokenizer.encode(request.prompt as string));
+}
+
+/** `readPrompt` that gives way to the event loop while it encodes a long text. */
+export async function readPromptAsync(
+  request: Prompt,
+  model: LoadedModel,
+  signal?: AbortSignal,
+): Promise<readonly number[]> {
+  checkPrompt(request);
+  if (request.tokenIds !== undefined) return readPrompt(request, model);
+  if (request.messages !== undefined) {
+    const options = { addGenerationPrompt: true, signal };
+    return refuseEmpty(await encodeChatAsync(model.tokenizer, requireTemplate(model), request.messages, options));
+  }
+  return refuseEmpty(await encodeAsync(model.tokenizer, request.prompt as string, { signal }));
+}
+
+function checkPrompt(request: Prompt): void {
   const given = [request.prompt, request.messages, request.tokenIds].filter((value) => value !== undefined);
   if (given.length !== 1) {
     throw new InvalidRequestError(
@@ -15,18 +45,18 @@ export function readPrompt(request: GenerateRequest, model: LoadedModel): readon
       given.length,
     );
   }
-  const ids = readTokens(request, model);
+  if (request.prompt !== undefined && typeof request.prompt !== 'string') {
+    throw new InvalidRequestError('prompt must be a string', 'prompt', request.prompt);
+  }
+  if (request.messages !== undefined && (!Array.isArray(request.messages) || request.messages.length === 0)) {
+    throw new InvalidRequestError('messages must not be empty', 'messages', request.messages);
+  }
+}
+
+function refuseEmpty(ids: readonly number[]): readonly number[] {
   if (ids.length === 0)
     throw new InvalidRequestError('the prompt is empty: it must hold at least one token', 'prompt', '');
   return ids;
-}
-
-function readTokens(request: GenerateRequest, model: LoadedModel): readonly number[] {
-  if (request.tokenIds !== undefined) return checkTokenIds(request.tokenIds, model.config.vocabSize);
-  if (request.messages !== undefined) return encodeChat(model.tokenizer, requireTemplate(model), request.messages);
-  if (typeof request.prompt !== 'string')
-    throw new InvalidRequestError('prompt must be a string', 'prompt', request.prompt);
-  return model.tokenizer.encode(request.prompt);
 }
 
 function checkTokenIds(tokenIds: readonly number[], vocabSize: number): readonly number[] {
@@ -57,7 +87,6 @@ export function renderChat(
   messages: readonly ChatMessage[],
   options: { readonly addGenerationPrompt?: boolean },
 ): string {
-  if (!Array.isArray(messages) || messages.length === 0)
-    throw new InvalidRequestError('messages must not be empty', 'messages', messages);
+  checkPrompt({ messages });
   return requireTemplate(model).render(messages, { addGenerationPrompt: options.addGenerationPrompt ?? true });
 }

@@ -24,7 +24,7 @@ import {
   timesOf,
 } from './generation.ts';
 import type { MemoryPlan } from './memory-plan.ts';
-import { readPrompt, renderChat } from './prompt.ts';
+import { readPrompt, readPromptAsync, renderChat } from './prompt.ts';
 import { resolveSampling } from './sampling/params.ts';
 import { createSamplingScratch } from './sampling/sampler.ts';
 import { type SequenceOwner, startStepLoop } from './step-loop.ts';
@@ -275,6 +275,7 @@ export function runEngine(parts: EngineParts): Engine {
     kvDType: plan.kv.dtype,
     memory: executable.memory,
     generate,
+    encodePrompt: (request, signal) => readPromptAsync(request, model, signal),
     renderChat: (messages, options = {}) => renderChat(model, messages, options),
     stats,
     blockMap,
