@@ -1,0 +1,117 @@
+// Each invariant is broken on purpose: the check must name it.
+
+import { describe, expect, it } from 'vitest';
+import { IntegrityError } from '../errors/index.ts';
+import { createBlockHasher, HASH_WORDS } from './block-hash.ts';
+import { type BlockPool, createBlockPool } from './block-pool.ts';
+import { checkMemoryIntegrity, type MemoryParts } from './integrity.ts';
+import { createKvSequence, extendChain, type KvSequenceState } from './kv-sequence.ts';
+import { createPageTable, type PageTable } from './page-table.ts';
+import { createPrefixCache, type PrefixCache } from './prefix-cache.ts';
+
+interface Broken {
+  readonly pool: BlockPool;
+  readonly table: PageTable;
+  readonly cache: PrefixCache;
+  readonly sequence: KvSequenceState;
+  readonly stepSequences: KvSequenceState[];
+  readonly pins: Map<number, { count: number }>;
+  readonly usage: { blockCount: number; freeBlocks: number; evictableBlocks: number; referencedBlocks: number };
+}
+
+/** Six blocks of two: a sequence of three tokens holds 0 (cached) and 1; 2 is evictable; the rest is free. */
+function checkBroken(breakIt: (parts: Broken) => void): void {
+  const pool = createBlockPool(6);
+  const table = createPageTable(2, 3);
+  const cache = createPrefixCache(6, 2);
+  const hasher = createBlockHasher(2);
+  const sequence = createKvSequence([1, 2, 3, 4, 5], '', hasher);
+  extendChain(sequence, 2, hasher);
+  sequence.row = table.takeRow();
+  for (let index = 0; index < 2; index++) table.set(sequence.row, index, pool.allocate());
+  Object.assign(sequence, { blockCount: 2, computedTokens: 3 });
+  cache.addCached(0, sequence.chain, 1, sequence.tokenIds);
+  const evicted = pool.allocate();
+  const other = createKvSequence([8, 9], '', hasher);
+  extendChain(other, 1, hasher);
+  cache.addCached(evicted, other.chain, 1, other.tokenIds);
+  pool.release(evicted, true);
+  const usage = { blockCount: 6, freeBlocks: 4, evictableBlocks: 1, referencedBlocks: 2 };
+  const broken: Broken = { pool, table, cache, sequence, stepSequences: [], pins: new Map(), usage };
+  breakIt(broken);
+  const holders = [sequence, null];
+  const parts: MemoryParts = { ...broken, blockSize: 2, hasher, holders };
+  checkMemoryIntegrity(parts);
+}
+
+describe('integrity', () => {
+  it('finds nothing wrong with what is right', () => {
+    expect(() => checkBroken(() => {})).not.toThrow();
+  });
+
+  const cases: [string, RegExp, (parts: Broken) => void][] = [
+    ['a reference too many', /block 1 counts 2 references, but 1/, ({ pool }) => pool.retain(1)],
+    ['a reference too few', /block 1 counts 0 references, but 1/, ({ pool }) => pool.release(1, false)],
+    ['a hold that is not there', /block 1 counts 1 references, but 2/, ({ pins }) => pins.set(1, { count: 1 })],
+    ['an entry that is no block', /entry 1 holds 77/, ({ table, sequence }) => table.set(sequence.row, 1, 77)],
+    ['an entry beyond those in use', /beyond the 2 blocks/, ({ table, sequence }) => table.set(sequence.row, 2, 3)],
+    ['a lost row', /rows held/, ({ table }) => table.takeRow()],
+    ['a wrong row', /names row/, ({ sequence }) => Object.assign(sequence, { row: 1 - sequence.row })],
+    ['wrong usage', /usage says 2 evictable/, ({ usage }) => Object.assign(usage, { evictableBlocks: 2 })],
+    ['too few blocks', /2 blocks of 2 for 5 tokens/, ({ sequence }) => Object.assign(sequence, { computedTokens: 5 })],
+    ['marks of a step', /marked as if/, ({ sequence }) => Object.assign(sequence, { joined: true })],
+    ['scheduled outside a step', /disagrees/, ({ sequence }) => Object.assign(sequence, { scheduledTokens: 1 })],
+    ['a stale chain', /stale at block 0/, ({ sequence }) => sequence.chain.fill(7, HASH_WORDS, HASH_WORDS + 1)],
+    ['a hash that is not its content’s', /not its content/, ({ cache }) => cache.tokens.fill(99, 5, 6)],
+    [
+      'a table entry with other content',
+      /hash is that of other tokens/,
+      ({ pool, table, sequence }) => {
+        pool.retain(2);
+        pool.release(0, true);
+        table.set(sequence.row, 0, 2);
+      },
+    ],
+    [
+      'one hash on two blocks',
+      /have the same hash/,
+      ({ cache, sequence }) => cache.addCached(1, sequence.chain, 1, sequence.tokenIds),
+    ],
+    [
+      'a pending block in the free queue',
+      /block 4 is pending, but no sequence/,
+      ({ cache, sequence }) => cache.addPending(4, sequence.chain, 2),
+    ],
+    [
+      'a pending block without a step',
+      /no step is open/,
+      ({ cache, sequence }) => {
+        Object.assign(sequence, { computedTokens: 4 });
+        cache.addPending(1, sequence.chain, 2);
+      },
+    ],
+    [
+      'a cached block that is written',
+      /is cached and written/,
+      ({ sequence, stepSequences, cache }) => {
+        Object.assign(sequence, { scheduledTokens: 1 });
+        cache.addCached(1, sequence.chain, 2, sequence.tokenIds);
+        stepSequences.push(sequence);
+      },
+    ],
+    [
+      'a block twice in a table',
+      /holds block 0 twice/,
+      ({ pool, table, sequence, usage }) => {
+        pool.retain(0);
+        pool.release(1, false);
+        table.set(sequence.row, 1, 0);
+        Object.assign(usage, { referencedBlocks: 1 });
+      },
+    ],
+  ];
+  it.each(cases)('finds %s', (_, message, breakIt) => {
+    expect(() => checkBroken(breakIt)).toThrow(message);
+    expect(() => checkBroken(breakIt)).toThrow(IntegrityError);
+  });
+});

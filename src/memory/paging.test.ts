@@ -1,0 +1,155 @@
+// KvMemory against a trivial model over random histories of all its verbs.
+
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createKvMemory } from './kv-memory.ts';
+import type { KvSequence } from './kv-sequence.ts';
+import { appendToken, createContentPool, type ModelSequence } from './testing/content.ts';
+
+interface Held {
+  readonly sequence: KvSequence;
+  readonly model: ModelSequence;
+}
+
+type Command = { readonly kind: (typeof kinds)[number]; readonly pick: number; readonly count: number };
+const kinds = [
+  'open',
+  'open',
+  'grow',
+  'grow',
+  'grow',
+  'fork',
+  'truncate',
+  'release',
+  'commit',
+  'commit',
+  'rollback',
+] as const;
+
+const command: fc.Arbitrary<Command> = fc.record({
+  kind: fc.constantFrom(...kinds),
+  pick: fc.nat(1000),
+  count: fc.integer({ min: 1, max: 12 }),
+});
+
+const setup = fc.record({
+  blockSize: fc.integer({ min: 1, max: 6 }),
+  blockCount: fc.integer({ min: 4, max: 40 }),
+  maxNumSeqs: fc.integer({ min: 1, max: 6 }),
+  enablePrefixCaching: fc.nat(3).map((n) => n > 0),
+});
+
+/** A copy of a model's first tokens. */
+function leading(model: ModelSequence, tokenCount: number): ModelSequence {
+  const copy = { salt: model.salt, tokenIds: [], chain: [] };
+  for (const tokenId of model.tokenIds.slice(0, tokenCount)) appendToken(copy, tokenId);
+  return copy;
+}
+
+describe('paging', () => {
+  it('keeps the content of every sequence through any history, and every invariant', () => {
+    const seen = { copyOnWrites: 0, merges: 0, evictions: 0, partialHitCopies: 0, truncations: 0 };
+    fc.assert(
+      fc.property(setup, fc.array(command, { minLength: 10, maxLength: 80, size: 'max' }), (options, commands) => {
+        const { blockSize, blockCount } = options;
+        const memory = createKvMemory({ ...options, maxBlocksPerSequence: blockCount });
+        const pool = createContentPool(blockCount, blockSize);
+        let live: Held[] = [];
+        const step: Held[] = [];
+
+        function poisonFree(): void {
+          const { references, cached } = memory.blockMap();
+          for (let b = 0; b < blockCount; b++) if (references[b] === 0 && !cached[b]) pool.poison(b);
+        }
+
+        function expectContent({ sequence, model }: Held): void {
+          for (let position = 0; position < sequence.computedTokens; position++) {
+            if (!pool.holds(memory.slot(sequence, position), position, model.chain[position])) {
+              throw new Error(`wrong content at position ${position} of row ${sequence.row}`);
+            }
+          }
+        }
+
+        function endStep(runs: boolean): void {
+          if (runs) {
+            pool.copy(memory.blockCopies, memory.blockCopies.length / 2);
+          } else {
+            for (let i = 1; i < memory.blockCopies.length; i += 2) pool.poison(memory.blockCopies[i]);
+          }
+          for (const { sequence, model } of step) {
+            const end = sequence.computedTokens + sequence.scheduledTokens;
+            for (let position = sequence.computedTokens; position < end; position++) {
+              const slot = memory.slot(sequence, position);
+              if (runs) pool.write(slot, position, model.chain[position]);
+              else pool.poisonSlot(slot);
+            }
+          }
+          if (runs) memory.commit();
+          else memory.rollback();
+          step.length = 0;
+          live = live.filter(({ sequence }) => sequence.row !== -1);
+        }
+
+        function apply({ kind, pick, count }: Command): void {
+          const held = live[pick % Math.max(1, live.length)];
+          if (kind === 'commit' || kind === 'rollback') {
+            endStep(kind === 'commit');
+          } else if (kind === 'open') {
+            const model: ModelSequence = { salt: pick % 5 === 0 ? 'b' : '', tokenIds: [], chain: [] };
+            for (let i = 0; i < count; i++) appendToken(model, (i * (pick % 3)) % 2);
+            const sequence = memory.open(model.tokenIds, model.salt);
+            const match = memory.match(sequence, count - 1, pick % 7 !== 0);
+            if (!memory.reserve(sequence, count - match.cachedTokens, match)) return;
+            const opened = { sequence, model };
+            live.push(opened);
+            step.push(opened);
+          } else if (held === undefined) {
+            return;
+          } else if (kind === 'grow') {
+            if (step.includes(held)) return;
+            const room = Math.min(count, memory.room(held.sequence));
+            if (room < 1) return;
+            while (held.model.tokenIds.length < held.sequence.computedTokens + room) appendToken(held.model, pick % 2);
+            if (!memory.reserve(held.sequence, room)) throw new Error(`no room for ${room}`);
+            step.push(held);
+          } else if (kind === 'fork') {
+            const model = leading(held.model, held.sequence.computedTokens);
+            const sequence = memory.open(model.tokenIds, model.salt);
+            if (memory.fork(held.sequence, sequence, count)) live.push({ sequence, model });
+          } else if (kind === 'truncate') {
+            if (step.includes(held)) return;
+            const kept = held.sequence.computedTokens - count;
+            if (kept < 1) return;
+            memory.truncate(held.sequence, kept);
+            held.model.tokenIds.length = kept;
+            held.model.chain.length = kept;
+            seen.truncations++;
+          } else if (kind === 'release') {
+            memory.release(held.sequence);
+            if (!step.includes(held)) live.splice(live.indexOf(held), 1);
+          }
+        }
+
+        for (const one of commands) {
+          apply(one);
+          memory.checkIntegrity();
+          // What an open step will copy or read is still to come: contents settle when it ends.
+          if (step.length === 0) {
+            poisonFree();
+            live.forEach(expectContent);
+          }
+        }
+        endStep(true);
+        live.forEach(expectContent);
+        for (const { sequence } of live) memory.release(sequence);
+        memory.checkIntegrity();
+        expect(memory.usage()).toMatchObject({ freeBlocks: blockCount, referencedBlocks: 0 });
+        for (const what of ['copyOnWrites', 'merges', 'evictions', 'partialHitCopies'] as const) {
+          seen[what] += memory.counters[what];
+        }
+      }),
+      { numRuns: 500 },
+    );
+    for (const [what, count] of Object.entries(seen)) expect(count, what).toBeGreaterThan(0);
+  });
+});
