@@ -4,6 +4,8 @@ import pc from 'picocolors';
 import {
   BackendError,
   ContextLengthError,
+  HubError,
+  type HubFailure,
   IntegrityError,
   InvalidRequestError,
   MemoryPlanError,
@@ -40,10 +42,19 @@ function withFlagNames(message: string): string {
   return message.replaceAll(/\b[a-z]+[A-Z]\w*\b|\bthreads\b(?= must)/g, (word) => flagNames[word] ?? word);
 }
 
+const hubHints: Partial<Record<HubFailure, string>> = {
+  access: 'Set HF_TOKEN to a token that may read this repository, and accept its terms on its page.',
+  not_found: 'Check the name: owner/name, with :file.gguf or a quantisation such as :q8_0 after it.',
+  network: 'Check the connection, and HF_ENDPOINT if it is set; a download that broke off is resumed.',
+  checksum: 'Run the command again to download the file anew.',
+  disk: 'Make room, or point HF_HOME to another disk.',
+};
+
 function hintOf(error: unknown): string | null {
   if (error instanceof CliError) return error.hint;
   if (error instanceof ModelFileError) return 'Check the path; if the file was downloaded, download it again.';
   if (error instanceof UnsupportedModelError) return 'Take another file of this model, or another model.';
+  if (error instanceof HubError) return hubHints[error.failure] ?? null;
   if (error instanceof MemoryPlanError) return '`octavo inspect MODEL` shows what a sequence needs.';
   if (error instanceof BackendError) return 'Rebuild with `npm run build`, or use `--backend reference`.';
   if (error instanceof ContextLengthError)
