@@ -83,6 +83,23 @@ export class UnsupportedModelError extends OctavoError {
   }
 }
 
+/** Why a download from a model hub failed. `access` covers gated and private repositories and wrong tokens. */
+export type HubFailure = 'access' | 'not_found' | 'network' | 'http' | 'checksum' | 'disk' | 'protocol';
+
+/** A model that could not be fetched from a hub. `status` is the HTTP status where there was an answer. */
+export class HubError extends OctavoError {
+  readonly code = 'hub';
+  readonly failure: HubFailure;
+  readonly url: string;
+  readonly status: number | null;
+  constructor(failure: HubFailure, url: string, message: string, status: number | null = null, options?: ErrorOptions) {
+    super(message, options);
+    this.failure = failure;
+    this.url = url;
+    this.status = status;
+  }
+}
+
 /** Memory that was asked for at start-up does not suffice for even one sequence, or exceeds the machine's. */
 export class MemoryPlanError extends OctavoError {
   readonly code = 'memory_plan';
