@@ -104,6 +104,7 @@ describe('openModel', () => {
 
   it('refuses what is not a model', async () => {
     await expect(openModel(join(scratch, 'nowhere.gguf'))).rejects.toThrow('nowhere.gguf: does not exist');
+    await expect(openModel('nul\0byte')).rejects.toMatchObject({ code: 'model_file' });
     await expect(openModel(scratch)).rejects.toThrow('holds no model: neither a .gguf file nor config.json');
     await writeFile(join(scratch, 'model.bin'), 'pickle');
     await expect(openModel(join(scratch, 'model.bin'))).rejects.toThrow(

@@ -47,9 +47,7 @@ interface ModelPlace {
 }
 
 async function findModel(path: string): Promise<ModelPlace> {
-  const found = await stat(path).catch((cause: NodeJS.ErrnoException) => {
-    throw new ModelFileError(path, cause.code === 'ENOENT' ? 'does not exist' : cause.message, { cause });
-  });
+  const found = await stat(path).catch((cause) => refusePath(path, cause));
   if (found.isDirectory()) return findInFolder(path);
   if (extname(path).toLowerCase() === '.gguf') return { format: 'gguf', path };
   if (path.endsWith('.safetensors') || basename(path) === 'model.safetensors.index.json') {
@@ -59,7 +57,7 @@ async function findModel(path: string): Promise<ModelPlace> {
 }
 
 async function findInFolder(folder: string): Promise<ModelPlace> {
-  const names = await readdir(folder);
+  const names = await readdir(folder).catch((cause) => refusePath(folder, cause));
   if (names.some((name) => name.endsWith('.safetensors'))) return { format: 'safetensors', path: folder };
   const ggufs = names.filter((name) => /\.gguf$/i.test(name) && !/-(?!00001)\d{5}-of-\d{5}\.gguf$/i.test(name)).sort();
   if (ggufs.length === 1) return { format: 'gguf', path: join(folder, ggufs[0]) };
@@ -71,4 +69,8 @@ async function findInFolder(folder: string): Promise<ModelPlace> {
   }
   if (names.includes('config.json')) throw new ModelFileError(folder, 'has a config.json, but no .safetensors weights');
   throw new ModelFileError(folder, 'holds no model: neither a .gguf file nor config.json with .safetensors weights');
+}
+
+function refusePath(path: string, cause: NodeJS.ErrnoException): never {
+  throw new ModelFileError(path, cause.code === 'ENOENT' ? 'does not exist' : cause.message, { cause });
 }

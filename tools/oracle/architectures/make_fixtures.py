@@ -213,6 +213,7 @@ def make_case(root: Path, name: str) -> None:
     for script in sorted(Path(__file__).parent.glob("*.py")):
         scripts.update(script.read_bytes())
     expected = {
+        "architecture": config.model_type,
         "vocabSize": VOCAB_SIZE,
         "tokenIds": token_ids,
         "positions": positions,
