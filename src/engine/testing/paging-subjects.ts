@@ -4,7 +4,7 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createCpuBackend } from '../../backends/cpu/index.ts';
+import { cpuBackendForTests } from '../../backends/testing/cpu-backend.ts';
 import { synthesizeGguf } from '../../models/synth/index.ts';
 import type { EngineOptions } from '../api.ts';
 
@@ -17,42 +17,38 @@ export interface PagingSubject {
   prepare(): Promise<Pick<EngineOptions, 'model' | 'backend'>>;
 }
 
-/** Four subjects: two models of unlike attention (a sliding window; q/k norms) in unlike weights, on each backend. */
-export function pagingSubjects({ runsPerSubject }: { readonly runsPerSubject: number }): PagingSubject[] {
-  const windowed = fileURLToPath(new URL('../../../test/fixtures/oracle/mistral/model.gguf', import.meta.url));
-  const cpuMissing = whyNoCpuBackend();
-  const quantized = async () => {
-    const path = join(await mkdtemp(join(tmpdir(), 'octavo-paging-')), 'tiny.gguf');
-    await synthesizeGguf({ shape: 'tiny-qwen3', dtype: 'q8_0', path, seed: 1 });
-    return path;
+/** Models of unlike attention (a sliding window; q/k norms) and, where kernels differ by dtype, in unlike weights. */
+export function pagingSubjects({ runsPerSubject: runs }: { readonly runsPerSubject: number }): PagingSubject[] {
+  const fixture = (name: string) =>
+    fileURLToPath(new URL(`../../../test/fixtures/oracle/${name}/model.gguf`, import.meta.url));
+  const synthesized = (shape: 'tiny-qwen3' | 'tiny-llama', dtype: 'q8_0' | 'q4_k') => async () => {
+    const model = join(await mkdtemp(join(tmpdir(), 'octavo-paging-')), 'tiny.gguf');
+    await synthesizeGguf({ shape, dtype, path: model, seed: 1 });
+    return { model, backend: 'cpu' as const };
   };
-  return (['reference', 'cpu'] as const).flatMap((backend) => {
-    const skipReason = backend === 'cpu' && cpuMissing !== null ? cpuMissing : false;
-    return [
-      {
-        label: `F32, sliding window, ${backend}`,
-        runs: runsPerSubject,
-        seed: 11,
-        skipReason,
-        prepare: async () => ({ model: windowed, backend }),
-      },
-      {
-        label: `Q8_0, q/k norms, ${backend}`,
-        runs: runsPerSubject,
-        seed: 12,
-        skipReason,
-        prepare: async () => ({ model: await quantized(), backend }),
-      },
-    ];
-  });
-}
-
-/** Null where the CPU backend can be made. */
-function whyNoCpuBackend(): string | null {
-  try {
-    void createCpuBackend({ threads: 1 }).close();
-    return null;
-  } catch (error) {
-    return (error as Error).message;
-  }
+  const { skipReason } = cpuBackendForTests();
+  const reference = { runs, skipReason: false as const };
+  const cpu = { runs, skipReason };
+  return [
+    {
+      ...reference,
+      label: 'reference, F32, sliding window',
+      seed: 11,
+      prepare: async () => ({ model: fixture('mistral'), backend: 'reference' }),
+    },
+    {
+      ...reference,
+      label: 'reference, F32, q/k norms',
+      seed: 12,
+      prepare: async () => ({ model: fixture('qwen3'), backend: 'reference' }),
+    },
+    {
+      ...cpu,
+      label: 'cpu, F32, sliding window',
+      seed: 13,
+      prepare: async () => ({ model: fixture('mistral'), backend: 'cpu' }),
+    },
+    { ...cpu, label: 'cpu, Q8_0, q/k norms', seed: 14, prepare: synthesized('tiny-qwen3', 'q8_0') },
+    { ...cpu, label: 'cpu, Q4_K', seed: 15, prepare: synthesized('tiny-llama', 'q4_k') },
+  ];
 }
