@@ -31,16 +31,28 @@ const SHORT_WORD_LENGTH = 256;
 /** Entries of the word cache; a full cache is emptied, which costs less than keeping an order. */
 const CACHED_WORD_LIMIT = 16_384;
 
+/** UTF-16 units, or symbols, of a long word between two pauses. */
+const SLICE_LENGTH = 8192;
+
 export function createBpeModel(settings: BpeSettings): BpeModel {
   const { vocabulary, pairs, isByteLevel, ignoreMerges } = settings;
   const toSymbols = isByteLevel ? byteSymbols(settings) : characterSymbols(settings);
   const cache = new Map<string, Int32Array>();
 
   function* encodeLong(word: string, ids: number[]): Generator<void> {
-    const symbols = toSymbols(word);
-    yield;
+    const parts: Int32Array[] = [];
+    for (let start = 0; start < word.length; ) {
+      const end = characterBoundary(word, start + SLICE_LENGTH);
+      parts.push(toSymbols(word.slice(start, end)));
+      start = end;
+      yield;
+    }
+    const symbols = joinSymbols(parts, settings);
     const count = yield* mergeSymbols(symbols, symbols.length, pairs);
-    for (let index = 0; index < count; index++) ids.push(symbols[index]);
+    for (let index = 0; index < count; index++) {
+      ids.push(symbols[index]);
+      if ((index + 1) % SLICE_LENGTH === 0) yield;
+    }
   }
 
   function encodeShort(word: string): Int32Array {
@@ -69,6 +81,25 @@ export function createBpeModel(settings: BpeSettings): BpeModel {
       return null;
     },
   };
+}
+
+/** The index, or the next one where it would divide a surrogate pair; at most the text's length. */
+function characterBoundary(text: string, index: number): number {
+  if (index >= text.length) return text.length;
+  return (text.charCodeAt(index) & 0xfc00) === 0xdc00 ? index + 1 : index;
+}
+
+/** One array of all parts; unknown symbols that meet where parts join are fused as inside them. */
+function joinSymbols(parts: readonly Int32Array[], { fuseUnknown, unknownId }: BpeSettings): Int32Array {
+  const symbols = new Int32Array(parts.reduce((length, part) => length + part.length, 0));
+  let count = 0;
+  for (const part of parts) {
+    const fuses = fuseUnknown && count > 0 && symbols[count - 1] === unknownId && part[0] === unknownId;
+    const added = fuses ? part.subarray(1) : part;
+    symbols.set(added, count);
+    count += added.length;
+  }
+  return symbols.subarray(0, count);
 }
 
 /** A copy that does not keep alive the long text that the word was cut from. */
