@@ -1,13 +1,7 @@
 // Public parts of paged memory.
 
 export { type BlockPool, createBlockPool } from './block-pool.ts';
-export {
-  createKvMemory,
-  type KvMemory,
-  type KvMemoryOptions,
-  type MemoryCounters,
-  type MemoryUsage,
-  type PrefixMatch,
-} from './kv-memory.ts';
+export { createKvMemory } from './kv-memory.ts';
 export type { KvSequence } from './kv-sequence.ts';
 export type { PageTableCounters } from './page-table.ts';
+export type { KvMemory, KvMemoryOptions, MemoryCounters, MemoryUsage, PrefixMatch } from './types.ts';

@@ -2,8 +2,9 @@
 
 import { describe, expect, it } from 'vitest';
 import { IntegrityError, InvalidRequestError } from '../errors/index.ts';
-import { createKvMemory, type KvMemory, type KvMemoryOptions } from './kv-memory.ts';
+import { createKvMemory } from './kv-memory.ts';
 import type { KvSequence } from './kv-sequence.ts';
+import type { KvMemory, KvMemoryOptions } from './types.ts';
 
 const range = (count: number, from = 0): number[] => Array.from({ length: count }, (_, i) => from + i);
 

@@ -3,41 +3,12 @@
 import { IntegrityError, InvalidRequestError } from '../errors/index.ts';
 import { createBlockHasher, HASH_WORDS } from './block-hash.ts';
 import { createBlockPool } from './block-pool.ts';
+import { createBlockStore } from './block-store.ts';
 import { checkMemoryIntegrity } from './integrity.ts';
 import { createKvSequence, extendChain, type KvSequence, type KvSequenceState } from './kv-sequence.ts';
-import { createPageTable, type PageTableCounters } from './page-table.ts';
+import { createPageTable } from './page-table.ts';
 import { createPrefixCache } from './prefix-cache.ts';
-
-export interface KvMemoryOptions {
-  readonly blockCount: number;
-  /** Token slots in a block. */
-  readonly blockSize: number;
-  /** Rows of the page table: sequences that can hold memory at once. */
-  readonly maxNumSeqs: number;
-  /** Width of the page table. */
-  readonly maxBlocksPerSequence: number;
-  /** Defaults to true. Without it nothing is hashed, hit or merged; forks still share. */
-  readonly enablePrefixCaching?: boolean;
-}
-
-/** What the cache holds of a sequence: valid until the next change of the memory. */
-export interface PrefixMatch {
-  /** Leading tokens that need not be computed. */
-  readonly cachedTokens: number;
-  /** Blocks shared as a whole; the remaining cached tokens are a leading part of `copySource`. */
-  readonly wholeBlocks: readonly number[];
-  /** The block to copy for a partial hit, or -1. */
-  readonly copySource: number;
-}
-
-export interface MemoryUsage {
-  readonly blockCount: number;
-  /** Blocks that can be allocated, evictable ones included. */
-  readonly freeBlocks: number;
-  /** Unreferenced blocks whose content can still be hit. */
-  readonly evictableBlocks: number;
-  readonly referencedBlocks: number;
-}
+import type { KvMemory, KvMemoryOptions, PrefixMatch } from './types.ts';
 
 /** The open step's hold on the source of its copies. */
 interface Pin {
@@ -46,75 +17,7 @@ interface Pin {
   readonly keptTokens: number;
 }
 
-/** Since start. */
-export interface MemoryCounters {
-  /** Cached blocks whose content was dropped to make room. */
-  readonly evictions: number;
-  /** Shared partial blocks copied because one of their sequences wrote. */
-  readonly copyOnWrites: number;
-  /** Cached blocks copied because a prompt shares a part of them. */
-  readonly partialHitCopies: number;
-  /** Tokens found and not found in the cache by sequences that joined a completed step. */
-  readonly prefixHitTokens: number;
-  readonly prefixMissTokens: number;
-  /** Blocks freed because an identical one was there already. */
-  readonly merges: number;
-  readonly pageTable: PageTableCounters;
-}
-
-/**
- * Paged memory. Between a first `reserve` and the `commit` or `rollback` after it a step is open: what the step reads or
- * writes is kept until then. The algorithms are those of PagedAttention (Kwon et al., 2023) with hashed blocks.
- */
-export interface KvMemory {
-  readonly blockSize: number;
-  readonly maxNumSeqs: number;
-  readonly enablePrefixCaching: boolean;
-  readonly counters: MemoryCounters;
-  /** The flat block table [maxNumSeqs][blockTableStride]; a sequence's row is `sequence.row`. Unused entries are -1. */
-  readonly blockTables: Int32Array;
-  readonly blockTableStride: number;
-  /** (source, destination) block ids, flat, to be copied before the open step writes anything. */
-  readonly blockCopies: readonly number[];
-  /** A sequence that holds no memory yet. `tokenIds` stays the caller's, who appends to it as tokens become known. */
-  open(tokenIds: readonly number[], salt: string): KvSequence;
-  /**
-   * What the cache holds of a sequence without memory, at most `limitTokens` of it. Changes nothing.
-   * `allowCopy` (defaults to true) allows a partial hit, which needs one block more for as long as the step is open.
-   */
-  match(sequence: KvSequence, limitTokens: number, allowCopy?: boolean): PrefixMatch;
-  /** How many more tokens of a sequence that holds memory could be reserved now. */
-  room(sequence: KvSequence): number;
-  /**
-   * Gives a sequence the blocks for its next `tokenCount` tokens in the open step: one that holds memory goes on after its
-   * computed tokens, one that does not joins with `match`. Fails (false, nothing changed) unless the blocks, and a row to join, are there
-   * and `spareBlocks` (defaults to 0) remain free.
-   */
-  reserve(sequence: KvSequence, tokenCount: number, match?: PrefixMatch, spareBlocks?: number): boolean;
-  /** The open step ran: its tokens are computed, its full blocks cached, identical ones merged, deferred releases done. */
-  commit(): void;
-  /** The open step did not run: every sequence holds what it held before it, except that blocks evicted for it stay evicted. */
-  rollback(): void;
-  /**
-   * `child`, which holds no memory and has the same salt and leading tokens, shares what is computed of `parent`, at most `tokenCount` tokens.
-   * Fails (false, nothing changed) if no row is free, or nothing can be shared: the parent holds no memory or joined in the open step.
-   */
-  fork(parent: KvSequence, child: KvSequence, tokenCount: number): boolean;
-  /** Forgets the tokens of a sequence from `tokenCount` on, which is not in the open step. The caller may then change them. */
-  truncate(sequence: KvSequence, tokenCount: number): void;
-  /** Gives back all that a sequence holds: at once, or when the open step ends if it takes part in it. */
-  release(sequence: KvSequence): void;
-  usage(): MemoryUsage;
-  /** The slot (block id * blockSize + offset) of a position in a sequence's blocks. */
-  slot(sequence: KvSequence, position: number): number;
-  /** Per block its references, and whether its content is in the prefix cache: a copy, for people to look at. */
-  blockMap(): { readonly references: number[]; readonly cached: boolean[] };
-  /** A copy of a sequence's block table. */
-  blocksOf(sequence: KvSequence): number[];
-  /** Throws IntegrityError, naming the block and the numbers, unless every invariant holds. O(blocks). */
-  checkIntegrity(): void;
-}
-
+/** Memory with all blocks free; see KvMemory. Throws InvalidRequestError for sizes that are not positive integers. */
 export function createKvMemory(options: KvMemoryOptions): KvMemory {
   const { blockCount, blockSize, maxNumSeqs, maxBlocksPerSequence } = options;
   for (const name of ['blockCount', 'blockSize', 'maxNumSeqs', 'maxBlocksPerSequence'] as const) {
@@ -127,14 +30,14 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
   const table = createPageTable(maxNumSeqs, maxBlocksPerSequence);
   const hasher = createBlockHasher(blockSize);
   const cache = createPrefixCache(caching ? blockCount : 0, blockSize);
+  const store = createBlockStore(pool, caching ? cache : null);
+  const { allocate, retain, drop, isCached, isFree } = store;
   /** Who holds which row. */
   const holders: (KvSequenceState | null)[] = new Array(maxNumSeqs).fill(null);
   /** The open step: its sequences in the order of their first reserve, the copies, and the references it holds on their sources. */
   const stepSequences: KvSequenceState[] = [];
   const copies: number[] = [];
   const pins = new Map<number, Pin>();
-  let evictableCount = 0;
-  let evictions = 0;
   let copyOnWrites = 0;
   let partialHitCopies = 0;
   let prefixHitTokens = 0;
@@ -142,29 +45,6 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
   let merges = 0;
 
   const blocksFor = (tokens: number): number => Math.ceil(tokens / blockSize);
-  const isCached = (block: number): boolean => caching && cache.content(block) === 'cached';
-  const isFree = (block: number): boolean => pool.references(block) === 0;
-
-  function allocate(): number {
-    const block = pool.allocate();
-    if (block === -1) throw new IntegrityError('the free queue is empty although the blocks were counted before');
-    if (isCached(block)) {
-      cache.remove(block);
-      evictableCount--;
-      evictions++;
-    }
-    return block;
-  }
-
-  function retain(block: number): void {
-    if (isFree(block) && isCached(block)) evictableCount--;
-    pool.retain(block);
-  }
-
-  function drop(block: number): void {
-    const keep = isCached(block);
-    if (pool.release(block, keep) && keep) evictableCount++;
-  }
 
   function pin(block: number, keptTokens: number): void {
     const before = pins.get(block);
@@ -310,6 +190,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     blockCopies: copies,
     get counters() {
       const pageTable = table.counters;
+      const { evictions } = store;
       return { evictions, copyOnWrites, partialHitCopies, prefixHitTokens, prefixMissTokens, merges, pageTable };
     },
     open: (tokenIds, salt) => createKvSequence(tokenIds, salt, hasher),
@@ -461,7 +342,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       return {
         blockCount,
         freeBlocks: pool.freeCount,
-        evictableBlocks: evictableCount,
+        evictableBlocks: store.evictableCount,
         referencedBlocks: blockCount - pool.freeCount,
       };
     },

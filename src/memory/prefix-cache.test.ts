@@ -77,6 +77,6 @@ describe('prefix cache', () => {
     for (let block = 0; block < blockCount; block++) cache.findPartial(root, 0, [1, block], 0, 2);
     for (let block = 0; block < blockCount; block++) cache.remove((block * 7919) % blockCount);
     expect(cache.size).toBe(0);
-    expect(performance.now() - started).toBeLessThan(3000);
+    expect(performance.now() - started).toBeLessThan(5000);
   });
 });
