@@ -4,7 +4,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { ModelFileError } from '../errors/errors.ts';
 import type { Program } from '../program/program.ts';
-import { architectureOf } from './architectures/index.ts';
+import { buildProgram } from './architectures/index.ts';
 import { checkTensors } from './check-tensors.ts';
 import type { ModelFiles } from './model-files.ts';
 import { openGgufModel } from './open-gguf.ts';
@@ -30,7 +30,7 @@ export async function openModel(path: string): Promise<OpenedModel> {
   const place = await findModel(path);
   const files = place.format === 'gguf' ? await openGgufModel(place.path) : await openHfModel(place.path);
   try {
-    const program = architectureOf(files.config).build(files.config);
+    const program = buildProgram(files.config);
     checkTensors(place.path, files.config, program, files.weights.weights, files.nameInFile);
     let weightBytes = 0;
     for (const { name } of program.weights) weightBytes += files.weights.weights.get(name)?.bytes ?? 0;

@@ -1,4 +1,4 @@
-// Runs one whole sequence as a single step through a backend, for tests that compare logits with an oracle.
+// Runs one whole sequence through a backend, in one step or in chunks, for tests that compare logits with an oracle.
 
 import type { Program } from '../../program/program.ts';
 import type { Backend, WeightSource } from '../backend.ts';
@@ -7,10 +7,12 @@ import { bindStep } from './step.ts';
 export interface RunSequenceOptions {
   readonly weights: WeightSource;
   readonly tokenIds: readonly number[];
-  /** Token rows whose logits are wanted. Defaults to all. */
+  /** Token rows whose logits are wanted, ascending. Defaults to all. */
   readonly outputs?: readonly number[];
   /** Defaults to 16. */
   readonly blockSize?: number;
+  /** Tokens of each step. Defaults to all of them. */
+  readonly chunkTokens?: number;
 }
 
 /**
@@ -22,25 +24,34 @@ export async function runSequence(
   program: Program,
   options: RunSequenceOptions,
 ): Promise<Float32Array> {
-  const { weights, tokenIds, outputs = [...tokenIds.keys()], blockSize = 16 } = options;
-  const { layerCount, kvHeadCount, headSize } = program;
+  const { weights, tokenIds, blockSize = 16, chunkTokens = tokenIds.length } = options;
+  const outputs = options.outputs ?? [...tokenIds.keys()];
+  const { layerCount, kvHeadCount, headSize, vocabSize } = program;
   const blockCount = Math.ceil(tokenIds.length / blockSize);
+  const blocks = Array.from({ length: blockCount }, (_, index) => blockCount - 1 - index);
   const executable = await backend.compile(program, {
     weights,
     kv: { layerCount, kvHeadCount, headSize, blockSize, dtype: 'f32' },
     blockCount,
     limits: {
-      maxTokens: tokenIds.length,
+      maxTokens: chunkTokens,
       maxSequences: 1,
-      maxOutputs: outputs.length,
+      maxOutputs: Math.min(chunkTokens, outputs.length),
       maxContextTokens: tokenIds.length,
     },
   });
   try {
-    const blocks = Array.from({ length: blockCount }, (_, index) => blockCount - 1 - index);
-    const step = bindStep([{ tokenIds, firstPosition: 0, blocks, outputs }], blockSize);
-    const { logits } = await executable.execute(step);
-    return logits.slice(0, outputs.length * program.vocabSize);
+    const logits = new Float32Array(outputs.length * vocabSize);
+    let filledRows = 0;
+    for (let first = 0; first < tokenIds.length; first += chunkTokens) {
+      const chunk = tokenIds.slice(first, first + chunkTokens);
+      const wanted = outputs.filter((row) => row >= first && row < first + chunk.length).map((row) => row - first);
+      const step = bindStep([{ tokenIds: chunk, firstPosition: first, blocks, outputs: wanted }], blockSize);
+      const output = await executable.execute(step);
+      logits.set(output.logits.subarray(0, wanted.length * vocabSize), filledRows * vocabSize);
+      filledRows += wanted.length;
+    }
+    return logits;
   } finally {
     await executable.close();
   }

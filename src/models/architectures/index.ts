@@ -33,15 +33,8 @@ export function findHfArchitecture(modelType: string): Architecture {
 
 /** The program of a checked configuration. */
 export function buildProgram(config: ModelConfig): Program {
-  return architectureOf(config).build(config);
-}
-
-/** The architecture record of a configuration. */
-export function architectureOf(config: ModelConfig): Architecture {
   const found = architectures.find((architecture) => architecture.name === config.architecture);
-  if (found) return found;
-  throw new UnsupportedModelError(
-    `architecture "${config.architecture}"`,
-    architectures.map(({ name }) => name),
-  );
+  if (found) return found.build(config);
+  const known = architectures.map(({ name }) => name);
+  throw new UnsupportedModelError(`architecture "${config.architecture}"`, known);
 }

@@ -58,6 +58,25 @@ function oracleSuite(backendName: string, createBackend: () => Backend | Promise
     });
     afterAll(() => backend.close());
 
+    it.each(cases)('are the same bits for %s in chunks and blocks of any size', async (name) => {
+      const { tokenIds, positions } = await readExpected(name);
+      const model = await openModel(`${fixtures}${name}/model.gguf`);
+      try {
+        const run = { weights: model.weights, tokenIds, outputs: positions };
+        const whole = await runSequence(backend, model.program, run);
+        for (const [chunkTokens, blockSize] of [
+          [1, 16],
+          [7, 4],
+          [20, 32],
+        ]) {
+          const chunked = await runSequence(backend, model.program, { ...run, chunkTokens, blockSize });
+          expect(Buffer.from(chunked.buffer).equals(Buffer.from(whole.buffer))).toBe(true);
+        }
+      } finally {
+        await model.close();
+      }
+    });
+
     for (const name of cases) {
       for (const format of ['gguf', 'safetensors'] as const) {
         it(`equal transformers' for ${name} from ${format}`, async () => {
