@@ -17,7 +17,8 @@ const PATH = 'GGUF metadata';
 
 /**
  * Makes a tokenizer from `tokenizer.ggml.*` keys: `gpt2` (byte-level BPE with merges) and `llama` (SentencePiece
- * BPE by scores). Arrays may be plain or typed. Defaults are llama.cpp's.
+ * BPE by scores). Arrays may be plain or typed. Defaults are llama.cpp's, but that a `gpt2` vocabulary without BOS or
+ * EOS has none (llama.cpp takes token 11, Falcon's, which elsewhere is a comma).
  * Throws ModelFileError where the keys are missing or inconsistent, UnsupportedModelError for other tokenizers.
  */
 export function createTokenizerFromGguf(metadata: ReadonlyMap<string, unknown>): Tokenizer {
@@ -45,7 +46,7 @@ function createByteLevel(metadata: ReadonlyMap<string, unknown>, tokens: readonl
     if (error instanceof MergeListError) throw new ModelFileError(PATH, `tokenizer.ggml.merges: ${error.message}`);
     throw error;
   }
-  const special = readSpecialTokens(metadata, tokens, types, { addBos: pre.addBos, bosId: 11, eosId: 11 });
+  const special = readSpecialTokens(metadata, tokens, types, { addBos: pre.addBos, bosId: null, eosId: null });
   return buildTokenizer({
     tokens,
     ...special,
@@ -67,7 +68,7 @@ function createByteLevel(metadata: ReadonlyMap<string, unknown>, tokens: readonl
 
 function createSentencePiece(metadata: ReadonlyMap<string, unknown>, tokens: readonly string[]): Tokenizer {
   const types = readTypes(metadata, tokens.length);
-  const scores = readArray(metadata, 'tokenizer.ggml.scores');
+  const scores = readNumbers(metadata, 'tokenizer.ggml.scores');
   if (scores.length !== tokens.length) {
     throw new ModelFileError(PATH, `tokenizer.ggml.scores has ${scores.length} entries for ${tokens.length} tokens`);
   }
@@ -85,7 +86,7 @@ function createSentencePiece(metadata: ReadonlyMap<string, unknown>, tokens: rea
     preTokenizer: { split: sentencePieceSplitter(mergeable.keys()) ?? ((text) => [text]), isByteLevel: false },
     model: createBpeModel({
       vocabulary,
-      pairs: pairsFromScores(mergeable, (id) => Number(scores[id])),
+      pairs: pairsFromScores(mergeable, (id) => scores[id]),
       isByteLevel: false,
       byteFallback: true,
       ignoreMerges: false,
@@ -118,7 +119,7 @@ function readSpecialTokens(
   metadata: ReadonlyMap<string, unknown>,
   tokens: readonly string[],
   types: Int32Array,
-  defaults: { readonly addBos: boolean; readonly bosId: number; readonly eosId: number },
+  defaults: { readonly addBos: boolean; readonly bosId: number | null; readonly eosId: number | null },
 ): SpecialTokens {
   const addedTokens: AddedToken[] = [];
   tokens.forEach((content, id) => {
@@ -128,7 +129,7 @@ function readSpecialTokens(
     }
   });
   const count = tokens.length;
-  const fallback = (id: number): number | null => (id < count ? id : null);
+  const fallback = (id: number | null): number | null => (id !== null && id < count ? id : null);
   const bosTokenId = readId(metadata, 'tokenizer.ggml.bos_token_id', count) ?? fallback(defaults.bosId);
   const eosTokenId = readId(metadata, 'tokenizer.ggml.eos_token_id', count) ?? fallback(defaults.eosId);
   const addBos = readOptional(metadata, 'tokenizer.ggml.add_bos_token', 'boolean') ?? defaults.addBos;
@@ -160,14 +161,24 @@ function readTokens(metadata: ReadonlyMap<string, unknown>): string[] {
 
 function readTypes(metadata: ReadonlyMap<string, unknown>, tokenCount: number): Int32Array {
   if (!metadata.has('tokenizer.ggml.token_type')) return new Int32Array(tokenCount).fill(TokenType.normal);
-  const types = readArray(metadata, 'tokenizer.ggml.token_type');
+  const types = readNumbers(metadata, 'tokenizer.ggml.token_type');
   if (types.length !== tokenCount) {
     throw new ModelFileError(PATH, `tokenizer.ggml.token_type has ${types.length} entries for ${tokenCount} tokens`);
   }
-  return Int32Array.from(types, Number);
+  return Int32Array.from(types);
 }
 
-function readArray(metadata: ReadonlyMap<string, unknown>, key: string): ArrayLike<unknown> & readonly unknown[] {
+function readNumbers(metadata: ReadonlyMap<string, unknown>, key: string): number[] {
+  return readArray(metadata, key).map((value, index) => {
+    const number = typeof value === 'bigint' ? Number(value) : value;
+    if (typeof number !== 'number' || Number.isNaN(number)) {
+      throw new ModelFileError(PATH, `${key}[${index}] is not a number`);
+    }
+    return number;
+  });
+}
+
+function readArray(metadata: ReadonlyMap<string, unknown>, key: string): readonly unknown[] {
   const value = metadata.get(key);
   if (Array.isArray(value)) return value;
   if (ArrayBuffer.isView(value) && !(value instanceof DataView)) return Array.from(value as Float32Array);
@@ -196,7 +207,7 @@ function readOptional<K extends keyof Kinds>(
   return value as Kinds[K];
 }
 
-/** A token id, or null where the key is absent or names no token (llama.cpp falls back to the default there too). */
+/** A token id, or null where the key is absent or names no token (llama.cpp takes its default there too). */
 function readId(metadata: ReadonlyMap<string, unknown>, key: string, tokenCount: number): number | null {
   const value = metadata.get(key);
   if (value === undefined) return null;

@@ -42,7 +42,8 @@ function splitMerge(merge: unknown, rank: number): [string, string] {
   ) {
     return [merge[0], merge[1]];
   }
-  throw new MergeListError(`merge ${rank} (${JSON.stringify(merge)}) is neither "left right" nor [left, right]`);
+  const shown = typeof merge === 'string' ? JSON.stringify(merge) : typeof merge;
+  throw new MergeListError(`merge ${rank} (${shown}) is neither "left right" nor [left, right]`);
 }
 
 /**
