@@ -1,7 +1,7 @@
 // The chat: exchanges, the field for the next prompt, and buttons to send it once or four times at once.
 
-import { useSignal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { useSignal, useSignalEffect } from '@preact/signals';
+import { useRef } from 'preact/hooks';
 import {
   type Answer,
   clearChat,
@@ -108,18 +108,33 @@ export function Chat() {
   const draft = useSignal('');
   const log = useRef<HTMLDivElement>(null);
   const count = exchanges.value.length;
-  useEffect(() => {
-    log.current?.scrollTo({ top: log.current.scrollHeight });
-  }, [count]);
+  // Follows the answers as they grow, unless the reader has scrolled up.
+  const follows = useRef(true);
+  const lastTop = useRef(0);
+  useSignalEffect(() => {
+    for (const exchange of exchanges.value) for (const answer of exchange.answers) void answer.text.value;
+    requestAnimationFrame(() => {
+      if (follows.current) log.current?.scrollTo({ top: log.current.scrollHeight });
+    });
+  });
   const submit = (times: number) => {
     const prompt = draft.value.trim();
     if (prompt === '') return;
+    follows.current = true;
     send(prompt, times);
     draft.value = '';
   };
   return (
     <section class="chat" aria-label="Chat">
-      <div class="log" ref={log}>
+      <div
+        class="log"
+        ref={log}
+        onScroll={({ currentTarget: { scrollHeight, scrollTop, clientHeight } }) => {
+          if (scrollTop < lastTop.current) follows.current = false;
+          if (scrollHeight - scrollTop - clientHeight < 60) follows.current = true;
+          lastTop.current = scrollTop;
+        }}
+      >
         {count === 0 && (
           <p class="hint">
             Write something below. Each answer has a colour, and the blocks that hold its keys and values have the same

@@ -25,7 +25,7 @@ export function Counters() {
       <Counter
         name="tokens/s"
         value={stats === undefined ? '–' : tokensPerSecond.value.toFixed(0)}
-        title="Generated tokens per second, over two seconds"
+        title="Generated tokens per second, over one second"
       />
       <Counter
         name="KV used"

@@ -55,7 +55,7 @@ export const tokensPerSecond = signal(0);
 const silenceMs = 6000;
 const retryMs = 1000;
 /** Rates are means over about this long. */
-const rateWindowMs = 2000;
+const rateWindowMs = 1000;
 
 function expandRuns(runs: readonly number[], count: number): Uint32Array {
   const values = new Uint32Array(count);

@@ -8,7 +8,6 @@ import { ContextLengthError, InvalidRequestError } from '../../errors/index.ts';
 import type { ChatMessage } from '../../models/chat-template.ts';
 import { CliError, reportError } from '../cli-error.ts';
 import { addEngineFlags, type EngineFlags } from '../engine-flags.ts';
-import { loadEngine } from '../load-engine.ts';
 import { addSamplingFlags, type SamplingFlags, toSamplingParams } from '../sampling-flags.ts';
 
 interface ChatFlags extends EngineFlags, SamplingFlags {
@@ -38,6 +37,7 @@ export function addChatCommand(program: Command): void {
   addEngineFlags(command)
     .addHelpText('after', examples)
     .action(async (model: string | undefined, flags: ChatFlags) => {
+      const { loadEngine } = await import('../load-engine.ts');
       const { engine } = await loadEngine(model, flags);
       await using _closed = engine;
       if (!engine.hasChatTemplate) {

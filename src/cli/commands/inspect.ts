@@ -3,12 +3,11 @@
 import CliTable from 'cli-table3';
 import { type Command, Option } from 'commander';
 import pc from 'picocolors';
-import { planMemory } from '../../engine/memory-plan.ts';
+import type { MemoryPlan, MemoryPlanOptions } from '../../engine/memory-plan.ts';
 import { MemoryPlanError } from '../../errors/index.ts';
-import { type OpenedModel, openModel } from '../../models/open-model.ts';
+import type { OpenedModel } from '../../models/open-model.ts';
 import { bytesFlag, integerFlag } from '../flag-values.ts';
 import { formatBytes, formatCount, formatParameters } from '../format.ts';
-import { resolveModel } from '../resolve-model.ts';
 
 interface InspectFlags {
   readonly maxModelLen?: number;
@@ -45,16 +44,23 @@ export function addInspectCommand(program: Command): void {
     .option('--verbose', 'show stack traces of errors', false)
     .addHelpText('after', examples)
     .action(async (model: string, flags: InspectFlags) => {
+      const [{ planMemory }, { openModel }, { resolveModel }] = await Promise.all([
+        import('../../engine/memory-plan.ts'),
+        import('../../models/open-model.ts'),
+        import('../resolve-model.ts'),
+      ]);
       const path = await resolveModel(model);
       const loaded = await openModel(path);
       try {
-        const report = describeModel(loaded, path, flags);
+        const report = describeModel(loaded, path, flags, planMemory);
         process.stdout.write(flags.json ? `${JSON.stringify(report, null, 2)}\n` : formatReport(report));
       } finally {
         await loaded.close();
       }
     });
 }
+
+type PlanMemory = (options: MemoryPlanOptions) => MemoryPlan;
 
 interface TensorGroup {
   readonly dtype: string;
@@ -86,7 +92,7 @@ interface PoolReport {
 }
 
 /** The pool that `serve` would make here, or why it cannot. */
-function describePool(model: OpenedModel, flags: InspectFlags): PoolReport | string {
+function describePool(model: OpenedModel, flags: InspectFlags, planMemory: PlanMemory): PoolReport | string {
   const weightType = model.weights.weights.get('token_embd.weight')?.dtype;
   const kvDType = flags.kvCacheDtype !== 'auto' ? flags.kvCacheDtype : weightType === 'f32' ? 'f32' : 'f16';
   try {
@@ -115,11 +121,11 @@ function describePool(model: OpenedModel, flags: InspectFlags): PoolReport | str
   }
 }
 
-function describeModel(model: OpenedModel, path: string, flags: InspectFlags) {
+function describeModel(model: OpenedModel, path: string, flags: InspectFlags, planMemory: PlanMemory) {
   const { config } = model;
   const tokenizer = model.createTokenizer();
   const tensors = groupTensors(model);
-  const pool = describePool(model, flags);
+  const pool = describePool(model, flags, planMemory);
   return {
     path,
     format: model.format,

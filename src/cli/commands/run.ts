@@ -7,7 +7,6 @@ import pc from 'picocolors';
 import type { ChatMessage } from '../../models/chat-template.ts';
 import { CliError } from '../cli-error.ts';
 import { addEngineFlags, type EngineFlags } from '../engine-flags.ts';
-import { loadEngine } from '../load-engine.ts';
 import { addSamplingFlags, type SamplingFlags, toSamplingParams } from '../sampling-flags.ts';
 
 interface RunFlags extends EngineFlags, SamplingFlags {
@@ -68,6 +67,7 @@ async function chooseArguments(
 }
 
 async function run(model: string | undefined, prompt: string, flags: RunFlags): Promise<void> {
+  const { loadEngine } = await import('../load-engine.ts');
   const { engine } = await loadEngine(model, flags);
   await using _closed = engine;
   const abort = new AbortController();

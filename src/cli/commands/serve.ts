@@ -3,14 +3,12 @@
 import { basename } from 'node:path';
 import type { Command } from 'commander';
 import pc from 'picocolors';
-import { pino } from 'pino';
 import type { Engine } from '../../engine/api.ts';
-import { type RunningServer, startServer } from '../../server/index.ts';
+import type { RunningServer } from '../../server/index.ts';
 import { CliError } from '../cli-error.ts';
 import { addEngineFlags, type EngineFlags } from '../engine-flags.ts';
 import { integerFlag, repeatedFlag } from '../flag-values.ts';
 import { formatBytes, formatCount } from '../format.ts';
-import { loadEngine } from '../load-engine.ts';
 
 interface ServeFlags extends EngineFlags {
   readonly host: string;
@@ -56,6 +54,12 @@ async function serve(model: string | undefined, flags: ServeFlags): Promise<void
   if (!logLevels.includes(flags.logLevel)) {
     throw new CliError(`--log-level ${flags.logLevel} is not one of ${logLevels.join(', ')}.`, null, 2);
   }
+  // Imported here, so that --help and wrong flags need not wait for the engine and the server to load.
+  const [{ pino }, { startServer }, { loadEngine }] = await Promise.all([
+    import('pino'),
+    import('../../server/index.ts'),
+    import('../load-engine.ts'),
+  ]);
   const { engine, modelPath } = await loadEngine(model, flags);
   const servedModelName = flags.servedModelName ?? basename(modelPath).replace(/\.gguf$/i, '');
   const apiKey = flags.apiKey ?? (process.env.OCTAVO_API_KEY || undefined);
@@ -141,6 +145,11 @@ function writeBanner(url: string, servedModelName: string, engine: Engine, expos
   ];
   const text = lines.map(([name, value]) => `  ${pc.dim(name.padEnd(9))} ${value}`).join('\n');
   process.stdout.write(`\n${pc.bold('Octavo')} is serving\n\n${text}\n\nCtrl-C drains and stops.\n`);
+  if (engine.fallbackReason !== null) {
+    process.stderr.write(
+      `${pc.yellow('warning:')} the slow reference backend serves, because the CPU backend cannot: ${engine.fallbackReason}\n`,
+    );
+  }
   if (exposed) {
     process.stderr.write(
       `${pc.yellow('warning:')} other machines can reach this server, and it asks for no --api-key.\n`,

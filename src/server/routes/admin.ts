@@ -8,7 +8,7 @@ import { documented } from '../openapi.ts';
 import { blockMapResponse } from '../schemas/responses.ts';
 import { sendEventStream, sseData } from '../sse.ts';
 
-const frameIntervalMs = 250;
+const frameIntervalMs = 200;
 /** An unchanged frame is sent again after this long, so that the reader knows the server lives. */
 const idleFrameMs = 2000;
 
