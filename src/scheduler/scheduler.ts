@@ -74,6 +74,12 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   function check(plan: StepPlan | null = null): void {
     if (!options.checkIntegrity) return;
     if (plan !== null) checkPlan(plan, planLimits);
+    for (const { id, running: runs, memory: held } of known.values()) {
+      if (runs !== (held.row !== -1)) throw new IntegrityError(`sequence ${id}: running ${runs}, but row ${held.row}`);
+    }
+    if (running.length + waiting.count !== known.size) {
+      throw new IntegrityError(`${running.length} running + ${waiting.count} waiting != ${known.size} known sequences`);
+    }
     memory.checkIntegrity();
   }
 
