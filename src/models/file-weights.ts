@@ -3,6 +3,7 @@
 import type { WeightInfo, WeightSource } from '../backends/backend.ts';
 import { ModelFileError } from '../errors/errors.ts';
 import type { RandomAccessFile } from './file.ts';
+import { quoted } from './quoted.ts';
 
 /** Where the bytes of a weight stand. The range has been checked against the file's size. */
 export interface PlacedWeight extends WeightInfo {
@@ -25,7 +26,7 @@ export function createFileWeightSource(
   const places = new Map<string, PlacedWeight>();
   for (const place of placedWeights) {
     const { name, dtype, rows, columns, bytes, file } = place;
-    if (weights.has(name)) throw new ModelFileError(file.path, `tensor "${name}" is in another part already`);
+    if (weights.has(name)) throw new ModelFileError(file.path, `tensor ${quoted(name)} is in another part already`);
     weights.set(name, { name, dtype, rows, columns, bytes });
     places.set(name, place);
   }
@@ -33,12 +34,12 @@ export function createFileWeightSource(
     weights,
     async read(name, byteOffset, into) {
       const place = places.get(name);
-      if (place === undefined) throw new ModelFileError(path, `has no tensor "${name}"`);
+      if (place === undefined) throw new ModelFileError(path, `has no tensor ${quoted(name)}`);
       const { file, fileOffset, bytes } = place;
       if (!Number.isSafeInteger(byteOffset) || byteOffset < 0 || byteOffset + into.length > bytes) {
         throw new ModelFileError(
           file.path,
-          `tensor "${name}" has ${bytes} bytes, but ${into.length} were to be read from its byte ${byteOffset}`,
+          `tensor ${quoted(name)} has ${bytes} bytes, but ${into.length} were to be read from its byte ${byteOffset}`,
         );
       }
       await file.read(fileOffset + byteOffset, into);

@@ -3,6 +3,7 @@
 import { ModelFileError, UnsupportedModelError } from '../../errors/errors.ts';
 import { dtypeGeometry, dtypeNames, isStorable, rowBytes } from '../../tensor/dtype.ts';
 import type { RandomAccessFile } from '../file.ts';
+import { quoted } from '../quoted.ts';
 import { type Cursor, createCursor } from './cursor.ts';
 import { readMetadata, readString } from './metadata.ts';
 import {
@@ -67,7 +68,7 @@ export async function readGgufHeader(file: RandomAccessFile): Promise<GgufHeader
   const names = new Set<string>();
   for (let index = 0; index < tensorCount; index++) {
     const entry = await readTensorEntry(file, cursor, index, alignmentBytes);
-    if (names.has(entry.name)) throw new ModelFileError(file.path, `tensor "${entry.name}" occurs twice`);
+    if (names.has(entry.name)) throw new ModelFileError(file.path, `tensor ${quoted(entry.name)} occurs twice`);
     names.add(entry.name);
     entries.push(entry);
   }
@@ -114,15 +115,15 @@ async function readTensorEntry(
 ): Promise<TensorEntry> {
   const name = await readString(cursor, () => `the name of tensor ${index}`, maxTensorNameBytes, file);
   if (name === '') throw new ModelFileError(file.path, `tensor ${index} has no name`);
-  await cursor.need(4, () => `tensor "${name}"`);
+  await cursor.need(4, () => `tensor ${quoted(name)}`);
   const dimensionCount = cursor.u32();
   if (dimensionCount < 1 || dimensionCount > maxDimensions) {
     throw new ModelFileError(
       file.path,
-      `tensor "${name}" has ${dimensionCount} dimensions; 1 to ${maxDimensions} are possible`,
+      `tensor ${quoted(name)} has ${dimensionCount} dimensions; 1 to ${maxDimensions} are possible`,
     );
   }
-  await cursor.need(dimensionCount * 8 + 12, () => `tensor "${name}"`);
+  await cursor.need(dimensionCount * 8 + 12, () => `tensor ${quoted(name)}`);
   const dimensions: number[] = [];
   let elementCount = 1;
   for (let i = 0; i < dimensionCount; i++) {
@@ -132,7 +133,7 @@ async function readTensorEntry(
     if (size < 1 || elementCount > file.sizeBytes * 8) {
       throw new ModelFileError(
         file.path,
-        `tensor "${name}" has the impossible shape [${[...dimensions, size].join(', ')}${i + 1 < dimensionCount ? ', …' : ''}] ` +
+        `tensor ${quoted(name)} has the impossible shape [${[...dimensions, size].join(', ')}${i + 1 < dimensionCount ? ', …' : ''}] ` +
           `for a file of ${file.sizeBytes} bytes`,
       );
     }
@@ -144,10 +145,10 @@ async function readTensorEntry(
   if (dtype === undefined) {
     const known = nameOfUnsupportedGgufType(typeId);
     if (known === undefined) {
-      throw new ModelFileError(file.path, `tensor "${name}" has the unknown type ${typeId}`);
+      throw new ModelFileError(file.path, `tensor ${quoted(name)} has the unknown type ${typeId}`);
     }
     throw new UnsupportedModelError(
-      `${file.path}: type ${known} of tensor "${name}"`,
+      `${file.path}: type ${known} of tensor ${quoted(name)}`,
       dtypeNames.map((supported) => supported.toUpperCase()),
     );
   }
@@ -155,14 +156,14 @@ async function readTensorEntry(
   if (!isStorable(dtype, columns)) {
     throw new ModelFileError(
       file.path,
-      `rows of tensor "${name}" have ${columns} elements, not a whole number of ${dtype} blocks ` +
+      `rows of tensor ${quoted(name)} have ${columns} elements, not a whole number of ${dtype} blocks ` +
         `of ${dtypeGeometry[dtype].blockElements}`,
     );
   }
   if (dataOffset % alignmentBytes !== 0) {
     throw new ModelFileError(
       file.path,
-      `tensor "${name}" begins at offset ${dataOffset}, which is not aligned to ${alignmentBytes} bytes`,
+      `tensor ${quoted(name)} begins at offset ${dataOffset}, which is not aligned to ${alignmentBytes} bytes`,
     );
   }
   const rows = elementCount / columns;
@@ -180,7 +181,7 @@ function placeTensors(
     if (tensor.fileOffset + tensor.bytes > file.sizeBytes) {
       throw new ModelFileError(
         file.path,
-        `tensor "${tensor.name}" takes ${tensor.bytes} bytes from byte ${tensor.fileOffset}, ` +
+        `tensor ${quoted(tensor.name)} takes ${tensor.bytes} bytes from byte ${tensor.fileOffset}, ` +
           `but the file has ${file.sizeBytes}; it is truncated or corrupt`,
       );
     }
@@ -192,8 +193,8 @@ function placeTensors(
     if (before.fileOffset + before.bytes > after.fileOffset) {
       throw new ModelFileError(
         file.path,
-        `tensors "${before.name}" (bytes ${before.fileOffset} to ${before.fileOffset + before.bytes}) and ` +
-          `"${after.name}" (from byte ${after.fileOffset}) overlap`,
+        `tensors ${quoted(before.name)} (bytes ${before.fileOffset} to ${before.fileOffset + before.bytes}) and ` +
+          `${quoted(after.name)} (from byte ${after.fileOffset}) overlap`,
       );
     }
   }
@@ -201,5 +202,6 @@ function placeTensors(
 }
 
 function describe(value: GgufValue): string {
-  return typeof value === 'object' ? 'an array' : JSON.stringify(typeof value === 'bigint' ? String(value) : value);
+  if (typeof value === 'object') return 'an array';
+  return typeof value === 'string' ? quoted(value) : String(value);
 }

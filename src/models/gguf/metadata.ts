@@ -2,6 +2,7 @@
 
 import { ModelFileError } from '../../errors/errors.ts';
 import type { RandomAccessFile } from '../file.ts';
+import { quoted } from '../quoted.ts';
 import type { Cursor } from './cursor.ts';
 import {
   type GgufArray,
@@ -37,8 +38,8 @@ export async function readMetadata(
   for (let index = 0; index < pairCount; index++) {
     const key = await readString(cursor, () => `metadata key ${index}`, maxKeyBytes, file);
     if (key === '') throw new ModelFileError(file.path, `metadata key ${index} is empty`);
-    if (metadata.has(key)) throw new ModelFileError(file.path, `metadata key "${key}" occurs twice`);
-    const pending = cursor.need(4, () => `the type of metadata "${key}"`);
+    if (metadata.has(key)) throw new ModelFileError(file.path, `metadata key ${quoted(key)} occurs twice`);
+    const pending = cursor.need(4, () => `the type of metadata ${quoted(key)}`);
     if (pending) await pending;
     metadata.set(key, await readValue(file, cursor, key, cursor.u32()));
   }
@@ -65,19 +66,20 @@ export async function readString(
 
 async function readValue(file: RandomAccessFile, cursor: Cursor, key: string, typeId: number): Promise<GgufValue> {
   if (typeId === ggufStringType) {
-    return readString(cursor, () => `metadata "${key}"`, Number.POSITIVE_INFINITY, file);
+    return readString(cursor, () => `metadata ${quoted(key)}`, Number.POSITIVE_INFINITY, file);
   }
   if (typeId === ggufArrayType) return readArray(file, cursor, key, 1);
   const type = scalarType(file, key, typeId);
   const { sizeBytes } = ggufScalarTypes[type];
-  const pending = cursor.need(sizeBytes, () => `metadata "${key}"`);
+  const pending = cursor.need(sizeBytes, () => `metadata ${quoted(key)}`);
   if (pending) await pending;
   return readScalar(cursor.view(sizeBytes), type);
 }
 
 function scalarType(file: RandomAccessFile, key: string, typeId: number): GgufScalarType {
   const type = ggufScalarNames.get(typeId);
-  if (type === undefined) throw new ModelFileError(file.path, `metadata "${key}" has the unknown value type ${typeId}`);
+  if (type === undefined)
+    throw new ModelFileError(file.path, `metadata ${quoted(key)} has the unknown value type ${typeId}`);
   return type;
 }
 
@@ -115,9 +117,9 @@ function numberIfExact(value: bigint): number | bigint {
 
 async function readArray(file: RandomAccessFile, cursor: Cursor, key: string, depth: number): Promise<GgufArray> {
   if (depth > maxArrayDepth) {
-    throw new ModelFileError(file.path, `metadata "${key}" nests arrays more than ${maxArrayDepth} deep`);
+    throw new ModelFileError(file.path, `metadata ${quoted(key)} nests arrays more than ${maxArrayDepth} deep`);
   }
-  const pending = cursor.need(12, () => `metadata "${key}"`);
+  const pending = cursor.need(12, () => `metadata ${quoted(key)}`);
   if (pending) await pending;
   const typeId = cursor.u32();
   const count = cursor.u64();
@@ -141,7 +143,7 @@ async function readArray(file: RandomAccessFile, cursor: Cursor, key: string, de
 async function readStrings(cursor: Cursor, key: string, count: number): Promise<readonly string[]> {
   const strings: string[] = [];
   for (let i = 0; i < count; i++) {
-    const what = () => `element ${i} of metadata "${key}"`;
+    const what = () => `element ${i} of metadata ${quoted(key)}`;
     const pendingLength = cursor.need(8, what);
     if (pendingLength) await pendingLength;
     const byteCount = cursor.u64();
@@ -156,7 +158,7 @@ function checkCount(file: RandomAccessFile, cursor: Cursor, key: string, count: 
   if (count * elementBytes <= cursor.remainingBytes()) return;
   throw new ModelFileError(
     file.path,
-    `metadata "${key}" claims ${count} elements of at least ${elementBytes} bytes, ` +
+    `metadata ${quoted(key)} claims ${count} elements of at least ${elementBytes} bytes, ` +
       `but ${cursor.remainingBytes()} bytes are left`,
   );
 }

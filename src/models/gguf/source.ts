@@ -5,6 +5,7 @@ import type { WeightSource } from '../../backends/backend.ts';
 import { ModelFileError } from '../../errors/errors.ts';
 import { openFile, type RandomAccessFile } from '../file.ts';
 import { createFileWeightSource } from '../file-weights.ts';
+import { quoted } from '../quoted.ts';
 import { type GgufHeader, readGgufHeader } from './header.ts';
 import type { GgufMetadata, GgufTensor, GgufValue } from './types.ts';
 
@@ -76,7 +77,7 @@ function splitNumber(path: string, metadata: GgufMetadata, key: string): number 
   const value: GgufValue | undefined = metadata.get(key);
   if (value === undefined) return undefined;
   if (typeof value === 'number' && Number.isInteger(value) && value >= 0) return value;
-  throw new ModelFileError(path, `metadata "${key}" is not a count`);
+  throw new ModelFileError(path, `metadata ${quoted(key)} is not a count`);
 }
 
 function siblingPaths(path: string, splitCount: number): readonly string[] {

@@ -5,6 +5,7 @@ import type { WeightSource } from '../../backends/backend.ts';
 import { ModelFileError } from '../../errors/errors.ts';
 import { type OpenFile, openFile, openFileIfPresent, type RandomAccessFile } from '../file.ts';
 import { createFileWeightSource, type PlacedWeight } from '../file-weights.ts';
+import { quoted } from '../quoted.ts';
 import { readSafetensorsHeader } from './header.ts';
 import { isJsonObject, readJsonIfPresent } from './json.ts';
 
@@ -74,7 +75,7 @@ async function openWeights(folder: string, open: OpenFile): Promise<WeightSource
     const source = createFileWeightSource(folder, files, placed);
     for (const [name, shard] of shardByWeight) {
       if (source.weights.has(name)) continue;
-      throw new ModelFileError(indexPath, `says that tensor "${name}" is in ${shard}, but it is not`);
+      throw new ModelFileError(indexPath, `says that tensor ${quoted(name)} is in ${shard}, but it is not`);
     }
     return source;
   } catch (error) {
@@ -97,7 +98,7 @@ function checkIndex(path: string, index: unknown): ReadonlyMap<string, string> {
     if (typeof shard !== 'string' || !/^[^/\\\0]{1,200}\.safetensors$/.test(shard)) {
       throw new ModelFileError(
         path,
-        `places tensor "${name.slice(0, 200)}" in ${JSON.stringify(shard).slice(0, 200)}, which is not the name of a ` +
+        `places tensor ${quoted(name)} in ${quoted(String(shard))}, which is not the name of a ` +
           '.safetensors file in this folder',
       );
     }

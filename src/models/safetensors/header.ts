@@ -3,6 +3,7 @@
 import { ModelFileError, UnsupportedModelError } from '../../errors/errors.ts';
 import { type DType, rowBytes } from '../../tensor/dtype.ts';
 import type { RandomAccessFile } from '../file.ts';
+import { quoted } from '../quoted.ts';
 import { isJsonObject, parseJson } from './json.ts';
 
 /** A tensor as the file describes it; `shape` in row-major order, the last size is the length of a row. */
@@ -72,14 +73,14 @@ function checkEntry(file: RandomAccessFile, name: string, entry: unknown, dataOf
     );
   }
   const refuse = (detail: string): never => {
-    throw new ModelFileError(file.path, `tensor "${name}" ${detail}`);
+    throw new ModelFileError(file.path, `tensor ${quoted(name)} ${detail}`);
   };
   if (!isJsonObject(entry)) return refuse('is not described by an object');
   const { dtype: dtypeName, shape, data_offsets: offsets } = entry;
   if (typeof dtypeName !== 'string') return refuse('has no dtype');
   const dtype = dtypes.get(dtypeName);
   if (dtype === undefined) {
-    throw new UnsupportedModelError(`${file.path}: dtype ${dtypeName.slice(0, 40)} of tensor "${name}"`, [
+    throw new UnsupportedModelError(`${file.path}: dtype ${dtypeName.slice(0, 40)} of tensor ${quoted(name)}`, [
       ...dtypes.keys(),
     ]);
   }
@@ -110,7 +111,7 @@ function checkCoverage(file: RandomAccessFile, tensors: readonly SafetensorsTens
     if (fileOffset !== coveredTo) {
       throw new ModelFileError(
         file.path,
-        `tensor "${name}" begins at byte ${fileOffset - dataOffset} of the data, but the one before it ends at ` +
+        `tensor ${quoted(name)} begins at byte ${fileOffset - dataOffset} of the data, but the one before it ends at ` +
           `${coveredTo - dataOffset}: ${fileOffset < coveredTo ? 'they overlap' : 'there is a hole'}`,
       );
     }
