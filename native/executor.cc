@@ -198,27 +198,51 @@ void Executor::plan_attention(AttentionShape& shape) {
   shape.split = slots > tasks && static_cast<size_t>(slots) <= partial_count_;
 }
 
-void Executor::run_thread(int32_t thread) {
-  if (bindings_.copy_count > 0) {
-    copy_blocks(thread);
-    threads_->barrier();
+int32_t Executor::rows_of(const Region& region) const {
+  return region.rows == RowKind::kTokens ? bindings_.token_count : bindings_.output_count;
+}
+
+size_t Executor::skip_serial(size_t index) const {
+  while (index < regions_.size()) {
+    const int32_t rows = rows_of(regions_[index]);
+    if (rows > 1 || (rows == 1 && regions_[index].kind != RegionKind::kRows)) break;
+    ++index;
   }
-  for (size_t i = 0; i < regions_.size(); ++i) {
-    const Region& region = regions_[i];
-    const int32_t rows = region.rows == RowKind::kTokens ? bindings_.token_count : bindings_.output_count;
-    if (rows == 0) continue;
-    Counter* counters = counters_.get() + 2 * i;
-    switch (region.kind) {
-      case RegionKind::kRows: {
-        const int64_t threads = threads_->size();
-        run_rows(region, static_cast<int32_t>(rows * static_cast<int64_t>(thread) / threads),
-                 static_cast<int32_t>(rows * (static_cast<int64_t>(thread) + 1) / threads));
-        break;
-      }
-      case RegionKind::kLinear: run_linear(region, counters[0], rows, thread); break;
-      case RegionKind::kAttention: run_attention(region, shapes_[static_cast<size_t>(region_shapes_[i])], counters, thread); break;
+  return index;
+}
+
+void Executor::run_serial(size_t first, size_t last) {
+  for (size_t i = first; i < last; ++i) {
+    if (rows_of(regions_[i]) == 1) run_rows(regions_[i], 0, 1);
+  }
+}
+
+void Executor::run_thread(int32_t thread) {
+  // Row regions over a single row are done by the last thread to reach the barrier before them: one barrier less.
+  size_t index = skip_serial(0);
+  if (bindings_.copy_count > 0) copy_blocks(thread);
+  if (bindings_.copy_count > 0 || index > 0) threads_->barrier([&] { run_serial(0, index); });
+  while (index < regions_.size()) {
+    run_region(index, thread);
+    const size_t next = skip_serial(index + 1);
+    threads_->barrier([&] { run_serial(index + 1, next); });
+    index = next;
+  }
+}
+
+void Executor::run_region(size_t index, int32_t thread) {
+  const Region& region = regions_[index];
+  const int32_t rows = rows_of(region);
+  Counter* counters = counters_.get() + 2 * index;
+  switch (region.kind) {
+    case RegionKind::kRows: {
+      const int64_t threads = threads_->size();
+      run_rows(region, static_cast<int32_t>(rows * static_cast<int64_t>(thread) / threads),
+               static_cast<int32_t>(rows * (static_cast<int64_t>(thread) + 1) / threads));
+      break;
     }
-    threads_->barrier();
+    case RegionKind::kLinear: run_linear(region, counters[0], rows, thread); break;
+    case RegionKind::kAttention: run_attention(region, shapes_[static_cast<size_t>(region_shapes_[index])], counters, thread); break;
   }
 }
 

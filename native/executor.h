@@ -74,6 +74,11 @@ class Executor {
   void prepare_step();
   void plan_attention(AttentionShape& shape);
   void run_thread(int32_t thread);
+  void run_region(size_t index, int32_t thread);
+  int32_t rows_of(const Region& region) const;
+  /** The first region from `index` on that all threads share: not empty, and not a row region over a single row. */
+  size_t skip_serial(size_t index) const;
+  void run_serial(size_t first, size_t last);
   void copy_blocks(int32_t thread);
   void run_rows(const Region& region, int32_t first, int32_t last);
   void run_linear(const Region& region, Counter& counter, int32_t rows, int32_t thread);

@@ -11,7 +11,7 @@ namespace octavo {
 
 namespace {
 
-constexpr int64_t kSpinNanoseconds = 50'000;
+constexpr std::chrono::microseconds kSpinTime{50};
 
 inline void pause_briefly() {
 #if defined(__x86_64__)
@@ -38,7 +38,7 @@ void ThreadPool::Gate::wait_past(uint32_t seen) {
       if (value_.load(std::memory_order_acquire) != seen) return;
       pause_briefly();
     }
-    if ((std::chrono::steady_clock::now() - begin).count() > kSpinNanoseconds) break;
+    if (std::chrono::steady_clock::now() - begin > kSpinTime) break;
   }
   sleepers_.fetch_add(1, std::memory_order_seq_cst);
   {
@@ -80,17 +80,6 @@ void ThreadPool::run(Body body, void* context) {
   start_.advance();
   body(context, 0);
   barrier();
-}
-
-void ThreadPool::barrier() {
-  if (size_ == 1) return;
-  const uint32_t seen = barrier_gate_.read();
-  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size_) {
-    arrived_.store(0, std::memory_order_relaxed);
-    barrier_gate_.advance();
-  } else {
-    barrier_gate_.wait_past(seen);
-  }
 }
 
 }  // namespace octavo

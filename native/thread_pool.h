@@ -28,7 +28,25 @@ class ThreadPool {
   void run(Body body, void* context);
 
   /** Inside a body: waits until every thread has arrived. */
-  void barrier();
+  void barrier() {
+    barrier([] {});
+  }
+  /** As `barrier`; the last thread to arrive runs `serial` before any goes on. */
+  template <typename Serial>
+  void barrier(Serial serial) {
+    if (size_ == 1) {
+      serial();
+      return;
+    }
+    const uint32_t seen = barrier_gate_.read();
+    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size_) {
+      serial();
+      arrived_.store(0, std::memory_order_relaxed);
+      barrier_gate_.advance();
+    } else {
+      barrier_gate_.wait_past(seen);
+    }
+  }
 
  private:
   /** A 32-bit number that threads wait on to change. */

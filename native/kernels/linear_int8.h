@@ -11,7 +11,9 @@ namespace octavo {
 namespace {
 
 #if defined(__AVX512VNNI__)
-constexpr int kInt8TileRows = 6;
+// Sixteen int32 and sixteen f32 accumulators: the f32 ones are spilled, once a block, and that costs less than loading
+// the weights more often.
+constexpr int kInt8TileRows = 8;
 #elif defined(__AVX2__)
 constexpr int kInt8TileRows = 2;
 #else
@@ -55,7 +57,7 @@ void int8_tile(const uint8_t* panel, int32_t blocks, const Int8Rows& rows, float
   for (int32_t block = 0; block < blocks; ++block, panel += Format::kBlockBytes) {
     __m512i dot_low[kRows];
     __m512i dot_high[kRows];
-#pragma GCC unroll 6
+#pragma GCC unroll 8
     for (int row = 0; row < kRows; ++row) {
       const __m512i correction = _mm512_set1_epi32(Int8Rows::at_int(rows.corrections, row * rows.stride + block * 4));
       dot_low[row] = correction;
@@ -71,7 +73,7 @@ void int8_tile(const uint8_t* panel, int32_t blocks, const Int8Rows& rows, float
         const __m512i w1_first = _mm512_and_si512(w1, nibble_mask);
         const __m512i w0_second = _mm512_and_si512(_mm512_srli_epi16(w0, 4), nibble_mask);
         const __m512i w1_second = _mm512_and_si512(_mm512_srli_epi16(w1, 4), nibble_mask);
-#pragma GCC unroll 6
+#pragma GCC unroll 8
         for (int row = 0; row < kRows; ++row) {
           const __m512i first = _mm512_set1_epi32(Int8Rows::at_int(quants, row * rows.stride + j * 4));
           const __m512i second = _mm512_set1_epi32(Int8Rows::at_int(quants, row * rows.stride + 16 + j * 4));
@@ -81,7 +83,7 @@ void int8_tile(const uint8_t* panel, int32_t blocks, const Int8Rows& rows, float
           dot_high[row] = _mm512_dpbusd_epi32(dot_high[row], w1_second, second);
         }
       } else {
-#pragma GCC unroll 6
+#pragma GCC unroll 8
         for (int row = 0; row < kRows; ++row) {
           const __m512i x = _mm512_set1_epi32(Int8Rows::at_int(quants, row * rows.stride + j * 4));
           dot_low[row] = _mm512_dpbusd_epi32(dot_low[row], w0, x);
@@ -92,7 +94,7 @@ void int8_tile(const uint8_t* panel, int32_t blocks, const Int8Rows& rows, float
     const uint16_t* scales = reinterpret_cast<const uint16_t*>(panel + 2 * Format::kGroupBytes);
     const V16 scale_low = v_load_f16(scales);
     const V16 scale_high = v_load_f16(scales + 16);
-#pragma GCC unroll 6
+#pragma GCC unroll 8
     for (int row = 0; row < kRows; ++row) {
       const V16 x_scale = v_set1(Int8Rows::at_float(rows.scales, row * rows.stride + block * 4));
       low[row] = v_fma(_mm512_cvtepi32_ps(dot_low[row]), v_mul(scale_low, x_scale), low[row]);

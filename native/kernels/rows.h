@@ -74,36 +74,31 @@ void rope_row(const RopeJob& job, float* row) {
   }
 }
 
-/** Round to nearest (ties to even) of |value| < 2^22. */
-OCTAVO_INLINE int32_t round_to_int(float value) {
-  return static_cast<int32_t>(float_to_bits(value + 12582912.0f) - 0x4b400000u);
-}
-
+/** Per 32 values: scale = largest / 127, quants rounded to nearest. A row with an infinity or NaN gets NaN scales. */
 void quantize_row(const float* input, int32_t columns, uint8_t* record_bytes) {
   const QuantRecord record = quant_record_of(columns);
   int8_t* quants = reinterpret_cast<int8_t*>(record_bytes);
   float* scales = reinterpret_cast<float*>(record_bytes + record.scales);
   int32_t* corrections_q8 = reinterpret_cast<int32_t*>(record_bytes + record.corrections_q8);
   int32_t* corrections_q4 = reinterpret_cast<int32_t*>(record_bytes + record.corrections_q4);
-  for (int32_t block = 0; block < columns / kQuantBlock; ++block) {
-    const float* x = input + block * kQuantBlock;
-    int8_t* q = quants + block * kQuantBlock;
-    const V16 low = v_load(x);
-    const V16 high = v_load(x + 16);
+  const int32_t blocks = columns / kQuantBlock;
+  V16 poison = v_zero();
+  for (int32_t block = 0; block < blocks; ++block) {
+    const V16 low = v_load(input + block * kQuantBlock);
+    const V16 high = v_load(input + block * kQuantBlock + 16);
+    poison = v_add(poison, v_add(v_sub(low, low), v_sub(high, high)));
     const float largest = v_maximum(v_max(v_abs(low), v_abs(high)));
-    // A block that overflows (or is not a number) must poison its outputs, not turn into plausible integers.
-    const bool finite = largest <= 3.0e38f;
-    const float inverse = largest > 1.0e-30f && finite ? 127.0f / largest : 0.0f;
-    int32_t sum = 0;
-    for (int32_t i = 0; i < kQuantBlock; ++i) {
-      const int32_t value = inverse == 0.0f ? 0 : round_to_int(x[i] * inverse);
-      q[i] = static_cast<int8_t>(value);
-      sum += value;
-    }
-    scales[block] = finite ? largest / 127.0f : bits_to_float(0x7fc00000u);
+    // Below 1e-30 the block counts as zero: 127 / largest would overflow.
+    const bool vanishes = !(largest > 1.0e-30f);
+    const V16 factor = v_set1(vanishes ? 0.0f : 127.0f / largest);
+    const int32_t sum = v_to_int8(v_mul(low, factor), v_mul(high, factor), quants + block * kQuantBlock);
+    scales[block] = vanishes ? 0.0f : largest / 127.0f;
     corrections_q8[block] = -128 * sum;
     corrections_q4[block] = -8 * sum;
   }
+  // What is not finite must show in the outputs, not turn into plausible integers.
+  if (v_sum(poison) == 0.0f) return;
+  for (int32_t block = 0; block < blocks; ++block) scales[block] = __builtin_nanf("");
 }
 
 OCTAVO_INLINE void put_element(float* at, float value) { *at = value; }

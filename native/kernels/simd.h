@@ -153,7 +153,46 @@ OCTAVO_INLINE void v_store_partial(float* p, V16 v, int count) {
   for (int i = 0; i < count; ++i) p[i] = lanes[i];
 }
 
+#if defined(__AVX2__)
+#if defined(__AVX512F__)
+OCTAVO_INLINE __m256 v_low(V16 v) { return _mm512_castps512_ps256(v); }
+OCTAVO_INLINE __m256 v_high(V16 v) { return _mm512_extractf32x8_ps(v, 1); }
+#else
+OCTAVO_INLINE __m256 v_low(V16 v) { return v.a; }
+OCTAVO_INLINE __m256 v_high(V16 v) { return v.b; }
+#endif
+
 /** Sum of the lanes as a fixed tree: i with i + 8, then + 4, + 2, + 1. */
+OCTAVO_INLINE float v_sum(V16 v) {
+  const __m256 eight = _mm256_add_ps(v_low(v), v_high(v));
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+OCTAVO_INLINE float v_maximum(V16 v) {
+  const __m256 eight = _mm256_max_ps(v_low(v), v_high(v));
+  const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}
+
+/** Rounds 32 values (of magnitude at most 127; ties to even) to int8 and returns their sum. */
+OCTAVO_INLINE int32_t v_to_int8(V16 first, V16 second, int8_t* out) {
+  const __m256i a = _mm256_cvtps_epi32(v_low(first));
+  const __m256i b = _mm256_cvtps_epi32(v_high(first));
+  const __m256i c = _mm256_cvtps_epi32(v_low(second));
+  const __m256i d = _mm256_cvtps_epi32(v_high(second));
+  // Packing works within 128-bit halves; the permutation puts the groups of four back in order.
+  const __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
+  const __m256i ordered = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), ordered);
+  const __m256i eight = _mm256_add_epi32(_mm256_add_epi32(a, b), _mm256_add_epi32(c, d));
+  __m128i four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+  four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+  four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0xb1));
+  return _mm_cvtsi128_si32(four);
+}
+#else
 OCTAVO_INLINE float v_sum(V16 v) {
   float lanes[16];
   v_store(lanes, v);
@@ -170,6 +209,18 @@ OCTAVO_INLINE float v_maximum(V16 v) {
   }
   return lanes[0];
 }
+OCTAVO_INLINE int32_t v_to_int8(V16 first, V16 second, int8_t* out) {
+  int32_t sum = 0;
+  for (int i = 0; i < 32; ++i) {
+    const float value = i < 16 ? first[i] : second[i - 16];
+    // Adding 1.5 * 2^23 rounds to an integer, ties to even, and leaves it in the low mantissa bits.
+    const int32_t rounded = static_cast<int32_t>(float_to_bits(value + 12582912.0f) - 0x4b400000u);
+    out[i] = static_cast<int8_t>(rounded);
+    sum += rounded;
+  }
+  return sum;
+}
+#endif
 
 /**
  * e^x within 2 ulp for x in [-86, 88]; 0 below, e^88 above. Cody-Waite reduction by ln 2 and the degree-6 Taylor-like
