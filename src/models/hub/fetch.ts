@@ -2,7 +2,6 @@
 
 import { stat } from 'node:fs/promises';
 import { setTimeout as sleepMs } from 'node:timers/promises';
-import { HubApiError, listFiles, modelInfo } from '@huggingface/hub';
 import { HubError, ModelFileError } from '../../errors/errors.ts';
 import { openFile } from '../file.ts';
 import { isJsonObject, readJsonIfPresent } from '../safetensors/json.ts';
@@ -113,6 +112,8 @@ async function readListing(reference: HubReference, endpoint: string, request: t
   const { repo, revision } = reference;
   const url = `${endpoint}/${repo}`;
   const files = new Map<string, RemoteFile>();
+  // Loaded when it is needed: it costs every command 50 ms otherwise.
+  const { HubApiError, listFiles, modelInfo } = await import('@huggingface/hub');
   let commit: unknown;
   try {
     const hub = { hubUrl: endpoint, fetch: request };
