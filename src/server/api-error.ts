@@ -112,6 +112,9 @@ export function toApiError(error: unknown): ApiError {
   if (error instanceof EngineClosedError) {
     return new ApiError(503, error.message, { code: error.code, retryAfterSeconds: 5 });
   }
+  if (error instanceof Error && error.name === 'AbortError') {
+    return new ApiError(499, 'The client closed the request.', { code: 'client_closed_request' });
+  }
   if (error instanceof Error && !(error instanceof OctavoError)) {
     const known = frameworkError(error);
     if (known !== null) return known;

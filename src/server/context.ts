@@ -1,5 +1,6 @@
 // What every route needs to know.
 
+import { setMaxListeners } from 'node:events';
 import type { FastifyReply } from 'fastify';
 import type { Engine } from '../engine/api.ts';
 import { ApiError } from './api-error.ts';
@@ -25,6 +26,8 @@ export function requireModel(context: ServerContext, model: string | null | unde
 /** A signal that is aborted when the client goes before its answer is complete. */
 export function clientGoneSignal(reply: FastifyReply): AbortSignal {
   const controller = new AbortController();
+  // Every prompt of a batch listens.
+  setMaxListeners(0, controller.signal);
   const { raw } = reply;
   const onClose = (): void => {
     if (!raw.writableFinished) controller.abort();

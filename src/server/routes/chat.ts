@@ -3,13 +3,13 @@
 import type { FastifyInstance } from 'fastify';
 import type { Usage } from '../../engine/api.ts';
 import { clientGoneSignal, nowSeconds, requireModel, type ServerContext } from '../context.ts';
-import { mergeGenerations, type PromptEvent, startAll } from '../merge.ts';
+import { mergeGenerations, type PromptEvent } from '../merge.ts';
 import { documented } from '../openapi.ts';
 import { parseBody } from '../schemas/parse.ts';
 import { chatRequest } from '../schemas/requests.ts';
 import { type ChatLogprobs, chatResponse } from '../schemas/responses.ts';
 import { sendEventStream, sseData, sseDone } from '../sse.ts';
-import { type ChatPiece, type ChatPlan, createChatFormatter, planChat } from '../translate/chat.ts';
+import { type ChatPiece, type ChatPlan, createChatFormatter, encodeMessages, planChat } from '../translate/chat.ts';
 import { toApiUsage } from '../translate/usage.ts';
 
 interface Head {
@@ -99,7 +99,9 @@ export function registerChat(app: FastifyInstance, context: ServerContext): void
       const id = `chatcmpl-${request.id}`;
       const plan = planChat(body, id, context.engine);
       const signal = clientGoneSignal(reply);
-      const events = mergeGenerations(startAll([() => context.engine.generate({ ...plan.request, signal })]));
+      const tokenIds = await encodeMessages(context.engine, plan.messages, plan.addGenerationPrompt, signal);
+      const generation = context.engine.generate({ ...plan.request, tokenIds, signal });
+      const events = mergeGenerations([generation]);
       const head: Head = { id, created: nowSeconds(), model: context.servedModelName };
       if (!body.stream) return collectChat(context, plan, head, events);
       return sendEventStream(reply, streamChat(context, plan, head, events), (error) =>

@@ -1,7 +1,7 @@
 // POST /v1/completions.
 
 import type { FastifyInstance } from 'fastify';
-import type { Usage } from '../../engine/api.ts';
+import type { GenerateRequest, Usage } from '../../engine/api.ts';
 import { clientGoneSignal, nowSeconds, requireModel, type ServerContext } from '../context.ts';
 import { mergeGenerations, type PromptEvent, startAll } from '../merge.ts';
 import { documented } from '../openapi.ts';
@@ -101,8 +101,12 @@ export function registerCompletions(app: FastifyInstance, context: ServerContext
       const id = `cmpl-${request.id}`;
       const plan = planCompletion(body, id);
       const signal = clientGoneSignal(reply);
-      const generations = startAll(plan.requests.map((each) => () => context.engine.generate({ ...each, signal })));
-      const events = mergeGenerations(generations);
+      const { engine } = context;
+      const requests: GenerateRequest[] = [];
+      for (const { prompt, tokenIds, ...rest } of plan.requests) {
+        requests.push({ ...rest, tokenIds: await engine.encodePrompt({ prompt, tokenIds }, signal), signal });
+      }
+      const events = mergeGenerations(startAll(requests.map((each) => () => engine.generate(each))));
       const head: Head = { id, object: 'text_completion', created: nowSeconds(), model: context.servedModelName };
       if (!body.stream) return collectCompletion(context, plan, head, events);
       return sendEventStream(reply, streamCompletion(context, plan, head, events), (error) =>

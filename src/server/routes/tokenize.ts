@@ -2,21 +2,22 @@
 
 import type { FastifyInstance } from 'fastify';
 import type { Engine } from '../../engine/api.ts';
+import { encodeAsync } from '../../models/tokenizers/index.ts';
 import { ApiError } from '../api-error.ts';
-import { requireModel, type ServerContext } from '../context.ts';
+import { clientGoneSignal, requireModel, type ServerContext } from '../context.ts';
 import { documented } from '../openapi.ts';
 import { parseBody } from '../schemas/parse.ts';
 import { detokenizeRequest, type TokenizeRequest, tokenizeRequest } from '../schemas/requests.ts';
 import { detokenizeResponse, tokenizeResponse } from '../schemas/responses.ts';
-import { encodeChat, toChatMessages } from '../translate/chat.ts';
+import { encodeMessages, toChatMessages } from '../translate/chat.ts';
 import { tokenString } from '../translate/tokens.ts';
 
-function tokenize(engine: Engine, body: TokenizeRequest): number[] {
+async function tokenize(engine: Engine, body: TokenizeRequest, signal: AbortSignal): Promise<readonly number[]> {
   if ((body.prompt == null) === (body.messages == null)) {
     throw new ApiError(422, 'Give either prompt or messages.', { code: 'conflicting_values', param: 'prompt' });
   }
   if (body.prompt != null) {
-    return engine.tokenizer.encode(body.prompt, { addSpecialTokens: body.add_special_tokens ?? true });
+    return encodeAsync(engine.tokenizer, body.prompt, { addSpecialTokens: body.add_special_tokens ?? true, signal });
   }
   if (!engine.hasChatTemplate) {
     throw new ApiError(400, 'This model has no chat template; give a prompt.', {
@@ -24,8 +25,7 @@ function tokenize(engine: Engine, body: TokenizeRequest): number[] {
       param: 'messages',
     });
   }
-  const messages = toChatMessages(body.messages ?? []);
-  return encodeChat(engine, messages, body.add_generation_prompt ?? true, body.add_special_tokens ?? false);
+  return encodeMessages(engine, toChatMessages(body.messages ?? []), body.add_generation_prompt ?? true, signal);
 }
 
 export function registerTokenize(app: FastifyInstance, context: ServerContext): void {
@@ -40,10 +40,10 @@ export function registerTokenize(app: FastifyInstance, context: ServerContext): 
         response: tokenizeResponse,
       }),
     },
-    async (request) => {
+    async (request, reply) => {
       const body = parseBody(tokenizeRequest, request.body);
       requireModel(context, body.model);
-      const tokens = tokenize(engine, body);
+      const tokens = await tokenize(engine, body, clientGoneSignal(reply));
       return {
         count: tokens.length,
         max_model_len: engine.maxModelLen,

@@ -50,7 +50,7 @@ export const tokenizeRequest = z.looseObject({
   model: z.string().nullish(),
   prompt: z.string().nullish(),
   messages: messagesField.nullish(),
-  add_special_tokens: z.boolean().nullish().describe('Defaults to true for a prompt, false for messages.'),
+  add_special_tokens: z.boolean().nullish().describe('Of a prompt; messages follow their template. Defaults to true.'),
   add_generation_prompt: z.boolean().nullish().describe('Defaults to true.'),
   return_token_strs: z.boolean().nullish(),
 });

@@ -2,6 +2,7 @@
 
 import type { Engine, GenerateRequest } from '../../engine/api.ts';
 import { EngineClosedError } from '../../errors/index.ts';
+import { encodeChatAsync } from '../../models/chat/index.ts';
 import type { ChatMessage } from '../../models/chat-template.ts';
 import type { Tokenizer } from '../../models/tokenizers/tokenizer.ts';
 import { ApiError } from '../api-error.ts';
@@ -15,6 +16,9 @@ export interface ChatPlan {
   readonly n: number;
   readonly logprobs: boolean;
   readonly streamUsage: boolean;
+  readonly messages: readonly ChatMessage[];
+  readonly addGenerationPrompt: boolean;
+  /** All but the prompt, which `encodeMessages` makes. */
   readonly request: GenerateRequest;
 }
 
@@ -90,17 +94,16 @@ export function planChat(body: ChatRequest, id: string, engine: Engine): ChatPla
       param: 'messages',
     });
   }
-  const messages = toChatMessages(body.messages);
   const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? undefined;
   const logprobs = body.logprobs ?? false;
   const n = body.n ?? 1;
-  const input = body.add_generation_prompt === false ? { tokenIds: encodeChat(engine, messages, false) } : { messages };
   return {
     n,
     logprobs,
     streamUsage: wantsStreamUsage(body),
+    messages: toChatMessages(body.messages),
+    addGenerationPrompt: body.add_generation_prompt ?? true,
     request: {
-      ...input,
       sampling: { ...toSampling(body, maxTokens), logprobs: logprobs ? (body.top_logprobs ?? 0) : undefined },
       n,
       cacheSalt: body.cache_salt ?? undefined,
@@ -109,14 +112,15 @@ export function planChat(body: ChatRequest, id: string, engine: Engine): ChatPla
   };
 }
 
-/** Messages as token ids. The template writes the special tokens itself. */
-export function encodeChat(
+/** Messages as token ids, as the engine encodes them; long ones do not hold up the event loop. */
+export function encodeMessages(
   engine: Engine,
   messages: readonly ChatMessage[],
   addGenerationPrompt: boolean,
-  addSpecialTokens = false,
-): number[] {
-  return engine.tokenizer.encode(engine.renderChat(messages, { addGenerationPrompt }), { addSpecialTokens });
+  signal?: AbortSignal,
+): Promise<readonly number[]> {
+  if (addGenerationPrompt) return engine.encodePrompt({ messages }, signal);
+  return encodeChatAsync(engine.tokenizer, { render: engine.renderChat }, messages, { addGenerationPrompt, signal });
 }
 
 function chatToken(tokenizer: Tokenizer, tokenId: number, logprob: number) {

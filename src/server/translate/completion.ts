@@ -92,8 +92,8 @@ interface LogprobWriter {
 }
 
 /** Writes tokens in the completions form. Offsets count code points of the text of this choice, as Python clients do. */
-function createLogprobWriter(tokenizer: Tokenizer, firstOffset: number): LogprobWriter {
-  const detokenizer: Detokenizer = tokenizer.createDetokenizer();
+function createLogprobWriter(tokenizer: Tokenizer, firstOffset: number, isContinuation: boolean): LogprobWriter {
+  const detokenizer: Detokenizer = tokenizer.createDetokenizer({ isContinuation });
   let offset = firstOffset;
   return {
     add(tokenId, logprob, topLogprobs) {
@@ -136,7 +136,7 @@ export function createCompletionFormatter(
   const writerOf = (index: number): LogprobWriter => {
     let writer = writers.get(index);
     if (writer === undefined) {
-      writer = createLogprobWriter(tokenizer, 0);
+      writer = createLogprobWriter(tokenizer, 0, true);
       writers.set(index, writer);
     }
     return writer;
@@ -151,7 +151,7 @@ export function createCompletionFormatter(
     const text = typeof prompt === 'string' ? prompt : tokenizer.decode(prompt);
     let logprobs: CompletionLogprobs | null = null;
     if (plan.logprobs !== null) {
-      const promptWriter = createLogprobWriter(tokenizer, 0);
+      const promptWriter = createLogprobWriter(tokenizer, 0, false);
       logprobs = concatLogprobs(
         tokenIds.map((tokenId, position) => {
           const score = scores?.[position] ?? null;
@@ -162,7 +162,7 @@ export function createCompletionFormatter(
     const textLength = codePointCount(text);
     return Array.from({ length: plan.n }, (_, choice): CompletionPiece => {
       const index = promptIndex * plan.n + choice;
-      writers.set(index, createLogprobWriter(tokenizer, textLength));
+      writers.set(index, createLogprobWriter(tokenizer, textLength, true));
       return { index, text, logprobs, finish_reason: null, stop_reason: null };
     });
   }
