@@ -1,0 +1,138 @@
+// Attention over contexts of several pieces: bits that depend on nothing but the sequence, and closeness to the reference.
+
+import { afterAll, expect, it } from 'vitest';
+import { createProgramBuilder } from '../../program/builder.ts';
+import type { Program } from '../../program/program.ts';
+import type { Backend, KvDType } from '../backend.ts';
+import { createReferenceBackend } from '../reference/index.ts';
+import { createMemoryWeights, createRandom, type MemoryWeight, randomWeight } from '../testing/memory-weights.ts';
+import { bindStep, type TestSequence } from '../testing/step.ts';
+import { createCpuBackend } from './index.ts';
+import { describeInstructionSets } from './testing/instruction-sets.ts';
+
+interface Shape {
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headSize: number;
+  readonly window: number | null;
+  readonly dtype: KvDType;
+}
+
+const shapes: Shape[] = [
+  { heads: 3, kvHeads: 1, headSize: 16, window: null, dtype: 'f16' },
+  { heads: 2, kvHeads: 2, headSize: 24, window: null, dtype: 'f32' },
+  { heads: 20, kvHeads: 1, headSize: 8, window: 270, dtype: 'f32' },
+];
+/** Longer than two pieces of 256, and ending inside one. */
+const contextTokens = 600;
+const vocabSize = 40;
+
+function attentionModel({ heads, kvHeads, headSize, window }: Shape) {
+  const width = heads * headSize;
+  const random = createRandom(width);
+  const tensors: Record<string, MemoryWeight> = {
+    embedding: randomWeight('f32', vocabSize, width, random, 2),
+    k: randomWeight('f32', kvHeads * headSize, width, random, 3 / Math.sqrt(width)),
+    v: randomWeight('f32', kvHeads * headSize, width, random, 3 / Math.sqrt(width)),
+    head: randomWeight('f32', vocabSize, width, random),
+  };
+  const b = createProgramBuilder({ vocabSize, hiddenSize: width, layerCount: 1, kvHeadCount: kvHeads, headSize });
+  const weight = (name: string) => b.weight(name, tensors[name].rows, tensors[name].columns);
+  const x = b.embed(weight('embedding'));
+  const inverseFrequencies = Float64Array.from({ length: headSize / 2 }, (_, i) => 10000 ** ((-2 * i) / headSize));
+  const key = b.linear(x, weight('k'));
+  b.rope(key, { layout: 'half', rotaryDim: headSize, inverseFrequencies, attentionFactor: 1 });
+  b.writeKv(key, b.linear(x, weight('v')), 0);
+  const attended = b.pagedAttention(x, { layer: 0, headCount: heads, scale: 1 / Math.sqrt(headSize), window });
+  return { program: b.finish(b.selectOutputs(b.linear(attended, weight('head')))), tensors };
+}
+
+async function compile(
+  backend: Backend,
+  shape: Shape,
+  program: Program,
+  tensors: Record<string, MemoryWeight>,
+  blockSize: number,
+) {
+  return backend.compile(program, {
+    weights: createMemoryWeights(tensors),
+    kv: { layerCount: 1, kvHeadCount: shape.kvHeads, headSize: shape.headSize, blockSize, dtype: shape.dtype },
+    blockCount: Math.ceil(contextTokens / blockSize) + 160,
+    limits: { maxTokens: 620, maxSequences: 4, maxOutputs: 620, maxContextTokens: 640 },
+  });
+}
+
+const backends: Backend[] = [];
+afterAll(async () => {
+  for (const backend of backends) await backend.close();
+});
+
+describeInstructionSets('attention', (isa) => {
+  const byThreads = [1, 2, 4].map((threads) => createCpuBackend({ threads, isa }));
+  backends.push(...byThreads);
+
+  it.each(shapes)('of $heads heads over $kvHeads, window $window, does not depend on how it is run', async (shape) => {
+    const { program, tensors } = attentionModel(shape);
+    const random = createRandom(3);
+    const tokenIds = Array.from({ length: contextTokens }, () => Math.floor(random() * vocabSize));
+    let whole: Float32Array | null = null;
+    for (const [i, blockSize] of [16, 1, 3, 8, 32, 256].entries()) {
+      const executable = await compile(byThreads[i % 3], shape, program, tensors, blockSize);
+      const blockCount = Math.ceil(contextTokens / blockSize);
+      const blocks = Array.from({ length: blockCount }, (_, block) => blockCount - 1 - block);
+      const together = await executable.execute(bindStep([{ tokenIds, firstPosition: 0, blocks }], blockSize));
+      if (whole === null) {
+        whole = together.logits.slice();
+        const reference = await compile(createReferenceBackend(), shape, program, tensors, blockSize);
+        const wanted = await reference.execute(bindStep([{ tokenIds, firstPosition: 0, blocks }], blockSize));
+        const largest = wanted.logits.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
+        const difference = whole.reduce((max, value, j) => Math.max(max, Math.abs(value - wanted.logits[j])), 0);
+        expect(difference / largest).toBeLessThan(shape.dtype === 'f16' ? 2e-3 : 2e-5);
+        await reference.close();
+      } else expect(same(together.logits, whole), `block size ${blockSize}, whole`).toBe(true);
+
+      // In chunks, beside another sequence, which decodes over blocks of its own.
+      const otherBlocks = Array.from({ length: Math.ceil(120 / blockSize) }, (_, block) => blockCount + block);
+      for (let first = 0, turn = 0; first < contextTokens; turn++) {
+        const size = Math.min(contextTokens - first, [1, 255, 2, 13, 1, 100, 1, 1, 290][turn % 9]);
+        const mine: TestSequence = { tokenIds: tokenIds.slice(first, first + size), firstPosition: first, blocks };
+        const other: TestSequence = { tokenIds: [turn % vocabSize], firstPosition: turn, blocks: otherBlocks };
+        const sequences = turn % 3 === 0 ? [mine] : turn % 3 === 1 ? [mine, other] : [other, mine];
+        const { logits } = await executable.execute(bindStep(sequences, blockSize));
+        const start = turn % 3 === 2 ? vocabSize : 0;
+        const rows = logits.subarray(start, start + size * vocabSize);
+        const wanted = whole.subarray(first * vocabSize, (first + size) * vocabSize);
+        expect(same(rows, wanted), `block size ${blockSize}, ${size} tokens from ${first}`).toBe(true);
+        first += size;
+      }
+      await executable.close();
+    }
+  });
+
+  it('ignores what lies in slots that it has not written', async () => {
+    const shape = shapes[1];
+    const { program, tensors } = attentionModel(shape);
+    const executable = await compile(byThreads[0], shape, program, tensors, 16);
+    const tokenIds = Array.from({ length: 30 }, (_, i) => i);
+    const blocks = [0, 1];
+    const before = (await executable.execute(bindStep([{ tokenIds, firstPosition: 0, blocks }], 16))).logits.slice();
+    // The last two slots of block 1 stay as they are: not a number.
+    const poison = new Float32Array(executable.memory.kvBytes / 4 / (Math.ceil(contextTokens / 16) + 160)).fill(
+      Number.NaN,
+    );
+    for (const block of blocks) executable.writeBlock(block, new Uint8Array(poison.buffer));
+    const after = (await executable.execute(bindStep([{ tokenIds, firstPosition: 0, blocks }], 16))).logits;
+    expect(same(after, before)).toBe(true);
+    await executable.close();
+  });
+});
+
+/** Bit equality without the cost of a matcher's report on large arrays. */
+function same(a: Float32Array, b: Float32Array): boolean {
+  return (
+    Buffer.compare(
+      Buffer.from(a.buffer, a.byteOffset, a.byteLength),
+      Buffer.from(b.buffer, b.byteOffset, b.byteLength),
+    ) === 0
+  );
+}

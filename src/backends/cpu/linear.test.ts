@@ -1,0 +1,107 @@
+// Products of every weight type: error against exact arithmetic, and bits that depend on nothing but the row.
+
+import { afterAll, expect, it } from 'vitest';
+import { type DType, dequantizeRow, dtypeGeometry, dtypeNames, rowBytes } from '../../tensor/index.ts';
+import type { Backend } from '../backend.ts';
+import { createRandom, type MemoryWeight, randomWeight } from '../testing/memory-weights.ts';
+import { needsQuantizedInput } from './encoding.ts';
+import { createCpuBackend } from './index.ts';
+import { describeInstructionSets } from './testing/instruction-sets.ts';
+import { compileLinear } from './testing/linear-model.ts';
+
+function rowOf(weight: MemoryWeight, row: number): Float32Array {
+  const bytes = rowBytes(weight.dtype, weight.columns);
+  const values = new Float32Array(weight.columns);
+  dequantizeRow(weight.dtype, weight.bytes.subarray(row * bytes, (row + 1) * bytes), values);
+  return values;
+}
+
+/**
+ * What rounding may add: half a step (largest / 127 / 2) for each activation of a block where activations are
+ * quantised, and a few f32 roundings of the terms.
+ */
+function errorBound(dtype: DType, weights: Float32Array, inputs: Float32Array): number {
+  let bound = 0;
+  for (let first = 0; first < weights.length; first += 32) {
+    let largest = 0;
+    let weightSum = 0;
+    let termSum = 0;
+    for (let i = first; i < Math.min(first + 32, weights.length); i++) {
+      largest = Math.max(largest, Math.abs(inputs[i]));
+      weightSum += Math.abs(weights[i]);
+      termSum += Math.abs(weights[i] * inputs[i]);
+    }
+    if (needsQuantizedInput(dtype)) bound += (largest / 254) * 1.0001 * weightSum;
+    bound += 1e-6 * termSum;
+  }
+  return bound;
+}
+
+const backends: Backend[] = [];
+function openBackend(threads: number, isa: 'portable' | 'avx2' | 'avx512'): Backend {
+  const backend = createCpuBackend({ threads, isa });
+  backends.push(backend);
+  return backend;
+}
+afterAll(async () => {
+  for (const backend of backends) await backend.close();
+});
+
+describeInstructionSets('linear', (isa) => {
+  const byThreads = [1, 2, 4].map((threads) => openBackend(threads, isa));
+
+  it.each(dtypeNames)('%s stays within the rounding of its arithmetic', async (dtype) => {
+    const { blockElements } = dtypeGeometry[dtype];
+    const columns = blockElements === 256 ? 768 : blockElements === 32 ? 352 : 333;
+    const random = createRandom(11);
+    const weight = randomWeight(dtype, 45, columns, random);
+    const table = randomWeight('f32', 45, columns, random, 3);
+    const model = await compileLinear(byThreads[1], weight, table);
+    const tableRows = Array.from({ length: 21 }, (_, i) => (i * 7) % 45);
+    const actual = await model.run(tableRows);
+    for (const [t, tableRow] of tableRows.entries()) {
+      const inputs = rowOf(table, tableRow);
+      for (let output = 0; output < weight.rows; output++) {
+        const values = rowOf(weight, output);
+        const exact = values.reduce((sum, value, i) => sum + value * inputs[i], 0);
+        const error = Math.abs(actual[t * weight.rows + output] - exact);
+        expect(error, `row ${t}, output ${output}`).toBeLessThanOrEqual(errorBound(dtype, values, inputs));
+      }
+    }
+    await model.executable.close();
+  });
+
+  it.each(dtypeNames)(
+    '%s gives a row the same bits among 1 to 40 rows, at any offset, on 1, 2 and 4 threads',
+    async (dtype) => {
+      const { blockElements } = dtypeGeometry[dtype];
+      const columns = blockElements === 256 ? 512 : blockElements === 32 ? 416 : 301;
+      const random = createRandom(13);
+      const weight = randomWeight(dtype, 75, columns, random);
+      const table = randomWeight('f32', 75, columns, random);
+      const models = await Promise.all(byThreads.map((backend) => compileLinear(backend, weight, table)));
+      const alone: Float32Array[] = [];
+      for (let row = 0; row < table.rows; row++) alone.push(await models[0].run([row]));
+      for (let rowCount = 1; rowCount <= 40; rowCount++) {
+        const tableRows = Array.from({ length: rowCount }, () => Math.floor(random() * table.rows));
+        const outputs = await models[rowCount % models.length].run(tableRows);
+        const wanted = tableRows.flatMap((row) => [...alone[row]]);
+        expect([...outputs], `${rowCount} rows`).toEqual(wanted);
+      }
+      for (const model of models) await model.executable.close();
+    },
+  );
+
+  it('lets a value that is not finite reach every output of its row, and no other row', async () => {
+    const random = createRandom(17);
+    const weight = randomWeight('q8_0', 33, 64, random);
+    const table = randomWeight('f32', 33, 64, random);
+    new Float32Array(table.bytes.buffer)[64 * 2 + 40] = Number.POSITIVE_INFINITY;
+    const model = await compileLinear(byThreads[1], weight, table);
+    const outputs = await model.run([1, 2, 3]);
+    expect(outputs.subarray(33, 66).some(Number.isFinite)).toBe(false);
+    expect(outputs.subarray(0, 33).every(Number.isFinite)).toBe(true);
+    expect(outputs.subarray(66).every(Number.isFinite)).toBe(true);
+    await model.executable.close();
+  });
+});
