@@ -5,15 +5,20 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Program } from '../../program/program.ts';
-import { openModel } from '../open-model.ts';
-import { synthesizeGguf } from '../synth/index.ts';
-import { dtypeNames } from '../../tensor/index.ts';
 import type { WeightSource } from '../../backends/backend.ts';
 import { createReferenceBackend } from '../../backends/reference/index.ts';
 import { cpuBackendForTests } from '../../backends/testing/cpu-backend.ts';
-import { createMemoryWeights, createRandom, type MemoryWeight, randomWeight } from '../../backends/testing/memory-weights.ts';
+import {
+  createMemoryWeights,
+  createRandom,
+  type MemoryWeight,
+  randomWeight,
+} from '../../backends/testing/memory-weights.ts';
 import { runSequence } from '../../backends/testing/run-sequence.ts';
+import type { Program } from '../../program/program.ts';
+import { dtypeNames } from '../../tensor/index.ts';
+import { openModel } from '../open-model.ts';
+import { synthesizeGguf } from '../synth/index.ts';
 
 const tokenIds = Array.from({ length: 96 }, (_, i) => (i * 131) % 500);
 const cpu = cpuBackendForTests();

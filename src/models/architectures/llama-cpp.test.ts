@@ -42,7 +42,9 @@ describe('next-token choices of llama.cpp', () => {
     const path = join(folder, `${peer.shape}-${peer.dtype}.gguf`);
     await synthesizeGguf({ shape: peer.shape, dtype: peer.dtype, path, seed: peer.seed });
     const bytes = await readFile(path);
-    expect(createHash('sha256').update(bytes).digest('hex'), 'the synthesised file is the one that the peer saw').toBe(peer.sha256);
+    expect(createHash('sha256').update(bytes).digest('hex'), 'the synthesised file is the one that the peer saw').toBe(
+      peer.sha256,
+    );
     const model = await openModel(path);
     try {
       const { vocabSize } = model.program;
