@@ -122,12 +122,29 @@ describe('a hostile template is stopped', () => {
   };
   for (const [name, source] of Object.entries(cases)) {
     it(name, { timeout: 10_000 }, () => {
-      const template = createChatTemplate(source, { ...tokens, deadlineMs: 500 });
+      const template = createChatTemplate(source, { ...tokens, deadlineMs: 250 });
       const start = performance.now();
       expect(() => template.render(hello)).toThrow(InvalidRequestError);
       expect(performance.now() - start).toBeLessThan(5000);
     });
   }
+
+  // What the budget stops does not wait for the deadline, and is stopped at the same point on every machine.
+  it.each([
+    ['a huge range', 'range() of 1000000000 elements'],
+    ['nested loops that print', 'too many steps'],
+    ['branching recursion', 'too many steps'],
+    ['doubling text', 'too much text'],
+    ['doubling lists', 'too much text'],
+  ])('%s, by the budget', (name, reason) => {
+    const template = createChatTemplate(cases[name], { ...tokens, deadlineMs: 30_000 });
+    expect(() => template.render(hello)).toThrow(reason);
+  });
+
+  it('nested lists as JSON, by the deadline', () => {
+    const template = createChatTemplate(cases['nested lists as JSON'], { ...tokens, deadlineMs: 50 });
+    expect(() => template.render(hello)).toThrow('did not end within 50 ms');
+  });
 });
 
 describe('encodeChat', () => {

@@ -210,6 +210,10 @@ describe('the UTF-8 stream', () => {
     expect(stream.push(Uint8Array.of(0x98))).toBe('');
     expect(stream.push(Uint8Array.of(0x80, 0xe2))).toBe('😀');
     expect(stream.push(Uint8Array.of(0x41))).toBe('\ufffdA');
+    expect(stream.push(Uint8Array.of(0xed, 0xa0))).toBe('\ufffd\ufffd');
+    expect(stream.push(Uint8Array.of(0xf4, 0x90))).toBe('\ufffd\ufffd');
+    expect(stream.push(Uint8Array.of(0xe0, 0x9f))).toBe('\ufffd\ufffd');
+    expect(stream.push(Uint8Array.of(0xc1))).toBe('\ufffd');
     expect(stream.end()).toBe('');
   });
 });
