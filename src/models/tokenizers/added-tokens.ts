@@ -16,7 +16,7 @@ export interface AddedToken {
 }
 
 /** A stretch of text between added tokens, or one added token. */
-export type Section = { readonly text: string; readonly start: number } | { readonly tokenId: number };
+type Section = { readonly text: string; readonly start: number } | { readonly tokenId: number };
 
 /** Splits text into sections. Empty stretches are left out. */
 export type AddedTokenSplitter = (text: string) => Section[];

@@ -159,6 +159,6 @@ function characterSymbols(settings: BpeSettings): (word: string) => Int32Array {
 }
 
 /** How SentencePiece vocabularies write the token of a byte. */
-export function byteToken(byte: number): string {
+function byteToken(byte: number): string {
   return `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`;
 }

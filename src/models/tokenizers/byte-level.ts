@@ -10,7 +10,7 @@ export const CHARACTER_OF_BYTE: Uint16Array = buildCharacterOfByte();
 const BYTE_OF_CHARACTER: Int16Array = buildByteOfCharacter();
 
 /** Byte that a code unit spells in a byte-level vocabulary, or -1. */
-export function byteOfCharacter(codeUnit: number): number {
+function byteOfCharacter(codeUnit: number): number {
   return codeUnit < BYTE_OF_CHARACTER.length ? BYTE_OF_CHARACTER[codeUnit] : -1;
 }
 

@@ -57,6 +57,21 @@ export function publicFileSha256(name: string): string {
     .digest('hex');
 }
 
+/** Runs a task and counts the turns that the event loop took meanwhile. */
+export async function countTurns<T>(task: () => Promise<T>): Promise<{ result: T; turns: number }> {
+  let turns = 0;
+  let handle = setImmediate(function turn() {
+    turns++;
+    handle = setImmediate(turn);
+  });
+  try {
+    const result = await task();
+    return { result, turns };
+  } finally {
+    clearImmediate(handle);
+  }
+}
+
 function readJson(url: URL): unknown {
   return JSON.parse(readFileSync(url, 'utf8'));
 }

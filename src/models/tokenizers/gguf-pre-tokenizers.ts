@@ -50,7 +50,7 @@ const FAMILIES: readonly Family[] = [
 ];
 
 /** Names that `ggufPreTokenizer` knows. */
-export const SUPPORTED_GGUF_PRE_TOKENIZERS = FAMILIES.flatMap((family) => family.names);
+const SUPPORTED_GGUF_PRE_TOKENIZERS = FAMILIES.flatMap((family) => family.names);
 
 /** The pre-tokenizer of that name. Throws UnsupportedModelError for names it does not know. */
 export function ggufPreTokenizer(name: string): GgufPreTokenizer {

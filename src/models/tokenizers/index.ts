@@ -3,4 +3,4 @@
 export { encodeAsync } from './encode-async.ts';
 export { createTokenizerFromGguf } from './from-gguf.ts';
 export { createTokenizerFromJson } from './from-json.ts';
-export type { DecodeOptions, Detokenizer, EncodeOptions, Tokenizer } from './tokenizer.ts';
+export type { Tokenizer } from './tokenizer.ts';

@@ -52,3 +52,17 @@ describe.each([
     if (decodes) expectFixtureTexts(tokenizer, name);
   });
 });
+
+const LLAMA_FILE = 'ggml-vocab-llama-spm.gguf';
+describe('llama-spm with control tokens in the text', () => {
+  const title = hasPublicFile(LLAMA_FILE)
+    ? 'encodes as llama.cpp does'
+    : `skipped: shared file ${LLAMA_FILE} is absent`;
+  it.skipIf(!hasPublicFile(LLAMA_FILE))(title, async () => {
+    const tokenizer = await loadPublicTokenizer(LLAMA_FILE);
+    const ids = tokenizer.encode('a<s>b</s> c', { addSpecialTokens: false });
+    expect(ids).toEqual([263, 1, 289, 2, 29871, 274]);
+    expect(tokenizer.encode('')).toEqual([1]);
+    expect(tokenizer.eosTokenIds).toEqual([2]);
+  });
+});

@@ -45,7 +45,7 @@ const stageSchemas = {
 };
 
 /** Pre-tokenizer types that `compilePreTokenizer` knows. */
-export const SUPPORTED_PRE_TOKENIZERS = Object.keys(stageSchemas);
+const SUPPORTED_PRE_TOKENIZERS = Object.keys(stageSchemas);
 
 /**
  * Compiles the `pre_tokenizer` of a tokenizer.json (null: the text is one word).
