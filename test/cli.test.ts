@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runCli, startCli } from './support/cli.ts';
 import { post } from './support/http.ts';
+import { startTestHub } from './support/hub.ts';
 import { bundledModelPath } from './support/server.ts';
 
 let folder: string;
@@ -151,6 +152,30 @@ describe('synth and inspect', () => {
     const text = await runCli(['inspect', path]);
     expect(text.stdout).toMatch(/sequences of [\d,]+ tokens fit/);
     expect(text.stdout).toContain('chat template');
+  });
+});
+
+describe('a Hugging Face id', () => {
+  test('is fetched once with HF_TOKEN into HF_HOME from HF_ENDPOINT', async () => {
+    const hub = await startTestHub('owner/stories', 'stories-Q8_0.gguf', bundledModelPath(), 'hf_secret');
+    const env = { HF_ENDPOINT: hub.url, HF_HOME: join(folder, 'hf') };
+    try {
+      const refused = await runCli(['inspect', 'owner/stories:q8_0'], '', env);
+      expect(refused.code).toBe(1);
+      expect(refused.stderr).toContain('HF_TOKEN');
+      const withToken = { ...env, HF_TOKEN: 'hf_secret' };
+      for (let round = 0; round < 2; round++) {
+        const { code, stdout } = await runCli(['inspect', 'owner/stories:q8_0', '--json'], '', withToken);
+        expect(code).toBe(0);
+        expect(JSON.parse(stdout).path).toContain(join('hf', 'hub', 'models--owner--stories', 'snapshots'));
+      }
+      expect(hub.downloadCount).toBe(1);
+      const missing = await runCli(['run', 'owner/nothing', 'Hello'], '', withToken);
+      expect(missing.code).toBe(1);
+      expect(missing.stderr).toContain('Check the name');
+    } finally {
+      await hub.close();
+    }
   });
 });
 
