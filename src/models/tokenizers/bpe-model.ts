@@ -37,9 +37,16 @@ const SLICE_LENGTH = 8192;
 export function createBpeModel(settings: BpeSettings): BpeModel {
   const { vocabulary, pairs, isByteLevel, ignoreMerges } = settings;
   const toSymbols = isByteLevel ? byteSymbols(settings) : characterSymbols(settings);
+  let longestTokenLength = 0;
+  for (const token of vocabulary.keys()) longestTokenLength = Math.max(longestTokenLength, token.length);
   const cache = new Map<string, Int32Array>();
 
   function* encodeLong(word: string, ids: number[]): Generator<void> {
+    const id = wholeWordId(word);
+    if (id !== undefined) {
+      ids.push(id);
+      return;
+    }
     const parts: Int32Array[] = [];
     for (let start = 0; start < word.length; ) {
       const end = characterBoundary(word, start + SLICE_LENGTH);
@@ -55,11 +62,14 @@ export function createBpeModel(settings: BpeSettings): BpeModel {
     }
   }
 
+  function wholeWordId(word: string): number | undefined {
+    if (!ignoreMerges || word.length > longestTokenLength) return undefined;
+    return vocabulary.get(isByteLevel ? spellBytes(word) : word);
+  }
+
   function encodeShort(word: string): Int32Array {
-    if (ignoreMerges) {
-      const id = vocabulary.get(isByteLevel ? spellBytes(word) : word);
-      if (id !== undefined) return Int32Array.of(id);
-    }
+    const id = wholeWordId(word);
+    if (id !== undefined) return Int32Array.of(id);
     const symbols = toSymbols(word);
     const steps = mergeSymbols(symbols, symbols.length, pairs);
     for (;;) {

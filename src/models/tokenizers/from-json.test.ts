@@ -88,6 +88,22 @@ describe('the model', () => {
     ).toEqual([4]);
   });
 
+  it('takes long words whole too, and does not cut SentencePiece text that a token spans', () => {
+    const long = 'a'.repeat(300);
+    expect(encodeLetters(long, {}, { merges: [], vocab: { a: 0, [long]: 1 }, ignore_merges: true })).toEqual([1]);
+    const metaspace = { pre_tokenizer: { type: 'Metaspace', prepend_scheme: 'never', split: false } };
+    const spanning = {
+      merges: [
+        ['a', '▁'],
+        ['a▁', 'b'],
+      ],
+      vocab: { a: 0, b: 1, '▁': 2, 'a▁': 3, 'a▁b': 4 },
+    };
+    expect(encodeLetters('a ba b', metaspace, spanning)).toEqual([4, 4]);
+    const unmarked = { merges: [], vocab: { a: 0, '?': 1 }, unk_token: '?', fuse_unk: true };
+    expect(encodeLetters('aZ Za', metaspace, unmarked)).toEqual([0, 1, 0]);
+  });
+
   it('drops, marks, fuses or spells what it does not know', () => {
     // What is dropped is gone before merging, as in the native library.
     expect(encodeLetters('aZZb')).toEqual([9]);

@@ -10,7 +10,13 @@ const WORDS = /▁*[^▁]+|▁+/gu;
  * take linear time and can be encoded in slices.
  */
 export function sentencePieceSplitter(vocabulary: Iterable<string>): Splitter | null {
-  for (const token of vocabulary) if (/[^▁]▁/u.test(token)) return null;
+  let hasMark = false;
+  for (const token of vocabulary) {
+    if (/[^▁]▁/u.test(token)) return null;
+    if (token === '▁') hasMark = true;
+  }
+  // Without the mark as a token it is unknown, and unknown symbols may be fused across the cut.
+  if (!hasMark) return null;
   return function* (text) {
     for (const match of text.matchAll(WORDS)) yield match[0];
   };
