@@ -2,7 +2,8 @@
 
     python3 tools/oracle/tokenizers/make_small.py
 
-Needs tokenizers. Run make_fixtures.py afterwards, for the ids.
+Needs tokenizers. Run make_fixtures.py afterwards, for the ids. The trainer breaks ties differently every time, so
+the SentencePiece one comes out a little different; any will do.
 """
 
 import os
