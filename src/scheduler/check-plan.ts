@@ -44,6 +44,9 @@ export function checkPlan(plan: StepPlan, limits: PlanLimits): void {
     }
   }
   checkShares(plan, limits.blockSize);
+  if (plan.preempted.length > 0 && plan.admitted.length > 0) {
+    fail(plan, `admits ${plan.admitted.length} sequences while it preempts ${plan.preempted.length}`);
+  }
   for (const id of plan.preempted) {
     if (sequences.some((sequence) => sequence.id === id)) fail(plan, `sequence ${id} is preempted and scheduled`);
   }

@@ -14,6 +14,7 @@ interface Setup {
   readonly maxOutputs?: number;
   readonly maxQueuedRequests?: number;
   readonly enablePrefixCaching?: boolean;
+  readonly watermarkBlocks?: number;
 }
 
 function setUp(setup: Setup = {}): { memory: KvMemory; scheduler: Scheduler } {
@@ -32,6 +33,7 @@ function setUp(setup: Setup = {}): { memory: KvMemory; scheduler: Scheduler } {
     maxOutputs: setup.maxOutputs ?? Math.max(maxNumSeqs, 8),
     maxModelLen: 2048,
     maxQueuedRequests: setup.maxQueuedRequests ?? 1024,
+    watermarkBlocks: setup.watermarkBlocks,
     checkIntegrity: true,
   });
   return { memory, scheduler };
@@ -192,6 +194,13 @@ describe('steps', () => {
     expect(runOne(scheduler).sequences.map(({ id }) => id)).toEqual([2, 3]);
   });
 
+  it('never runs more sequences than the budget has tokens, so that each advances in every step', () => {
+    const { scheduler } = setUp({ maxNumBatchedTokens: 2 });
+    for (let i = 0; i < 3; i++) scheduler.add(request(i, [i], 4));
+    for (let step = 0; step < 4; step++) expect(runOne(scheduler).sequences.map(({ id }) => id)).toEqual([0, 1]);
+    expect(runOne(scheduler).sequences.map(({ id }) => id)).toEqual([2]);
+  });
+
   it('outputs every prompt row once, whatever cuts the prompt into chunks', () => {
     const { scheduler } = setUp({ maxOutputs: 8, maxNumSeqs: 4, maxNumBatchedTokens: 30 });
     scheduler.add(request(1, range(40)));
@@ -264,6 +273,38 @@ describe('memory pressure', () => {
     scheduler.add(request(10, range(16), 0));
     // No fifth block for a copy of the fourth: the whole block is computed.
     expect(runOne(scheduler).admitted[0].cachedTokens).toBe(12);
+  });
+
+  it('lets an older sequence sit out rather than take the memory of one that has its share, until that one needs more', () => {
+    const { scheduler } = setUp({ blockCount: 10, blockSize: 4, maxNumSeqs: 4, maxOutputs: 4, watermarkBlocks: 0 });
+    // One block of prompt a step, four output rows at a time; the other one grows into its last blocks meanwhile.
+    scheduler.add(request(1, range(32), 1, { wantsPromptLogits: true }));
+    scheduler.add(request(2, range(3, 50), 30));
+    const shares: string[] = [];
+    let preemptedIn = -1;
+    for (let plan = scheduler.schedule(); plan !== null; plan = scheduler.schedule()) {
+      if (plan.preempted.length > 0) {
+        expect(plan.preempted).toEqual([2]);
+        preemptedIn = plan.stepIndex;
+      }
+      shares.push(plan.sequences.map(({ id }) => id).join());
+      scheduler.complete(plan, sample(plan));
+    }
+    expect(preemptedIn).toBeGreaterThan(0);
+    expect(shares[preemptedIn - 1]).toBe('2');
+    expect(shares[preemptedIn]).toBe('1');
+  });
+
+  it('admits nobody whose whole prompt does not fit yet', () => {
+    const { scheduler } = setUp({ blockCount: 8, blockSize: 4, maxNumBatchedTokens: 17, watermarkBlocks: 0 });
+    scheduler.add(request(1, range(16), 4));
+    runOne(scheduler);
+    // A first chunk of 16 tokens would fit, all 20 do not.
+    scheduler.add(request(2, range(20, 50), 4));
+    expect(runOne(scheduler).sequences.map(({ id }) => id)).toEqual([1]);
+    runOne(scheduler);
+    runOne(scheduler);
+    expect(runOne(scheduler).sequences.map(({ id }) => id)).toEqual([2]);
   });
 
   it('does not thrash: a pool for half of what runs costs few recomputed tokens', () => {
