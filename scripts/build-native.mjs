@@ -60,7 +60,8 @@ function main() {
   } catch {
     giveUp('node-gyp is not installed');
   }
-  const args = [nodeGyp, 'rebuild', '--release', '-j', '2', '--loglevel', 'error'];
+  // Not `rebuild`, which would begin by deleting an addon that others may be loading.
+  const args = [nodeGyp, 'configure', 'build', '--release', '-j', '2', '--loglevel', 'error'];
   // Headers beside the running node spare a download.
   const nodeFolder = resolve(dirname(process.execPath), '..');
   if (existsSync(join(nodeFolder, 'include', 'node', 'node_api.h'))) args.push(`--nodedir=${nodeFolder}`);

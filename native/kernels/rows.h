@@ -91,10 +91,10 @@ void quantize_row(const float* input, int32_t columns, uint8_t* record_bytes) {
     // Below 1e-30 the block counts as zero: 127 / largest would overflow.
     const bool vanishes = !(largest > 1.0e-30f);
     const V16 factor = v_set1(vanishes ? 0.0f : 127.0f / largest);
-    const int32_t sum = v_to_int8(v_mul(low, factor), v_mul(high, factor), quants + block * kQuantBlock);
+    const uint32_t sum = v_to_int8(v_mul(low, factor), v_mul(high, factor), quants + block * kQuantBlock);
     scales[block] = vanishes ? 0.0f : largest / 127.0f;
-    corrections_q8[block] = -128 * sum;
-    corrections_q4[block] = -8 * sum;
+    corrections_q8[block] = static_cast<int32_t>(0u - 128u * sum);
+    corrections_q4[block] = static_cast<int32_t>(0u - 8u * sum);
   }
   // What is not finite must show in the outputs, not turn into plausible integers.
   if (v_sum(poison) == 0.0f) return;

@@ -176,8 +176,8 @@ OCTAVO_INLINE float v_maximum(V16 v) {
   return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
 }
 
-/** Rounds 32 values (of magnitude at most 127; ties to even) to int8 and returns their sum. */
-OCTAVO_INLINE int32_t v_to_int8(V16 first, V16 second, int8_t* out) {
+/** Rounds 32 values (of magnitude at most 127; ties to even) to int8 and returns their sum, modulo 2^32. */
+OCTAVO_INLINE uint32_t v_to_int8(V16 first, V16 second, int8_t* out) {
   const __m256i a = _mm256_cvtps_epi32(v_low(first));
   const __m256i b = _mm256_cvtps_epi32(v_high(first));
   const __m256i c = _mm256_cvtps_epi32(v_low(second));
@@ -190,7 +190,7 @@ OCTAVO_INLINE int32_t v_to_int8(V16 first, V16 second, int8_t* out) {
   __m128i four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
   four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
   four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0xb1));
-  return _mm_cvtsi128_si32(four);
+  return static_cast<uint32_t>(_mm_cvtsi128_si32(four));
 }
 #else
 OCTAVO_INLINE float v_sum(V16 v) {
@@ -209,12 +209,12 @@ OCTAVO_INLINE float v_maximum(V16 v) {
   }
   return lanes[0];
 }
-OCTAVO_INLINE int32_t v_to_int8(V16 first, V16 second, int8_t* out) {
-  int32_t sum = 0;
+OCTAVO_INLINE uint32_t v_to_int8(V16 first, V16 second, int8_t* out) {
+  uint32_t sum = 0;
   for (int i = 0; i < 32; ++i) {
     const float value = i < 16 ? first[i] : second[i - 16];
     // Adding 1.5 * 2^23 rounds to an integer, ties to even, and leaves it in the low mantissa bits.
-    const int32_t rounded = static_cast<int32_t>(float_to_bits(value + 12582912.0f) - 0x4b400000u);
+    const uint32_t rounded = float_to_bits(value + 12582912.0f) - 0x4b400000u;
     out[i] = static_cast<int8_t>(rounded);
     sum += rounded;
   }
