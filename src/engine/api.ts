@@ -257,6 +257,8 @@ export interface Engine extends AsyncDisposable {
   ): Promise<readonly number[]>;
   /** Renders messages with the model's chat template. */
   renderChat(messages: readonly ChatMessage[], options?: { readonly addGenerationPrompt?: boolean }): string;
+  /** The internal error after which the engine stopped (a bug), or null. A server should then report itself unhealthy. */
+  readonly failure: Error | null;
   stats(): EngineStats;
   blockMap(): BlockMap;
   /** Calls `observer` for every request that ends; returns what stops it. */

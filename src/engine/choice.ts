@@ -39,7 +39,7 @@ export function createChoice(options: ChoiceOptions): Choice {
   const { index, sampling, tokenizer, promptTokenIds, maxTokens } = options;
   const inherited = options.inheritedTokenIds ?? [];
   const sampler: Sampler = createSampler(sampling, promptTokenIds, index, options.scratch);
-  const detokenizer: Detokenizer = tokenizer.createDetokenizer();
+  const detokenizer: Detokenizer = tokenizer.createDetokenizer({ isContinuation: true });
   const stops: StopMatcher = createStopMatcher(sampling.stop);
   const endIds = new Set(
     sampling.ignoreEos ? sampling.stopTokenIds : [...tokenizer.eosTokenIds, ...sampling.stopTokenIds],

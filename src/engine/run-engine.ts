@@ -54,6 +54,7 @@ export function runEngine(parts: EngineParts): Engine {
   let sequenceCount = 0;
   let requestCount = 0;
   let draining = false;
+  let failure: Error | null = null;
   let closing: Promise<void> | null = null;
   let idleWaiters: (() => void)[] = [];
 
@@ -68,6 +69,9 @@ export function runEngine(parts: EngineParts): Engine {
       totals.stepMs += stepMs;
       totals.kernelMs += kernelMs;
       totals.generatedTokens += sampledTokens;
+    },
+    onBreak(error) {
+      failure = error instanceof Error ? error : new Error(String(error));
     },
     onEnd: (state, error) => endGeneration(state, error === null ? lastReason(state) : 'error'),
   });
@@ -174,6 +178,7 @@ export function runEngine(parts: EngineParts): Engine {
   }
 
   function refuseIfClosed(): void {
+    if (failure) throw new EngineClosedError(`The engine has stopped after an internal error: ${failure.message}`);
     if (draining) throw new EngineClosedError();
   }
 
@@ -277,6 +282,9 @@ export function runEngine(parts: EngineParts): Engine {
     generate,
     encodePrompt: (request, signal) => readPromptAsync(request, model, signal),
     renderChat: (messages, options = {}) => renderChat(model, messages, options),
+    get failure() {
+      return failure;
+    },
     stats,
     blockMap,
     onRequestEnd(observer) {

@@ -30,6 +30,8 @@ export interface StepLoopOptions {
   }) => void;
   /** A generation all of whose choices have ended, or that failed. */
   readonly onEnd: (state: GenerationState, error: unknown) => void;
+  /** The loop itself broke (a bug: scheduler or memory threw). Every generation has failed with it; nothing runs any more. */
+  readonly onBreak: (error: unknown) => void;
 }
 
 export interface StepLoop {
@@ -189,7 +191,15 @@ export function startStepLoop(options: StepLoopOptions): StepLoop {
     }
   }
 
-  const finished = run();
+  const finished = run().catch((error: unknown) => {
+    for (const { state } of [...owners.values()]) {
+      if (state.ended) continue;
+      state.fail(error);
+      options.onEnd(state, error);
+    }
+    owners.clear();
+    options.onBreak(error);
+  });
   return {
     wake() {
       wakeUp?.();
