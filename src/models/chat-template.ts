@@ -8,5 +8,8 @@ export interface ChatMessage {
 
 export interface ChatTemplate {
   /** Renders messages to prompt text. Throws InvalidRequestError when the template refuses them. */
-  render(messages: readonly ChatMessage[], options?: { readonly addGenerationPrompt?: boolean; readonly variables?: Readonly<Record<string, unknown>> }): string;
+  render(
+    messages: readonly ChatMessage[],
+    options?: { readonly addGenerationPrompt?: boolean; readonly variables?: Readonly<Record<string, unknown>> },
+  ): string;
 }
