@@ -6,7 +6,7 @@ import { createRopeTable, type RopeTable } from '../../program/rope.ts';
 import type { Backend, CompileOptions, Executable, StepBindings, StepOutput } from '../backend.ts';
 import { checkStepBindings } from '../check-bindings.ts';
 import * as kernels from './kernels.ts';
-import { createReferencePool, type ReferencePool } from './pool.ts';
+import { createReferencePool } from './pool.ts';
 import { loadReferenceWeights } from './weights.ts';
 
 /** Options of the reference backend. */
@@ -211,5 +211,3 @@ function copyBindings(step: StepBindings): StepBindings {
     blockCopies: step.blockCopies.slice(0, step.copyCount * 2),
   };
 }
-
-export type { ReferencePool };
