@@ -204,7 +204,7 @@ describe('serve', () => {
     const response = await fetch(`${url}/v1/completions`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ prompt: 'Once upon a time', max_tokens: 300, ignore_eos: true, stream: true }),
+      body: JSON.stringify({ prompt: 'Once upon a time', max_tokens: 800, ignore_eos: true, stream: true }),
     });
     const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
     let text = (await reader.read()).value ?? '';

@@ -73,17 +73,23 @@ describe.skipIf(!hasBrowser)('the page', () => {
   test('four at once share blocks', async () => {
     await page.getByLabel('Mode').selectOption('text');
     await page.getByLabel('max tokens').fill('400');
-    await page.getByLabel('Prompt').fill(prompt);
-    let mostShared = 0;
-    await page.getByRole('button', { name: 'Send 4 at once' }).click();
     const running = page.locator('.answers.several .answer.running');
-    await running.first().waitFor();
-    while ((await running.count()) > 0) {
-      mostShared = Math.max(mostShared, Number(await page.locator('[data-counter=shared]').textContent()));
-      await page.waitForTimeout(20);
+    let mostShared = 0;
+    // A story may end before the next frame of the block map comes.
+    for (let round = 1; round <= 5 && mostShared === 0; round++) {
+      await page.getByLabel('Prompt').fill(prompt);
+      await page.getByRole('button', { name: 'Send 4 at once' }).click();
+      await page
+        .locator('.answers.several')
+        .nth(round - 1)
+        .waitFor();
+      while ((await running.count()) > 0) {
+        mostShared = Math.max(mostShared, Number(await page.locator('[data-counter=shared]').textContent()));
+        await page.waitForTimeout(20);
+      }
+      expect(await page.locator('.answers.several .answer.done').count()).toBe(4 * round);
     }
     expect(mostShared).toBeGreaterThan(0);
-    expect(await page.locator('.answers.several .answer.done').count()).toBe(4);
   });
 
   test('tells of a block under the pointer', async () => {

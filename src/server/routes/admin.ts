@@ -8,7 +8,10 @@ import { documented } from '../openapi.ts';
 import { blockMapResponse } from '../schemas/responses.ts';
 import { sendEventStream, sseData } from '../sse.ts';
 
-const frameIntervalMs = 200;
+/** Between frames: short for pools that are quickly described, longer for larger ones. */
+function frameIntervalMs(blockCount: number): number {
+  return Math.min(idleFrameMs, Math.max(200, blockCount / 100));
+}
 /** An unchanged frame is sent again after this long, so that the reader knows the server lives. */
 const idleFrameMs = 2000;
 
@@ -27,7 +30,7 @@ async function* blockFrames(context: ServerContext, gone: AbortSignal): AsyncGen
       lastSentMs = timeMs;
       yield sseData({ ...frame, model: context.servedModelName });
     }
-    await sleep(frameIntervalMs, undefined, { signal: stop }).catch(() => undefined);
+    await sleep(frameIntervalMs(frame.blockCount), undefined, { signal: stop }).catch(() => undefined);
   }
 }
 
