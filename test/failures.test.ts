@@ -70,6 +70,14 @@ test('a backend that fails in a stream ends it with an error event and without [
   await server.close();
 });
 
+test('an engine that has stopped after an internal error is unhealthy', async () => {
+  const server = await listen({ ...engine, failure: new Error('secret') });
+  const response = await fetch(`${server.url}/health`);
+  expect(response.status).toBe(503);
+  expect(await response.json()).toEqual({ status: 'failed' });
+  await server.close();
+});
+
 test('an engine that closes ends running streams with an error, and answers 503 from then on', async () => {
   const ours = await createEngine({ model: bundledModelPath(), threads: 1 });
   const server = await startServer({ engine: ours, servedModelName, port: 0 });

@@ -110,7 +110,9 @@ export function toApiError(error: unknown): ApiError {
     return new ApiError(503, error.message, { code: error.code, retryAfterSeconds: 1 });
   }
   if (error instanceof EngineClosedError) {
-    return new ApiError(503, error.message, { code: error.code, retryAfterSeconds: 5 });
+    // Its message may name the internal error that stopped the engine.
+    const message = 'This server takes no more requests: it is shutting down or has stopped.';
+    return new ApiError(503, message, { code: error.code, retryAfterSeconds: 5 });
   }
   if (error instanceof Error && error.name === 'AbortError') {
     return new ApiError(499, 'The client closed the request.', { code: 'client_closed_request' });

@@ -18,8 +18,8 @@ export function registerHealth(app: FastifyInstance, context: ServerContext): vo
       }),
     },
     async (_request, reply) => {
-      const draining = context.draining.aborted;
-      return reply.code(draining ? 503 : 200).send({ status: draining ? 'draining' : 'ok' });
+      const status = context.engine.failure !== null ? 'failed' : context.draining.aborted ? 'draining' : 'ok';
+      return reply.code(status === 'ok' ? 200 : 503).send({ status });
     },
   );
 }

@@ -104,7 +104,7 @@ export const errorResponse = z.object({
   error: z.object({ message: z.string(), type: z.string(), param: z.string().nullable(), code: z.string() }),
 });
 
-export const healthResponse = z.object({ status: z.enum(['ok', 'draining']) });
+export const healthResponse = z.object({ status: z.enum(['ok', 'draining', 'failed']) });
 
 export const blockMapResponse = z.object({
   blockSize: z.int(),
