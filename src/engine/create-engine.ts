@@ -4,11 +4,10 @@ import { availableParallelism } from 'node:os';
 import { InvalidRequestError } from '../errors/errors.ts';
 import { createKvMemory } from '../memory/index.ts';
 import { loadModel } from '../models/load.ts';
-import type { LoadedModel } from '../models/model.ts';
 import { createScheduler } from '../scheduler/index.ts';
 import type { Engine, EngineOptions } from './api.ts';
 import { type ChosenBackend, chooseBackend } from './backend-choice.ts';
-import { planMemory, requireInteger } from './memory-plan.ts';
+import { planMemory, requireInteger, resolveKvDType } from './memory-plan.ts';
 import { runEngine } from './run-engine.ts';
 
 /**
@@ -48,7 +47,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     chosen = chooseBackend(options.backend ?? 'auto', options.threads ?? availableParallelism());
     const plan = planMemory({
       config: model.config,
-      kvDType: resolveKvDType(options.kvCacheDtype ?? 'auto', model),
+      kvDType: resolveKvDType(options.kvCacheDtype ?? 'auto', model.weights),
       blockSize: options.blockSize ?? 16,
       maxNumSeqs: runningLimit,
       maxModelLen: options.maxModelLen,
@@ -100,18 +99,4 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     await model.close();
     throw error;
   }
-}
-
-function resolveKvDType(wanted: 'auto' | 'f32' | 'f16', model: LoadedModel): 'f32' | 'f16' {
-  if (wanted !== 'auto') {
-    if (wanted !== 'f32' && wanted !== 'f16') {
-      throw new InvalidRequestError(
-        `kvCacheDtype must be auto, f32 or f16, got ${String(wanted)}`,
-        'kvCacheDtype',
-        wanted,
-      );
-    }
-    return wanted;
-  }
-  return model.weights.weights.get('token_embd.weight')?.dtype === 'f32' ? 'f32' : 'f16';
 }

@@ -1,6 +1,6 @@
 // Plans memory once, at start: how many blocks the pool has, and how long a sequence may be.
 
-import { type KvDType, type KvLayout, kvBlockBytes } from '../backends/backend.ts';
+import { type KvDType, type KvLayout, kvBlockBytes, type WeightSource } from '../backends/backend.ts';
 import { InvalidRequestError, MemoryPlanError } from '../errors/errors.ts';
 import type { ModelConfig } from '../models/model.ts';
 
@@ -79,4 +79,19 @@ export function requireInteger(name: string, value: number, low: number, high: n
   if (!Number.isInteger(value) || value < low || value > high) {
     throw new InvalidRequestError(`${name} must be an integer from ${low} to ${high}, got ${value}`, name, value);
   }
+}
+
+/** What `auto` means for a model: f32 where the weights are F32, else f16. Throws InvalidRequestError for other names. */
+export function resolveKvDType(wanted: 'auto' | 'f32' | 'f16', source: Pick<WeightSource, 'weights'>): 'f32' | 'f16' {
+  if (wanted !== 'auto') {
+    if (wanted !== 'f32' && wanted !== 'f16') {
+      throw new InvalidRequestError(
+        `kvCacheDtype must be auto, f32 or f16, got ${String(wanted)}`,
+        'kvCacheDtype',
+        wanted,
+      );
+    }
+    return wanted;
+  }
+  return source.weights.get('token_embd.weight')?.dtype === 'f32' ? 'f32' : 'f16';
 }

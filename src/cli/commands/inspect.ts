@@ -3,7 +3,6 @@
 import CliTable from 'cli-table3';
 import { type Command, Option } from 'commander';
 import pc from 'picocolors';
-import type { MemoryPlan, MemoryPlanOptions } from '../../engine/memory-plan.ts';
 import { MemoryPlanError } from '../../errors/index.ts';
 import type { OpenedModel } from '../../models/open-model.ts';
 import { bytesFlag, integerFlag } from '../flag-values.ts';
@@ -44,7 +43,7 @@ export function addInspectCommand(program: Command): void {
     .option('--verbose', 'show stack traces of errors', false)
     .addHelpText('after', examples)
     .action(async (model: string, flags: InspectFlags) => {
-      const [{ planMemory }, { openModel }, { resolveModel }] = await Promise.all([
+      const [memoryPlan, { openModel }, { resolveModel }] = await Promise.all([
         import('../../engine/memory-plan.ts'),
         import('../../models/open-model.ts'),
         import('../resolve-model.ts'),
@@ -52,7 +51,7 @@ export function addInspectCommand(program: Command): void {
       const path = await resolveModel(model);
       const loaded = await openModel(path);
       try {
-        const report = describeModel(loaded, path, flags, planMemory);
+        const report = describeModel(loaded, path, flags, memoryPlan);
         process.stdout.write(flags.json ? `${JSON.stringify(report, null, 2)}\n` : formatReport(report));
       } finally {
         await loaded.close();
@@ -60,7 +59,7 @@ export function addInspectCommand(program: Command): void {
     });
 }
 
-type PlanMemory = (options: MemoryPlanOptions) => MemoryPlan;
+type MemoryPlanModule = typeof import('../../engine/memory-plan.ts');
 
 interface TensorGroup {
   readonly dtype: string;
@@ -92,9 +91,12 @@ interface PoolReport {
 }
 
 /** The pool that `serve` would make here, or why it cannot. */
-function describePool(model: OpenedModel, flags: InspectFlags, planMemory: PlanMemory): PoolReport | string {
-  const weightType = model.weights.weights.get('token_embd.weight')?.dtype;
-  const kvDType = flags.kvCacheDtype !== 'auto' ? flags.kvCacheDtype : weightType === 'f32' ? 'f32' : 'f16';
+function describePool(
+  model: OpenedModel,
+  flags: InspectFlags,
+  { planMemory, resolveKvDType }: MemoryPlanModule,
+): PoolReport | string {
+  const kvDType = resolveKvDType(flags.kvCacheDtype, model.weights);
   try {
     const plan = planMemory({
       config: model.config,
@@ -121,11 +123,11 @@ function describePool(model: OpenedModel, flags: InspectFlags, planMemory: PlanM
   }
 }
 
-function describeModel(model: OpenedModel, path: string, flags: InspectFlags, planMemory: PlanMemory) {
+function describeModel(model: OpenedModel, path: string, flags: InspectFlags, memoryPlan: MemoryPlanModule) {
   const { config } = model;
   const tokenizer = model.createTokenizer();
   const tensors = groupTensors(model);
-  const pool = describePool(model, flags, planMemory);
+  const pool = describePool(model, flags, memoryPlan);
   return {
     path,
     format: model.format,
