@@ -76,7 +76,7 @@ const tasks: readonly { readonly name: string; readonly task: Task }[] = [
   { name: 'decode 128', task: { kind: 'decode', prompt: 32, tokens: 128 } },
   ...[4, 16, 32].map((sequences) => ({
     name: `${sequences} sequences`,
-    task: { kind: 'concurrent', sequences, prompt: 32, tokens: 96 } as Task,
+    task: { kind: 'concurrent', sequences, prompt: 32, tokens: 64 } as Task,
   })),
 ];
 const peerThreads = threads === 1 ? [1] : [1, threads];
@@ -90,31 +90,40 @@ const players = [
 ];
 
 console.log(
-  `${values.model ?? `${values.shape} ${values.type}`}, ${threads} threads, ${runs} interleaved runs; tokens per second: median (lowest to highest)`,
+  `${values.model ?? `${values.shape} ${values.type}`}, ${threads} threads, ${runs} interleaved runs; ` +
+    'tokens per second: median (lowest to highest)',
 );
 const results: Record<string, unknown> = {};
 for (const { name, task } of tasks) {
-  const rates = players.map(() => [] as number[]);
+  console.log(`\n${name}`);
+  // One run each to warm up; of the peer's settings only the better one goes on.
+  const warm: Measurement[] = [];
+  for (const player of players) warm.push(await measure(player, task, 1));
+  const peers = players.slice(1);
+  const speedOf = (player: Player) => warm[players.indexOf(player)].tokensPerSecond;
+  const peer = peers.reduce((best, player) => (speedOf(player) > speedOf(best) ? player : best));
+  for (const player of peers) {
+    if (player !== peer)
+      console.log(`  ${player.name.padEnd(28)} ${speedOf(player).toFixed(1)} in the warm-up: left out`);
+  }
+  const pair = [players[0], peer];
+  const rates = pair.map(() => [] as number[]);
   const delays: number[] = [];
-  for (let run = 0; run <= runs; run++) {
-    for (const [i, player] of players.entries()) {
+  for (let run = 1; run <= runs; run++) {
+    for (const [i, player] of pair.entries()) {
       const { tokensPerSecond, delayP99Ms } = await measure(player, task, run * 10 + i + 1);
-      if (run === 0) continue;
       rates[i].push(tokensPerSecond);
       if (i === 0) delays.push(delayP99Ms);
     }
   }
   const summaries = rates.map(summarize);
-  const best = Math.max(...summaries.slice(1).map(({ median }) => median));
-  const ratio = summaries[0].median / best;
-  console.log(`\n${name}`);
-  players.forEach((player, i) => {
-    console.log(`  ${player.name.padEnd(28)} ${formatSummary(summaries[i])}`);
-  });
+  const ratios = summarize(rates[0].map((rate, run) => rate / rates[1][run]));
+  for (const [i, player] of pair.entries()) console.log(`  ${player.name.padEnd(28)} ${formatSummary(summaries[i])}`);
+  const delayP99Ms = summarize(delays).median;
   console.log(
-    `  ratio to the peer at its better setting: ${ratio.toFixed(2)}; event-loop delay p99 ${summarize(delays).median.toFixed(1)} ms`,
+    `  ratio, run by run            ${formatSummary(ratios, 2)}; our event-loop delay p99 ${delayP99Ms.toFixed(1)} ms`,
   );
-  results[name] = { octavo: summaries[0], peer: best, ratio, delayP99Ms: summarize(delays).median };
+  results[name] = { octavo: summaries[0], peer: { setting: peer.name, ...summaries[1] }, ratio: ratios, delayP99Ms };
 }
 for (const { child } of players) child.disconnect();
 if (values.json) console.log(JSON.stringify({ model: `${values.shape} ${values.type}`, threads, runs, results }));
