@@ -44,7 +44,7 @@ def write(path: Path, seed: int, count: int, exclude: set[str]):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--train", type=int, default=100_000, help="training documents")
+    parser.add_argument("--train", type=int, default=120_000, help="training documents")
     parser.add_argument("--heldout", type=int, default=2_000, help="held-out documents")
     parser.add_argument("--seed", type=int, default=8, help="training seed; held-out documents use the next one")
     args = parser.parse_args()

@@ -15,7 +15,7 @@ class Documents:
         self.starts = np.concatenate([[0], ends[:-1]])
         self.ends = ends
 
-    def rows(self, seed: int, step: int, count: int, length: int, fresh: float = 0.6):
+    def rows(self, seed: int, step: int, count: int, length: int, fresh: float = 0.75):
         """`count` rows of length + 1 tokens; a share `fresh` begins where a document begins, without a BOS token."""
         rng = np.random.default_rng((seed, step))
         last = len(self.ids) - length - 1

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 class Config:
     """Shape of the model; every row length is a multiple of 256, so any GGUF block format fits."""
 
-    vocab_size: int = 1024
+    vocab_size: int = 1536
     hidden: int = 256
     layers: int = 5
     heads: int = 8
@@ -50,7 +50,7 @@ def rotate(x, cos, sin):
     return x * cos + torch.cat([-second, first], dim=-1) * sin
 
 
-def causal_attention(q, k, v, block: int = 256):
+def causal_attention(q, k, v, block: int = 128):
     """Softmax attention by blocks of queries; on a CPU its backward pass is much faster than the fused one's."""
     length = q.shape[2]
     q = q * q.shape[-1] ** -0.5

@@ -52,7 +52,7 @@ def encode(tokenizer: Tokenizer, path: Path, out: Path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder with train.jsonl and heldout.jsonl; the results go there too")
-    parser.add_argument("--vocab", type=int, default=1024)
+    parser.add_argument("--vocab", type=int, default=1536)
     parser.add_argument("--documents", type=int, default=20_000, help="documents to train the tokenizer on")
     args = parser.parse_args()
     texts = (text for _, text in zip(range(args.documents), documents(args.out / "train.jsonl")))

@@ -75,12 +75,11 @@ class Cast:
         self.used: set[str] = set()
 
     def pick(self, options):
-        """One option that this story has not used yet."""
-        while True:
-            option = options[self.rng.randrange(len(options))]
-            if option not in self.used:
-                self.used.add(option)
-                return option
+        """One option that this story has not used yet, or any if it has used them all."""
+        fresh = [option for option in options if option not in self.used] or options
+        option = fresh[self.rng.randrange(len(fresh))]
+        self.used.add(option)
+        return option
 
     def pronouns(self, key: str, she: bool):
         subject, obj, possessive, reflexive, _ = _FORMS["she" if she else "he"]
