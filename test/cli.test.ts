@@ -1,11 +1,9 @@
 // The `octavo` command as a process: help, wrong flags, run, chat, inspect, synth, and serve with its signals.
 
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runCli, startCli } from './support/cli.ts';
 import { post } from './support/http.ts';
@@ -15,10 +13,7 @@ import { bundledModelPath } from './support/server.ts';
 let folder: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'octavo-cli-'));
-  const script = fileURLToPath(new URL('../scripts/build.mjs', import.meta.url));
-  const build = spawnSync(process.execPath, [script], { encoding: 'utf8' });
-  if (build.status !== 0) throw new Error(`the build failed:\n${build.stdout}${build.stderr}`);
-}, 600_000);
+});
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('help', () => {

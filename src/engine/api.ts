@@ -40,10 +40,20 @@ export interface SamplingParams {
   readonly promptLogprobs?: number;
 }
 
+/** How messages become a prompt. */
+export interface ChatPromptOptions {
+  /** End with the opening of the assistant's turn. Defaults to true. */
+  readonly addGenerationPrompt?: boolean;
+  /** Further variables for the model's chat template, such as Qwen3's `enable_thinking`. */
+  readonly variables?: Readonly<Record<string, unknown>>;
+}
+
 export interface GenerateRequest {
   /** Exactly one of prompt, messages and tokenIds. */
   readonly prompt?: string;
   readonly messages?: readonly ChatMessage[];
+  /** Only with messages. */
+  readonly chatOptions?: ChatPromptOptions;
   readonly tokenIds?: readonly number[];
   readonly sampling?: SamplingParams;
   /** Independent continuations of one prompt, which is computed once. 1 to 128. Defaults to 1. */
@@ -252,11 +262,11 @@ export interface Engine extends AsyncDisposable {
    * and hand `generate` the token ids. Rejects with InvalidRequestError.
    */
   encodePrompt(
-    request: Pick<GenerateRequest, 'prompt' | 'messages' | 'tokenIds'>,
+    request: Pick<GenerateRequest, 'prompt' | 'messages' | 'chatOptions' | 'tokenIds'>,
     signal?: AbortSignal,
   ): Promise<readonly number[]>;
   /** Renders messages with the model's chat template. */
-  renderChat(messages: readonly ChatMessage[], options?: { readonly addGenerationPrompt?: boolean }): string;
+  renderChat(messages: readonly ChatMessage[], options?: ChatPromptOptions): string;
   /** The internal error after which the engine stopped (a bug), or null. A server should then report itself unhealthy. */
   readonly failure: Error | null;
   stats(): EngineStats;

@@ -60,6 +60,17 @@ describe('engine', () => {
     expect(result.choices[0].text).not.toContain('<|');
   });
 
+  it('leaves the assistant turn closed when told to, and encodes alike with and without waiting', async () => {
+    const messages = [{ role: 'user', content: 'Hello!' }];
+    const open = await engine.encodePrompt({ messages });
+    const closed = await engine.encodePrompt({ messages, chatOptions: { addGenerationPrompt: false } });
+    expect(open.slice(0, closed.length)).toEqual(closed);
+    expect(open.length).toBeGreaterThan(closed.length);
+    const { promptTokenIds } = await engine.generate({ messages, sampling: { maxTokens: 1 } }).result();
+    expect(promptTokenIds).toEqual(open);
+    await expect(engine.encodePrompt({})).rejects.toBeInstanceOf(InvalidRequestError);
+  });
+
   it('goes on past the end token when told to, and not before minTokens', async () => {
     const messages = [{ role: 'user', content: 'Hello!' }];
     const ignoring = await engine

@@ -5,9 +5,9 @@ import { encodeChat, encodeChatAsync } from '../models/chat/index.ts';
 import type { ChatMessage } from '../models/chat-template.ts';
 import type { LoadedModel } from '../models/model.ts';
 import { encodeAsync } from '../models/tokenizers/index.ts';
-import type { GenerateRequest } from './api.ts';
+import type { ChatPromptOptions, GenerateRequest } from './api.ts';
 
-type Prompt = Pick<GenerateRequest, 'prompt' | 'messages' | 'tokenIds'>;
+type Prompt = Pick<GenerateRequest, 'prompt' | 'messages' | 'chatOptions' | 'tokenIds'>;
 
 /** Throws InvalidRequestError unless exactly one kind of prompt is given and it holds at least one token. */
 export function readPrompt(request: Prompt, model: LoadedModel): readonly number[] {
@@ -15,7 +15,7 @@ export function readPrompt(request: Prompt, model: LoadedModel): readonly number
   if (request.tokenIds !== undefined) return refuseEmpty(checkTokenIds(request.tokenIds, model.config.vocabSize));
   if (request.messages !== undefined) {
     return refuseEmpty(
-      encodeChat(model.tokenizer, requireTemplate(model), request.messages, { addGenerationPrompt: true }),
+      encodeChat(model.tokenizer, requireTemplate(model), request.messages, templateOptions(request.chatOptions)),
     );
   }
   return refuseEmpty(model.tokenizer.encode(request.prompt as string));
@@ -30,10 +30,14 @@ export async function readPromptAsync(
   checkPrompt(request);
   if (request.tokenIds !== undefined) return readPrompt(request, model);
   if (request.messages !== undefined) {
-    const options = { addGenerationPrompt: true, signal };
+    const options = { ...templateOptions(request.chatOptions), signal };
     return refuseEmpty(await encodeChatAsync(model.tokenizer, requireTemplate(model), request.messages, options));
   }
   return refuseEmpty(await encodeAsync(model.tokenizer, request.prompt as string, { signal }));
+}
+
+function templateOptions(options: ChatPromptOptions = {}): Required<ChatPromptOptions> {
+  return { addGenerationPrompt: options.addGenerationPrompt ?? true, variables: options.variables ?? {} };
 }
 
 function checkPrompt(request: Prompt): void {
@@ -82,11 +86,7 @@ function requireTemplate(model: LoadedModel): NonNullable<LoadedModel['chatTempl
 }
 
 /** Renders messages to text with the model's own template. Throws InvalidRequestError if it has none or refuses them. */
-export function renderChat(
-  model: LoadedModel,
-  messages: readonly ChatMessage[],
-  options: { readonly addGenerationPrompt?: boolean },
-): string {
+export function renderChat(model: LoadedModel, messages: readonly ChatMessage[], options: ChatPromptOptions): string {
   checkPrompt({ messages });
-  return requireTemplate(model).render(messages, { addGenerationPrompt: options.addGenerationPrompt ?? true });
+  return requireTemplate(model).render(messages, templateOptions(options));
 }

@@ -1,20 +1,13 @@
 // A real server on a free port over the bundled model, for end-to-end tests.
 
-import { readdirSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import type { Engine, EngineOptions } from '../../src/engine/api.ts';
 import { createEngine } from '../../src/engine/index.ts';
+import { bundledModelPath } from '../../src/engine/testing/bundled-model.ts';
 import { type StartOptions, startServer } from '../../src/server/index.ts';
 
 export const servedModelName = 'stories';
 
-/** The model in models/. */
-export function bundledModelPath(): string {
-  const folder = new URL('../../models/', import.meta.url);
-  const name = readdirSync(folder).find((file) => file.endsWith('.gguf'));
-  if (name === undefined) throw new Error('there is no GGUF file in models/');
-  return fileURLToPath(new URL(name, folder));
-}
+export { bundledModelPath };
 
 export interface TestServer {
   readonly url: string;

@@ -9,7 +9,7 @@ import { parseBody } from '../schemas/parse.ts';
 import { chatRequest } from '../schemas/requests.ts';
 import { type ChatLogprobs, chatResponse } from '../schemas/responses.ts';
 import { sendEventStream, sseData, sseDone } from '../sse.ts';
-import { type ChatPiece, type ChatPlan, createChatFormatter, encodeMessages, planChat } from '../translate/chat.ts';
+import { type ChatPiece, type ChatPlan, createChatFormatter, planChat } from '../translate/chat.ts';
 import { toApiUsage } from '../translate/usage.ts';
 
 interface Head {
@@ -99,7 +99,8 @@ export function registerChat(app: FastifyInstance, context: ServerContext): void
       const id = `chatcmpl-${request.id}`;
       const plan = planChat(body, id, context.engine);
       const signal = clientGoneSignal(reply);
-      const tokenIds = await encodeMessages(context.engine, plan.messages, plan.addGenerationPrompt, signal);
+      const { messages, chatOptions } = plan;
+      const tokenIds = await context.engine.encodePrompt({ messages, chatOptions }, signal);
       const generation = context.engine.generate({ ...plan.request, tokenIds, signal });
       const events = mergeGenerations([generation]);
       const head: Head = { id, created: nowSeconds(), model: context.servedModelName };

@@ -9,7 +9,7 @@ import { documented } from '../openapi.ts';
 import { parseBody } from '../schemas/parse.ts';
 import { detokenizeRequest, type TokenizeRequest, tokenizeRequest } from '../schemas/requests.ts';
 import { detokenizeResponse, tokenizeResponse } from '../schemas/responses.ts';
-import { encodeMessages, toChatMessages } from '../translate/chat.ts';
+import { toChatMessages, toChatOptions } from '../translate/chat.ts';
 import { tokenString } from '../translate/tokens.ts';
 
 async function tokenize(engine: Engine, body: TokenizeRequest, signal: AbortSignal): Promise<readonly number[]> {
@@ -25,7 +25,10 @@ async function tokenize(engine: Engine, body: TokenizeRequest, signal: AbortSign
       param: 'messages',
     });
   }
-  return encodeMessages(engine, toChatMessages(body.messages ?? []), body.add_generation_prompt ?? true, signal);
+  return engine.encodePrompt(
+    { messages: toChatMessages(body.messages ?? []), chatOptions: toChatOptions(body) },
+    signal,
+  );
 }
 
 export function registerTokenize(app: FastifyInstance, context: ServerContext): void {

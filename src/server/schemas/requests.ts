@@ -40,6 +40,10 @@ export const chatRequest = z.looseObject({
   logprobs: z.boolean().nullish(),
   top_logprobs: z.int().min(0).max(20).nullish(),
   add_generation_prompt: z.boolean().nullish().describe('Defaults to true.'),
+  chat_template_kwargs: z
+    .record(z.string(), z.unknown())
+    .nullish()
+    .describe("Variables for the model's chat template."),
   tools: z.array(z.unknown()).nullish().describe('Not supported: refused unless empty.'),
   functions: z.array(z.unknown()).nullish().describe('Not supported: refused unless empty.'),
   response_format: z.looseObject({ type: z.string() }).nullish().describe('Only {"type": "text"}.'),
@@ -52,6 +56,10 @@ export const tokenizeRequest = z.looseObject({
   messages: messagesField.nullish(),
   add_special_tokens: z.boolean().nullish().describe('Of a prompt; messages follow their template. Defaults to true.'),
   add_generation_prompt: z.boolean().nullish().describe('Defaults to true.'),
+  chat_template_kwargs: z
+    .record(z.string(), z.unknown())
+    .nullish()
+    .describe("Variables for the model's chat template."),
   return_token_strs: z.boolean().nullish(),
 });
 export type TokenizeRequest = z.infer<typeof tokenizeRequest>;

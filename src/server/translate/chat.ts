@@ -1,8 +1,7 @@
 // /v1/chat/completions: from the body to an engine request, and from engine events to pieces of the answer.
 
-import type { Engine, GenerateRequest } from '../../engine/api.ts';
+import type { ChatPromptOptions, Engine, GenerateRequest } from '../../engine/api.ts';
 import { EngineClosedError } from '../../errors/index.ts';
-import { encodeChatAsync } from '../../models/chat/index.ts';
 import type { ChatMessage } from '../../models/chat-template.ts';
 import type { Tokenizer } from '../../models/tokenizers/tokenizer.ts';
 import { ApiError } from '../api-error.ts';
@@ -17,7 +16,7 @@ export interface ChatPlan {
   readonly logprobs: boolean;
   readonly streamUsage: boolean;
   readonly messages: readonly ChatMessage[];
-  readonly addGenerationPrompt: boolean;
+  readonly chatOptions: ChatPromptOptions;
   /** All but the prompt, which `encodeMessages` makes. */
   readonly request: GenerateRequest;
 }
@@ -102,7 +101,7 @@ export function planChat(body: ChatRequest, id: string, engine: Engine): ChatPla
     logprobs,
     streamUsage: wantsStreamUsage(body),
     messages: toChatMessages(body.messages),
-    addGenerationPrompt: body.add_generation_prompt ?? true,
+    chatOptions: toChatOptions(body),
     request: {
       sampling: { ...toSampling(body, maxTokens), logprobs: logprobs ? (body.top_logprobs ?? 0) : undefined },
       n,
@@ -112,15 +111,11 @@ export function planChat(body: ChatRequest, id: string, engine: Engine): ChatPla
   };
 }
 
-/** Messages as token ids, as the engine encodes them; long ones do not hold up the event loop. */
-export function encodeMessages(
-  engine: Engine,
-  messages: readonly ChatMessage[],
-  addGenerationPrompt: boolean,
-  signal?: AbortSignal,
-): Promise<readonly number[]> {
-  if (addGenerationPrompt) return engine.encodePrompt({ messages }, signal);
-  return encodeChatAsync(engine.tokenizer, { render: engine.renderChat }, messages, { addGenerationPrompt, signal });
+/** The template's part of a request, in vLLM's names. */
+export function toChatOptions(
+  body: Pick<ChatRequest, 'add_generation_prompt' | 'chat_template_kwargs'>,
+): ChatPromptOptions {
+  return { addGenerationPrompt: body.add_generation_prompt ?? true, variables: body.chat_template_kwargs ?? {} };
 }
 
 function chatToken(tokenizer: Tokenizer, tokenId: number, logprob: number) {
