@@ -1,4 +1,4 @@
-"""Muon: momentum whose matrix updates are made orthogonal; it needs about half as many tokens as AdamW here."""
+"""Muon: momentum whose matrix updates are made orthogonal, so that all directions learn at one rate."""
 
 import torch
 
