@@ -15,7 +15,7 @@ from model import Config, Llama
 from muon import Muon
 
 # (row length, share of the run); every step sees the same number of tokens.
-PHASES = [(256, 0.86), (512, 0.11), (2048, 0.03)]
+PHASES = [(256, 0.72), (512, 0.13), (2048, 0.15)]
 
 
 def row_length(progress: float) -> int:
@@ -36,6 +36,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with train.bin and heldout.bin")
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint and the log")
+    parser.add_argument("--init", type=Path, help="checkpoint whose weights a new run starts from, at a rate that warms up again")
     parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--minutes", type=float, help="end after this time if that comes before the last step")
     parser.add_argument("--tokens", type=int, default=4096, help="tokens per step")
@@ -62,7 +63,11 @@ def main():
         Muon([p for p in rest if p.dim() == 2], lr=args.muon_lr, weight_decay=args.decay),
     ]
     peaks = [args.lr, args.muon_lr]
-    checkpoint, first, seconds = args.out / "checkpoint.pt", 0, 0.0
+    checkpoint, first, seconds, tokens_before = args.out / "checkpoint.pt", 0, 0.0, 0
+    if args.init:
+        state = torch.load(args.init)
+        model.load_state_dict(state["model"])
+        tokens_before = state["tokens"]
     if checkpoint.exists():
         state = torch.load(checkpoint)
         model.load_state_dict(state["model"])
@@ -107,7 +112,7 @@ def main():
             held, _ = heldout_loss(model, heldout, limit=100)
             print(f"step {done} held-out loss {held:.4f}", flush=True)
             state = {"model": model.state_dict(), "optimizers": [o.state_dict() for o in optimizers], "step": done, "seconds": time.time() - started,
-                     "config": asdict(config), "tokens": done * args.tokens, "heldout": held}
+                     "config": asdict(config), "tokens": tokens_before + done * args.tokens, "heldout": held}
             torch.save(state, args.out / "checkpoint.tmp")
             (args.out / "checkpoint.tmp").replace(checkpoint)
             since = time.time()
