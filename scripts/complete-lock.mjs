@@ -27,7 +27,12 @@ for (const [parent, entry] of Object.entries(lock.packages)) {
     // Only what surely belongs to another platform: the rest must come from a registry.
     if (name === 'fsevents') platform.os = ['darwin'];
     if (platform.os === undefined && platform.cpu === undefined) continue;
-    lock.packages[hoisted] = { version: version.replace(/^[\^~]/, ''), ...platform, ...(entry.dev && { dev: true }), optional: true };
+    lock.packages[hoisted] = {
+      version: version.replace(/^[\^~]/, ''),
+      ...platform,
+      ...(entry.dev && { dev: true }),
+      optional: true,
+    };
     added++;
   }
 }
