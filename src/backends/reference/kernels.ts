@@ -96,6 +96,7 @@ export function pagedAttention(
   const group = headCount / kvHeadCount;
   const width = headCount * headSize;
   const { blockSize } = pool;
+  const cached = new Float32Array(headSize);
   for (let s = 0; s < step.sequenceCount; s++) {
     const tableBase = step.tableRows[s] * step.blockTableStride;
     const scores = new Float64Array(step.contextLengths[s]);
@@ -108,9 +109,9 @@ export function pagedAttention(
         let maximum = -Infinity;
         for (let p = first; p <= last; p++) {
           const blockId = step.blockTables[tableBase + Math.floor(p / blockSize)];
-          const keyBase = pool.keyOffset(layer, kvHead, blockId, p % blockSize);
+          pool.load(pool.keyOffset(layer, kvHead, blockId, p % blockSize), cached);
           let dot = 0;
-          for (let i = 0; i < headSize; i++) dot += query[queryBase + i] * pool.data[keyBase + i];
+          for (let i = 0; i < headSize; i++) dot += query[queryBase + i] * cached[i];
           scores[p] = dot * scale;
           if (scores[p] > maximum) maximum = scores[p];
         }
@@ -122,8 +123,8 @@ export function pagedAttention(
         const sums = new Float64Array(headSize);
         for (let p = first; p <= last; p++) {
           const blockId = step.blockTables[tableBase + Math.floor(p / blockSize)];
-          const valueBase = pool.valueOffset(layer, kvHead, blockId, p % blockSize);
-          for (let i = 0; i < headSize; i++) sums[i] += scores[p] * pool.data[valueBase + i];
+          pool.load(pool.valueOffset(layer, kvHead, blockId, p % blockSize), cached);
+          for (let i = 0; i < headSize; i++) sums[i] += scores[p] * cached[i];
         }
         for (let i = 0; i < headSize; i++) out[queryBase + i] = sums[i] / total;
       }

@@ -1,19 +1,17 @@
-// The reference backend's KV pool: f32 elements, rounded to f16 on write when the pool's dtype says so.
+// The reference backend's KV pool, in the pool's own dtype: f32, or f16 decoded through a table.
 
 import { BackendError } from '../../errors/errors.ts';
 import { f16ToNumber, numberToF16 } from '../../tensor/index.ts';
 import { type KvLayout, kvBlockBytes, type StepBindings } from '../backend.ts';
 
-/**
- * Block-major: block -> layer -> K, V -> kvHead -> slot -> headSize. Held as f32 even for f16 pools, whose values
- * are rounded as they are written.
- */
+/** Block-major: block -> layer -> K, V -> kvHead -> slot -> headSize. */
 export interface ReferencePool {
-  readonly data: Float32Array;
   readonly blockSize: number;
   readonly bytes: number;
   keyOffset(layer: number, kvHead: number, blockId: number, offset: number): number;
   valueOffset(layer: number, kvHead: number, blockId: number, offset: number): number;
+  /** Reads consecutive elements from an offset on. */
+  load(offset: number, into: Float32Array): void;
   write(layer: number, step: StepBindings, key: Float32Array, value: Float32Array): void;
   copy(sourceId: number, destinationId: number): void;
   read(blockId: number, into: Uint8Array): void;
@@ -26,14 +24,14 @@ export function createReferencePool(layout: KvLayout, blockCount: number): Refer
   const headElements = blockSize * headSize;
   const halfElements = kvHeadCount * headElements;
   const blockElements = layerCount * 2 * halfElements;
-  const data = new Float32Array(blockCount * blockElements);
+  const store =
+    dtype === 'f16' ? createHalfStore(blockCount * blockElements) : createFloatStore(blockCount * blockElements);
   const blockBytes = kvBlockBytes(layout);
   const width = kvHeadCount * headSize;
 
   function offsetOf(layer: number, half: 0 | 1, kvHead: number, blockId: number, offset: number): number {
     return blockId * blockElements + (layer * 2 + half) * halfElements + kvHead * headElements + offset * headSize;
   }
-  const round = dtype === 'f16' ? (x: number) => f16ToNumber(numberToF16(x)) : (x: number) => x;
 
   function checkBlock(blockId: number, bytes: Uint8Array): void {
     if (!Number.isInteger(blockId) || blockId < 0 || blockId >= blockCount) {
@@ -44,46 +42,66 @@ export function createReferencePool(layout: KvLayout, blockCount: number): Refer
     }
   }
 
+  function bytesOf(blockId: number): Uint8Array {
+    return new Uint8Array(store.elements.buffer, blockId * blockBytes, blockBytes);
+  }
+
   return {
-    data,
     blockSize,
-    bytes: data.byteLength,
+    bytes: store.elements.byteLength,
     keyOffset: (layer, kvHead, blockId, offset) => offsetOf(layer, 0, kvHead, blockId, offset),
     valueOffset: (layer, kvHead, blockId, offset) => offsetOf(layer, 1, kvHead, blockId, offset),
+    load: store.load,
     write(layer, step, key, value) {
       for (let t = 0; t < step.tokenCount; t++) {
         const blockId = Math.floor(step.slotMapping[t] / blockSize);
         const offset = step.slotMapping[t] % blockSize;
         for (let kvHead = 0; kvHead < kvHeadCount; kvHead++) {
           const from = t * width + kvHead * headSize;
-          const keyBase = offsetOf(layer, 0, kvHead, blockId, offset);
-          const valueBase = offsetOf(layer, 1, kvHead, blockId, offset);
-          for (let i = 0; i < headSize; i++) {
-            data[keyBase + i] = round(key[from + i]);
-            data[valueBase + i] = round(value[from + i]);
-          }
+          store.save(offsetOf(layer, 0, kvHead, blockId, offset), key.subarray(from, from + headSize));
+          store.save(offsetOf(layer, 1, kvHead, blockId, offset), value.subarray(from, from + headSize));
         }
       }
     },
     copy(sourceId, destinationId) {
-      data.copyWithin(destinationId * blockElements, sourceId * blockElements, (sourceId + 1) * blockElements);
+      bytesOf(destinationId).set(bytesOf(sourceId));
     },
     read(blockId, into) {
       checkBlock(blockId, into);
-      const view = new DataView(into.buffer, into.byteOffset, into.byteLength);
-      for (let i = 0; i < blockElements; i++) {
-        const x = data[blockId * blockElements + i];
-        if (dtype === 'f16') view.setUint16(2 * i, numberToF16(x), true);
-        else view.setFloat32(4 * i, x, true);
-      }
+      into.set(bytesOf(blockId));
     },
     restore(blockId, from) {
       checkBlock(blockId, from);
-      const view = new DataView(from.buffer, from.byteOffset, from.byteLength);
-      for (let i = 0; i < blockElements; i++) {
-        data[blockId * blockElements + i] =
-          dtype === 'f16' ? f16ToNumber(view.getUint16(2 * i, true)) : view.getFloat32(4 * i, true);
-      }
+      bytesOf(blockId).set(from);
+    },
+  };
+}
+
+interface ElementStore {
+  readonly elements: Float32Array | Uint16Array;
+  load(offset: number, into: Float32Array): void;
+  save(offset: number, values: Float32Array): void;
+}
+
+function createFloatStore(count: number): ElementStore {
+  const elements = new Float32Array(count);
+  return {
+    elements,
+    load: (offset, into) => into.set(elements.subarray(offset, offset + into.length)),
+    save: (offset, values) => elements.set(values, offset),
+  };
+}
+
+function createHalfStore(count: number): ElementStore {
+  const elements = new Uint16Array(count);
+  const decoded = Float32Array.from({ length: 65536 }, (_, bits) => f16ToNumber(bits));
+  return {
+    elements,
+    load(offset, into) {
+      for (let i = 0; i < into.length; i++) into[i] = decoded[elements[offset + i]];
+    },
+    save(offset, values) {
+      for (let i = 0; i < values.length; i++) elements[offset + i] = numberToF16(values[i]);
     },
   };
 }
