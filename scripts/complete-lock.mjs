@@ -1,9 +1,12 @@
 // Adds optional packages of other platforms to package-lock.json. Run it after `npm install` where the registry holds
-// only some platforms' packages: npm then leaves the others out of the lock file, and `npm ci` refuses it.
+// only some platforms' packages: npm then leaves the others out of the lock file, and `npm ci` refuses it. Takes the folder
+// of the lock file; defaults to the project's own.
 
 import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
-const path = new URL('../package-lock.json', import.meta.url);
+const path = join(process.argv[2] ?? fileURLToPath(new URL('..', import.meta.url)), 'package-lock.json');
 const lock = JSON.parse(readFileSync(path, 'utf8'));
 const systems = ['aix', 'android', 'darwin', 'freebsd', 'linux', 'netbsd', 'openbsd', 'openharmony', 'sunos', 'win32'];
 const processors = ['arm64', 'arm', 'ia32', 'loong64', 'mips64el', 'ppc64', 'riscv64', 's390x', 'x64', 'wasm32'];
