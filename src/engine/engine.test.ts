@@ -9,9 +9,9 @@ import {
   ModelFileError,
   QueueFullError,
 } from '../errors/errors.ts';
+import { bundledModelPath } from '../models/testing/bundled-model.ts';
 import type { Engine, EngineOptions, GenerateEvent, GenerateRequest, RequestTimes } from './api.ts';
 import { createEngine } from './create-engine.ts';
-import { bundledModelPath } from './testing/bundled-model.ts';
 
 const model = bundledModelPath();
 const small: Omit<EngineOptions, 'model'> = {

@@ -6,12 +6,12 @@ import { createReferenceBackend } from '../backends/reference/index.ts';
 import { BackendError, EngineClosedError, IntegrityError } from '../errors/errors.ts';
 import { createKvMemory } from '../memory/index.ts';
 import { loadModel } from '../models/load.ts';
+import { bundledModelPath } from '../models/testing/bundled-model.ts';
 import { createScheduler } from '../scheduler/index.ts';
 import type { Scheduler } from '../scheduler/types.ts';
 import type { Engine } from './api.ts';
 import { planMemory } from './memory-plan.ts';
 import { runEngine } from './run-engine.ts';
-import { bundledModelPath } from './testing/bundled-model.ts';
 
 /** An engine whose executable or scheduler may be wrapped to go wrong. */
 async function engineWith(wrap: {

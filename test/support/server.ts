@@ -2,7 +2,7 @@
 
 import type { Engine, EngineOptions } from '../../src/engine/api.ts';
 import { createEngine } from '../../src/engine/index.ts';
-import { bundledModelPath } from '../../src/engine/testing/bundled-model.ts';
+import { bundledModelPath } from '../../src/models/testing/bundled-model.ts';
 import { type StartOptions, startServer } from '../../src/server/index.ts';
 
 export const servedModelName = 'stories';

@@ -19,6 +19,7 @@ import type { Program } from '../../program/program.ts';
 import { dtypeNames } from '../../tensor/index.ts';
 import { openModel } from '../open-model.ts';
 import { synthesizeGguf } from '../synth/index.ts';
+import { bundledModelPath } from '../testing/bundled-model.ts';
 
 const tokenIds = Array.from({ length: 96 }, (_, i) => (i * 131) % 500);
 const cpu = cpuBackendForTests();
@@ -81,6 +82,25 @@ describe.skipIf(cpu.skipReason)('divergence of the CPU backend', () => {
       expect(divergence).toBeLessThan(1e-3);
     } finally {
       await backend.close();
+    }
+  });
+
+  it('the bundled model stays under 1e-3 on its own kind of text', async () => {
+    const model = await openModel(bundledModelPath());
+    const backend = cpu.create({ threads: 2 });
+    try {
+      const { program, weights } = model;
+      const story =
+        'Once upon a time, there was a little girl named Anna. One morning, she went to the river with her dog. ';
+      const ids = (await model.createTokenizer()).encode(story.repeat(2));
+      const reference = await runSequence(createReferenceBackend(), program, { weights, tokenIds: ids });
+      const ours = await runSequence(backend, program, { weights, tokenIds: ids });
+      const divergence = meanDivergence(reference, ours, program.vocabSize);
+      measured.push(`bundled model, Q8_0 ${divergence.toExponential(2)}`);
+      expect(divergence).toBeLessThan(1e-3);
+    } finally {
+      await backend.close();
+      await model.close();
     }
   });
 });
