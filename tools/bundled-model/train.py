@@ -14,17 +14,17 @@ from data import Documents, heldout_loss
 from model import Config, Llama
 from muon import Muon
 
-# (row length, share of the run); every step sees the same number of tokens.
-PHASES = [(256, 0.72), (512, 0.13), (2048, 0.15)]
+# length:share of the run, ...; every step sees the same number of tokens.
+PHASES = "256:0.72,512:0.13,2048:0.15"
 
 
-def row_length(progress: float) -> int:
+def row_length(phases: list[tuple[int, float]], progress: float) -> int:
     done = 0.0
-    for length, share in PHASES:
+    for length, share in phases:
         done += share
         if progress < done:
             return length
-    return PHASES[-1][0]
+    return phases[-1][0]
 
 
 def rate(step: int, progress: float, warmup: int) -> float:
@@ -37,6 +37,7 @@ def main():
     parser.add_argument("--data", type=Path, required=True, help="folder with train.bin and heldout.bin")
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint and the log")
     parser.add_argument("--init", type=Path, help="checkpoint whose weights a new run starts from, at a rate that warms up again")
+    parser.add_argument("--phases", default=PHASES, help="row lengths with their shares of the run; default: %(default)s")
     parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--minutes", type=float, help="end after this time if that comes before the last step")
     parser.add_argument("--tokens", type=int, default=4096, help="tokens per step")
@@ -51,6 +52,7 @@ def main():
     parser.add_argument("--compile", action="store_true", help="compile the step (needs a C++ compiler)")
     args = parser.parse_args()
 
+    phases = [(int(length), float(share)) for length, share in (phase.split(":") for phase in args.phases.split(","))]
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     args.out.mkdir(parents=True, exist_ok=True)
@@ -90,13 +92,13 @@ def main():
             progress = max(progress, (time.time() - started) / 60 / args.minutes)
         last = progress >= 1 or step + 1 == args.steps
         progress = min(progress, 1.0)
-        length = row_length(progress)
+        length = row_length(phases, progress)
         rows = train.rows(args.seed, step, args.tokens // length, length)
         for optimizer, peak in zip(optimizers, peaks):
             for group in optimizer.param_groups:
                 group["lr"] = peak * rate(step, progress, args.warmup)
         # The later phases gain too little to be worth another compilation.
-        loss = (compiled if length == PHASES[0][0] else loss_of)(rows)
+        loss = (compiled if length == phases[0][0] else loss_of)(rows)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in optimizers:
