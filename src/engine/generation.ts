@@ -11,6 +11,7 @@ import type {
   RequestTimes,
   SamplingParams,
   TokenLogprob,
+  Usage,
 } from './api.ts';
 import type { Choice } from './choice.ts';
 import { createEventQueue } from './event-queue.ts';
@@ -94,11 +95,7 @@ export function createGeneration(
   return { state, generation };
 }
 
-export function usageOf(state: GenerationState): {
-  promptTokens: number;
-  completionTokens: number;
-  cachedTokens: number;
-} {
+function usageOf(state: GenerationState): Usage {
   let completionTokens = 0;
   for (const choice of state.choices) completionTokens += choice.tokenIds.length;
   return { promptTokens: state.promptTokenIds.length, completionTokens, cachedTokens: state.cachedTokens };

@@ -47,7 +47,8 @@ export function runEngine(parts: EngineParts): Engine {
   const { tokenizer, config } = model;
   const scratch = createSamplingScratch(config.vocabSize);
   const owners = new Map<number, SequenceOwner>();
-  const active = new Set<GenerationState>();
+  /** Generations that have not ended, with what takes each one's listener off its caller's signal. */
+  const active = new Map<GenerationState, () => void>();
   const observers = new Set<(times: RequestTimes) => void>();
   const finishedRequests: Record<FinishReason | 'error', number> = { stop: 0, length: 0, cancelled: 0, error: 0 };
   const totals = { promptTokens: 0, generatedTokens: 0, stepMs: 0, kernelMs: 0 };
@@ -77,7 +78,10 @@ export function runEngine(parts: EngineParts): Engine {
   });
 
   function endGeneration(state: GenerationState, reason: FinishReason | 'error'): void {
-    if (!active.delete(state)) return;
+    const stopListening = active.get(state);
+    if (stopListening === undefined) return;
+    active.delete(state);
+    stopListening();
     finishedRequests[reason]++;
     const times = timesOf(state, now(), reason);
     for (const observer of observers) observer(times);
@@ -166,10 +170,10 @@ export function runEngine(parts: EngineParts): Engine {
       hooks,
     );
     owners.set(sequenceId, { state, choice: choices[0], siblings: choices.slice(1) });
-    active.add(state);
+    const onAbort = () => hooks.cancel(state);
+    active.set(state, () => signal?.removeEventListener('abort', onAbort));
     totals.promptTokens += promptTokenIds.length;
     if (signal) {
-      const onAbort = () => hooks.cancel(state);
       signal.addEventListener('abort', onAbort, { once: true });
       if (signal.aborted) onAbort();
     }
@@ -263,7 +267,7 @@ export function runEngine(parts: EngineParts): Engine {
 
   async function closeAll(): Promise<void> {
     draining = true;
-    for (const state of [...active]) hooks.cancel(state);
+    for (const state of [...active.keys()]) hooks.cancel(state);
     await loop.stop();
     await executable.close();
     await parts.backend.close();
