@@ -40,7 +40,10 @@ async function measure(engine: Engine, sampling: SamplingParams, seed: number): 
     Array.from({ length: sequences }, async (_, i) => {
       let count = 0;
       const tokenIds = randomPrompt(24, seed * 1000 + i);
-      for await (const event of engine.generate({ tokenIds, sampling: { ...sampling, maxTokens: tokens, ignoreEos: true } })) {
+      for await (const event of engine.generate({
+        tokenIds,
+        sampling: { ...sampling, maxTokens: tokens, ignoreEos: true },
+      })) {
         if (event.type !== 'token') continue;
         count++;
         // The last to be admitted is behind the others: it begins and the first one ends.
@@ -65,7 +68,9 @@ const engine = await createEngine({
   maxModelLen: 512,
   enablePrefixCaching: true,
 });
-console.log(`${values.model}, ${engine.backendDescription}, ${sequences} sequences, ${values.runs} runs; milliseconds per step`);
+console.log(
+  `${values.model}, ${engine.backendDescription}, ${sequences} sequences, ${values.runs} runs; milliseconds per step`,
+);
 const results: Record<string, unknown> = {};
 await measure(engine, { temperature: 0 }, 99);
 for (const [name, sampling] of Object.entries(ways)) {

@@ -1,6 +1,7 @@
 // The backend conformance suite over every instruction set that this machine runs, on 1, 2 and 3 threads.
 
 import { describeBackendConformance } from '../backend.conformance.ts';
+import { describePickConformance } from '../picks.conformance.ts';
 import { createCpuBackend } from './index.ts';
 import { describeInstructionSets } from './testing/instruction-sets.ts';
 
@@ -12,5 +13,6 @@ describeInstructionSets('cpu', (isa) => {
       tolerance: { f32: 2e-5, quantized: 2e-2 },
       quantizedProducts: ['q8_0', 'q4_0'],
     });
+    describePickConformance(`cpu, ${isa}, ${threads} threads`, () => createCpuBackend({ threads, isa }));
   }
 });
