@@ -109,21 +109,24 @@ export function describePickConformance(name: string, create: () => Backend): vo
       return { executable, table };
     }
 
-    it.each([1031, 300, 7, 5000])('by the rule, with %i tokens, and leaves the logits as they were', async (vocabSize) => {
-      const { executable, table } = await compileRows(vocabSize);
-      const random = createRandom(3);
-      const tokenIds = [...rowNames.keys()].filter((row) => row < vocabSize);
-      const picks = tokenIds.flatMap((row) => picksFor(row, vocabSize, random));
-      const step = { ...bindStep([{ tokenIds, firstPosition: 0, blocks: [0] }], 16), picks };
-      const { logits, picked } = await executable.execute(step);
-      expect(logits).toEqual(table.slice(0, tokenIds.length * vocabSize));
-      picks.forEach((pick, i) => {
-        const { outputIndex } = pick;
-        const row = table.slice(outputIndex * vocabSize, (outputIndex + 1) * vocabSize);
-        expect(picked[i], `${rowNames[outputIndex]}: ${JSON.stringify(pick)}`).toEqual(pickToken(row, pick));
-      });
-      await executable.close();
-    });
+    it.each([1031, 300, 7, 5000])(
+      'by the rule, with %i tokens, and leaves the logits as they were',
+      async (vocabSize) => {
+        const { executable, table } = await compileRows(vocabSize);
+        const random = createRandom(3);
+        const tokenIds = [...rowNames.keys()].filter((row) => row < vocabSize);
+        const picks = tokenIds.flatMap((row) => picksFor(row, vocabSize, random));
+        const step = { ...bindStep([{ tokenIds, firstPosition: 0, blocks: [0] }], 16), picks };
+        const { logits, picked } = await executable.execute(step);
+        expect(logits).toEqual(table.slice(0, tokenIds.length * vocabSize));
+        picks.forEach((pick, i) => {
+          const { outputIndex } = pick;
+          const row = table.slice(outputIndex * vocabSize, (outputIndex + 1) * vocabSize);
+          expect(picked[i], `${rowNames[outputIndex]}: ${JSON.stringify(pick)}`).toEqual(pickToken(row, pick));
+        });
+        await executable.close();
+      },
+    );
 
     it('draws in proportion to the weights', async () => {
       const vocabSize = 300;

@@ -106,7 +106,7 @@ const bits = new Int32Array(1);
 const float = new Float32Array(bits.buffer);
 const smallest = 2 ** -12;
 /** x and 1 are what is left of exp(r) after the terms of second order and higher (Cephes, expf). */
-const terms = [1.987569150e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1].map(
+const terms = [1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1].map(
   fround,
 );
 const log2e = fround(Math.LOG2E);
