@@ -23,14 +23,15 @@ Picker::Picker(const CandidateKernels& kernels, int32_t vocab_size, int32_t thre
   const size_t blocks = (static_cast<size_t>(vocab_size) + kCandidateBlock - 1) / kCandidateBlock;
   const size_t values = blocks * kCandidateBlock;
   const size_t floats = round_up(values + 2 * blocks + kCandidateBlock, 16);
-  const size_t bytes = round_up(floats * sizeof(float) + values * sizeof(Candidate), 64);
+  const size_t bytes = round_up(floats * sizeof(float) + blocks * sizeof(double) + values * sizeof(Candidate), 64);
   memory_ = MappedMemory(bytes * static_cast<size_t>(threads));
   for (int32_t thread = 0; thread < threads; ++thread) {
     uint8_t* base = memory_.data() + static_cast<size_t>(thread) * bytes;
     float* weights = reinterpret_cast<float*>(base);
     float* tail = weights + values;
     float* maxima = tail + kCandidateBlock;
-    scratch_.push_back({weights, maxima, maxima + blocks, tail, reinterpret_cast<Candidate*>(base + floats * sizeof(float))});
+    double* totals = reinterpret_cast<double*>(base + floats * sizeof(float));
+    scratch_.push_back({weights, maxima, maxima + blocks, totals, tail, reinterpret_cast<Candidate*>(totals + blocks)});
   }
   saved_.resize(static_cast<size_t>(threads));
 }

@@ -40,6 +40,7 @@ struct PickScratch {
   float* weights;  // [blocks * 256]
   float* maxima;  // [blocks]
   float* order;  // [blocks]
+  double* totals;  // [blocks]
   float* tail;  // [256] the last block, padded
   Candidate* list;  // [blocks * 256]
 };

@@ -26,7 +26,6 @@ constexpr int kLanes = 4;
 #endif
 typedef float F __attribute__((vector_size(kLanes * 4)));
 typedef int32_t I __attribute__((vector_size(kLanes * 4)));
-typedef float HalfF __attribute__((vector_size(kLanes * 2)));
 typedef double D __attribute__((vector_size(kLanes * 4)));
 
 #define CANDIDATE_INLINE static inline __attribute__((always_inline))
@@ -54,15 +53,37 @@ CANDIDATE_INLINE uint32_t at_least(F a, F b) {
 #endif
 }
 
+/** Lanes of the lower and of the upper half as doubles. */
+CANDIDATE_INLINE void widen(F v, D& low, D& high) {
+#if defined(__AVX512F__)
+  const __m512 all = reinterpret_cast<__m512>(v);
+  low = reinterpret_cast<D>(_mm512_cvtps_pd(_mm512_castps512_ps256(all)));
+  high = reinterpret_cast<D>(_mm512_cvtps_pd(_mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(all), 1))));
+#elif defined(__AVX2__)
+  const __m256 all = reinterpret_cast<__m256>(v);
+  low = reinterpret_cast<D>(_mm256_cvtps_pd(_mm256_castps256_ps128(all)));
+  high = reinterpret_cast<D>(_mm256_cvtps_pd(_mm256_extractf128_ps(all, 1)));
+#elif defined(__SSE2__)
+  const __m128 all = reinterpret_cast<__m128>(v);
+  low = reinterpret_cast<D>(_mm_cvtps_pd(all));
+  high = reinterpret_cast<D>(_mm_cvtps_pd(_mm_movehl_ps(all, all)));
+#else
+  for (int i = 0; i < kLanes / 2; ++i) {
+    low[i] = v[i];
+    high[i] = v[kLanes / 2 + i];
+  }
+#endif
+}
+
 /** Two accumulators of doubles, exact as long as what is added is multiples of 2^-35 below 2^18 in all. */
 struct Sum {
   D low = {};
   D high = {};
   CANDIDATE_INLINE void add(Sum& sum, F v) {
-    HalfF halves[2];
-    std::memcpy(halves, &v, sizeof v);
-    sum.low += __builtin_convertvector(halves[0], D);
-    sum.high += __builtin_convertvector(halves[1], D);
+    D low, high;
+    widen(v, low, high);
+    sum.low += low;
+    sum.high += high;
   }
   double total() const {
     const D both = low + high;
@@ -208,32 +229,29 @@ int32_t partition(T* items, int32_t begin, int32_t end) {
 
 constexpr int32_t kShortRange = 24;
 
-/** The first `keep` of the order come to the front, sorted. */
+/** The first `keep` of the order come to the front, in any order. */
 template <typename Order, typename T>
-void select_sorted(T* items, int32_t count, int32_t keep) {
+void select_front(T* items, int32_t count, int32_t keep) {
   int32_t begin = 0;
   int32_t end = count;
-  for (int32_t round = 0; round < 64 && end - begin > kShortRange && end > keep; ++round) {
+  for (int32_t round = 0; round < 64 && end - begin > kShortRange && begin < keep && keep < end; ++round) {
     const int32_t middle = partition<Order>(items, begin, end);
     if (middle >= keep) end = middle;
     else begin = middle + 1;
   }
-  heap_sort<Order>(items, end > keep ? end : keep);
+  heap_sort<Order>(items + begin, end - begin);
 }
 
-/** Candidates of at least `lowest` and below `limit`, by ascending id. */
-int32_t collect(const Row& row, float lowest, float limit, const float* weights, Candidate* list) {
+/** Candidates of at least `lowest`, by ascending id. */
+int32_t collect(const Row& row, float lowest, Candidate* list) {
   int32_t count = 0;
   for (int32_t b = 0; b < row.blocks; ++b) {
     if (!(row.maxima[b] >= lowest)) continue;
     const float* at = row.block(b);
     for (int32_t i = 0; i < kCandidateBlock; i += kLanes) {
-      const F v = load(at + i);
-      uint32_t mask = at_least(v, fill(lowest)) & ~at_least(v, fill(limit));
-      for (; mask != 0; mask &= mask - 1) {
+      for (uint32_t mask = at_least(load(at + i), fill(lowest)); mask != 0; mask &= mask - 1) {
         const int32_t j = i + __builtin_ctz(mask);
-        const int32_t id = b * kCandidateBlock + j;
-        list[count++] = {at[j], weights == nullptr ? 1.0f : weights[id], id};
+        list[count++] = {at[j], 0, b * kCandidateBlock + j};
       }
     }
   }
@@ -247,33 +265,46 @@ int32_t likeliest(const Row& row, int32_t wanted, const PickScratch& s) {
   if (wanted <= row.blocks) {
     // As many blocks have a maximum that large, so as many logits are.
     std::memcpy(s.order, row.maxima, static_cast<size_t>(row.blocks) * sizeof(float));
-    select_sorted<Larger>(s.order, row.blocks, wanted);
-    if (s.order[wanted - 1] > lowest) lowest = s.order[wanted - 1];
+    select_front<Larger>(s.order, row.blocks, wanted);
+    float least = s.order[0];
+    for (int32_t i = 1; i < wanted; ++i) least = s.order[i] < least ? s.order[i] : least;
+    if (least > lowest) lowest = least;
   }
-  const int32_t count = collect(row, lowest, INFINITY, nullptr, s.list);
+  const int32_t count = collect(row, lowest, s.list);
   const int32_t kept = count < wanted ? count : wanted;
-  select_sorted<Likelier>(s.list, count, kept);
+  select_front<Likelier>(s.list, count, kept);
+  heap_sort<Likelier>(s.list, kept);
   return kept;
 }
 
-/** Weights of the whole row, stored where asked for; returns their sum. */
+/** Weights of a block of logits: stored where `out` is not null; returns their sum. */
 template <bool kStore>
-double weigh(const Row& row, float best, float inverse_temperature, float floor, float* weights) {
-  Sum sum;
+CANDIDATE_INLINE void weigh_block(const float* at, float best, float inverse_temperature, float floor, float* out, Sum& sum) {
+  for (int32_t i = 0; i < kCandidateBlock; i += kLanes) {
+    const F weight = weight_of((load(at + i) - best) * inverse_temperature, fill(floor));
+    Sum::add(sum, weight);
+    if (kStore) store(out + i, weight);
+  }
+}
+
+/** Weights of the whole row, stored in `weights` where asked for; their sums per block in `totals`. Returns the sum. */
+template <bool kStore>
+double weigh(const Row& row, float best, float inverse_temperature, float floor, float* weights, double* totals) {
+  double total = 0;
   for (int32_t b = 0; b < row.blocks; ++b) {
     float* out = weights + static_cast<size_t>(b) * kCandidateBlock;
     if (!((row.maxima[b] - best) * inverse_temperature >= floor)) {
       if (kStore) std::memset(out, 0, kCandidateBlock * sizeof(float));
+      totals[b] = 0;
       continue;
     }
-    const float* at = row.block(b);
-    for (int32_t i = 0; i < kCandidateBlock; i += kLanes) {
-      const F weight = weight_of((load(at + i) - best) * inverse_temperature, fill(floor));
-      Sum::add(sum, weight);
-      if (kStore) store(out + i, weight);
-    }
+    Sum sum;
+    weigh_block<kStore>(row.block(b), best, inverse_temperature, floor, out, sum);
+    const double block_sum = sum.total();
+    totals[b] = block_sum;
+    total += block_sum;
   }
-  return sum.total();
+  return total;
 }
 
 /** What truncation keeps: logits above `logit`, and equal ones up to `last_id`. */
@@ -283,63 +314,60 @@ struct Cut {
   double total;  // of the weights kept
 };
 
-constexpr int32_t kThresholds = 7;
-constexpr int32_t kShortList = 768;
+CANDIDATE_INLINE bool keeps(const Cut& cut, float logit, int32_t id) {
+  return logit > cut.logit || (logit == cut.logit && id <= cut.last_id);
+}
+
+constexpr int32_t kBins = 1024;
+
+/** Bins by distance below the best logit, `bins_per_unit` to a unit; what is farther off, or NaN, is in the last one. */
+CANDIDATE_INLINE I bins_of(F logits, float best, float bins_per_unit) {
+  const F at = (best - logits) * bins_per_unit;
+  return __builtin_convertvector(at < static_cast<float>(kBins - 1) ? at : fill(kBins - 1), I);
+}
 
 /**
- * The shortest run of the likeliest whose weights (with `weights` null: whose number) reaches `wanted`, which all of them together do.
- * Logits of `lowest` and more suffice for that. Narrows the range of the last one down by sums over thresholds, then selects in it.
+ * The shortest run of the likeliest whose weights reach `wanted`, which all of them together do: a histogram finds the bin that the
+ * last one is in, selection finds it in the bin. Weights are 0 from `reach` below the best on.
  */
-Cut find_cut(const Row& row, const float* weights, double wanted, float best, float lowest, float scale, Candidate* list) {
-  float low = lowest;
-  float high = INFINITY;
-  double above = 0;
-  static constexpr float kFirst[kThresholds] = {0.5f, 1.0f, 2.0f, 4.0f, 6.0f, 9.0f, 13.0f};
-  for (int32_t pass = 0; pass < 6; ++pass) {
-    float thresholds[kThresholds];
-    const float top = high < best ? high : best;
-    for (int32_t j = 0; j < kThresholds; ++j) {
-      const float at = pass == 0 ? best - kFirst[j] * scale : low + (top - low) * (static_cast<float>(kThresholds - j) / (kThresholds + 1));
-      thresholds[j] = at > low ? at : low;
+Cut find_cut(const Row& row, const float* weights, double wanted, float best, float reach, const PickScratch& s) {
+  const float bins_per_unit = static_cast<float>(kBins) / reach < FLT_MAX ? static_cast<float>(kBins) / reach : FLT_MAX;
+  double histogram[2][kBins] = {};
+  for (int32_t b = 0; b < row.blocks; ++b) {
+    const float* at = row.block(b);
+    const float* w = weights + static_cast<size_t>(b) * kCandidateBlock;
+    if (!(row.maxima[b] >= best - reach)) continue;
+    for (int32_t i = 0; i < kCandidateBlock; i += kLanes) {
+      int32_t bins[kLanes];
+      const I bin = bins_of(load(at + i), best, bins_per_unit);
+      std::memcpy(bins, &bin, sizeof bins);
+      // Two histograms: neighbours of one bin need not wait for each other.
+      for (int32_t j = 0; j < kLanes; ++j) histogram[j % 2][bins[j]] += w[i + j];
     }
-    Sum sums[kThresholds];
-    int64_t counts[kThresholds] = {};
-    for (int32_t b = 0; b < row.blocks; ++b) {
-      if (!(row.maxima[b] >= thresholds[kThresholds - 1])) continue;
-      const float* at = row.block(b);
-      const float* w = weights == nullptr ? nullptr : weights + static_cast<size_t>(b) * kCandidateBlock;
-      int32_t block_counts[kThresholds] = {};
-      for (int32_t i = 0; i < kCandidateBlock; i += kLanes) {
-        const F v = load(at + i);
-        const uint32_t under = ~at_least(v, fill(high));
-        if ((at_least(v, fill(thresholds[kThresholds - 1])) & under) == 0) continue;
-        F weight = w == nullptr ? fill(1.0f) : load(w + i);
-        weight = v < high ? weight : F{};
-        for (int32_t j = 0; j < kThresholds; ++j) {
-          Sum::add(sums[j], v >= thresholds[j] ? weight : F{});
-          block_counts[j] += __builtin_popcount(at_least(v, fill(thresholds[j])) & under);
-        }
-      }
-      for (int32_t j = 0; j < kThresholds; ++j) counts[j] += block_counts[j];
-    }
-    int32_t j = 0;
-    double reached[kThresholds];
-    for (int32_t i = 0; i < kThresholds; ++i) reached[i] = above + sums[i].total();
-    while (j < kThresholds && reached[j] < wanted) ++j;
-    int64_t inside = INT64_MAX;
-    if (j < kThresholds) {
-      low = thresholds[j];
-      inside = counts[j] - (j > 0 ? counts[j - 1] : 0);
-    }
-    if (j > 0) {
-      high = thresholds[j - 1];
-      above = reached[j - 1];
-    }
-    if (inside <= kShortList) break;
   }
-  const int32_t count = collect(row, low, high, weights, list);
+  double above = 0;
+  int32_t last_bin = 0;
+  for (; last_bin < kBins - 1; ++last_bin) {
+    const double sum = above + (histogram[0][last_bin] + histogram[1][last_bin]);
+    if (sum >= wanted) break;
+    above = sum;
+  }
+  Candidate* list = s.list;
+  int32_t end = 0;
+  for (int32_t b = 0; b < row.blocks; ++b) {
+    if (!(row.maxima[b] >= best - reach) || bins_of(fill(row.maxima[b]), best, bins_per_unit)[0] > last_bin) continue;
+    const float* at = row.block(b);
+    const float* w = weights + static_cast<size_t>(b) * kCandidateBlock;
+    for (int32_t i = 0; i < kCandidateBlock; i += kLanes) {
+      const I bin = bins_of(load(at + i), best, bins_per_unit);
+      const F inside = reinterpret_cast<F>((bin == last_bin) & reinterpret_cast<I>(load(w + i)));
+      for (uint32_t mask = at_least(inside, fill(FLT_MIN)); mask != 0; mask &= mask - 1) {
+        const int32_t j = i + __builtin_ctz(mask);
+        list[end++] = {at[j], w[j], b * kCandidateBlock + j};
+      }
+    }
+  }
   int32_t begin = 0;
-  int32_t end = count;
   for (int32_t round = 0; round < 64 && end - begin > kShortRange; ++round) {
     const int32_t middle = partition<Likelier>(list, begin, end);
     double sum = above;
@@ -352,13 +380,13 @@ Cut find_cut(const Row& row, const float* weights, double wanted, float best, fl
     }
   }
   heap_sort<Likelier>(list + begin, end - begin);
+  if (begin == end) return {-FLT_MAX, INT32_MAX, above};
   int32_t last = begin;
-  for (; last < end; ++last) {
+  for (; last < end - 1; ++last) {
+    if (above + list[last].weight >= wanted) break;
     above += list[last].weight;
-    if (above >= wanted) break;
   }
-  if (last == end) --last;
-  return {list[last].logit, list[last].id, above};
+  return {list[last].logit, list[last].id, above + list[last].weight};
 }
 
 /** Sum of the weights of a block that the cut keeps. */
@@ -401,7 +429,7 @@ int32_t draw_from_row(const Row& row, const float* weights, const Cut& cut, doub
       for (int32_t i = 0; i < kCandidateBlock; ++i) {
         const int32_t id = b * kCandidateBlock + i;
         const float weight = weights[id];
-        if (weight == 0 || !(at[i] > cut.logit || (at[i] == cut.logit && id <= cut.last_id))) continue;
+        if (weight == 0 || !keeps(cut, at[i], id)) continue;
         last = id;
         sum += weight;
         if (pass == 0 && sum > target) return id;
@@ -438,36 +466,59 @@ int32_t draw_from_list(Candidate* list, int32_t count, float best, const PickSpe
   return last;
 }
 
+/** As draw_from_row without a cut, from the totals of the blocks: weighs only the block that the token is in. */
+int32_t draw_from_totals(const Row& row, const PickSpec& spec, float best, double target, const double* totals) {
+  double sum = 0;
+  int32_t block = -1;
+  for (int32_t b = 0; b < row.blocks; ++b) {
+    if (totals[b] == 0) continue;
+    block = b;
+    if (sum + totals[b] > target) break;
+    sum += totals[b];
+  }
+  float weights[kCandidateBlock];
+  Sum unused;
+  weigh_block<true>(row.block(block), best, spec.inverse_temperature, spec.floor, weights, unused);
+  int32_t last = -1;
+  for (int32_t i = 0; i < kCandidateBlock; ++i) {
+    if (weights[i] == 0) continue;
+    last = block * kCandidateBlock + i;
+    sum += weights[i];
+    if (sum > target) break;
+  }
+  return last;
+}
+
+/** Zeroes all weights but those of the k largest logits; returns the sum of these. */
+double keep_top_k(const Row& row, int32_t vocab_size, int32_t top_k, float* weights, Candidate* list) {
+  const int32_t count = collect(row, -FLT_MAX, list);
+  Cut cut = {-FLT_MAX, INT32_MAX, 0};
+  if (top_k < count) {
+    select_front<Likelier>(list, count, top_k);
+    Candidate least = list[0];
+    for (int32_t i = 1; i < top_k; ++i) least = Likelier::before(least, list[i]) ? list[i] : least;
+    cut = {least.logit, least.id, 0};
+  }
+  for (int32_t id = 0; id < vocab_size; ++id) {
+    if (!keeps(cut, row.logits[id], id)) weights[id] = 0;
+    cut.total += weights[id];
+  }
+  return cut.total;
+}
+
 int32_t draw(const Row& row, int32_t vocab_size, float best, const PickSpec& spec, const PickScratch& s) {
   const bool has_top_k = spec.top_k > 0 && spec.top_k < vocab_size;
   if (has_top_k && spec.top_k <= row.blocks) return draw_from_list(s.list, likeliest(row, spec.top_k, s), best, spec);
-  float floor = spec.floor;
+  if (!has_top_k && spec.top_p == 1) {
+    const double total = weigh<false>(row, best, spec.inverse_temperature, spec.floor, s.weights, s.totals);
+    return draw_from_totals(row, spec, best, spec.uniform * total, s.totals);
+  }
   Cut cut = {-FLT_MAX, INT32_MAX, 0};
-  cut.total = weigh<true>(row, best, spec.inverse_temperature, floor, s.weights);
-  const float scale = 1.0f / spec.inverse_temperature;
-  if (has_top_k) {
-    float lowest = best;
-    int64_t finite = 0;
-    for (int32_t id = 0; id < vocab_size; ++id) {
-      if (!(row.logits[id] > -INFINITY)) continue;
-      ++finite;
-      if (row.logits[id] < lowest) lowest = row.logits[id];
-    }
-    if (spec.top_k < finite) {
-      const Cut kept = find_cut(row, nullptr, spec.top_k, best, lowest, 1.0f, s.list);
-      cut = {kept.logit, kept.last_id, 0};
-      for (int32_t id = 0; id < vocab_size; ++id) {
-        const float logit = row.logits[id];
-        if (!(logit > cut.logit || (logit == cut.logit && id <= cut.last_id))) s.weights[id] = 0;
-        cut.total += s.weights[id];
-      }
-    }
-  }
-  if (spec.top_p < 1) {
-    // Weights are 0 from 24.5 units of temperature below the best on.
-    const float reach = best - 25.0f * scale;
-    cut = find_cut(row, s.weights, spec.top_p * cut.total, best, reach > -FLT_MAX ? reach : -FLT_MAX, scale, s.list);
-  }
+  cut.total = weigh<true>(row, best, spec.inverse_temperature, spec.floor, s.weights, s.totals);
+  if (has_top_k) cut.total = keep_top_k(row, vocab_size, spec.top_k, s.weights, s.list);
+  // Weights are 0 from 24.5 units of temperature below the best on.
+  const float reach = 25.0f / spec.inverse_temperature;
+  if (spec.top_p < 1) cut = find_cut(row, s.weights, spec.top_p * cut.total, best, reach < FLT_MAX ? reach : FLT_MAX, s);
   return draw_from_row(row, s.weights, cut, spec.uniform * cut.total);
 }
 
@@ -482,7 +533,7 @@ void pick_token(const float* logits, int32_t vocab_size, const PickSpec& spec, c
   result[1] = logits[token];
   result[2] = best;
   if (spec.top_count < 0) return;
-  result[3] = weigh<false>(row, best, 1.0f, -24.5f, s.weights);
+  result[3] = weigh<false>(row, best, 1.0f, -24.5f, s.weights, s.totals);
   const int32_t count = likeliest(row, spec.top_count, s);
   result[4] = count;
   for (int32_t i = 0; i < count; ++i) {
