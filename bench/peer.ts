@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { synthesizeGguf } from '../src/models/synth/index.ts';
-import type { Measurement, Task } from './peer/protocol.ts';
+import type { Measurement, OutsideKernels, Task } from './peer/protocol.ts';
 import { formatSummary, summarize } from './stats.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -109,11 +109,13 @@ for (const { name, task } of tasks) {
   const pair = [players[0], peer];
   const rates = pair.map(() => [] as number[]);
   const delays: number[] = [];
+  const outside: OutsideKernels[] = [];
   for (let run = 1; run <= runs; run++) {
     for (const [i, player] of pair.entries()) {
-      const { tokensPerSecond, delayP99Ms } = await measure(player, task, run * 10 + i + 1);
+      const { tokensPerSecond, delayP99Ms, outsideKernels } = await measure(player, task, run * 10 + i + 1);
       rates[i].push(tokensPerSecond);
       if (i === 0) delays.push(delayP99Ms);
+      if (i === 0 && outsideKernels !== null) outside.push(outsideKernels);
     }
   }
   const summaries = rates.map(summarize);
@@ -123,7 +125,18 @@ for (const { name, task } of tasks) {
   console.log(
     `  ratio, run by run            ${formatSummary(ratios, 2)}; our event-loop delay p99 ${delayP99Ms.toFixed(1)} ms`,
   );
-  results[name] = { octavo: summaries[0], peer: { setting: peer.name, ...summaries[1] }, ratio: ratios, delayP99Ms };
+  const outsideMs = summarize(outside.map(({ ms }) => ms));
+  const outsidePercent = summarize(outside.map(({ share }) => 100 * share));
+  if (outside.length > 0) {
+    console.log(`  our step outside kernels     ${formatSummary(outsidePercent)} %, ${formatSummary(outsideMs, 2)} ms`);
+  }
+  results[name] = {
+    octavo: summaries[0],
+    peer: { setting: peer.name, ...summaries[1] },
+    ratio: ratios,
+    delayP99Ms,
+    outsideKernels: outside.length > 0 ? { percent: outsidePercent, ms: outsideMs } : null,
+  };
 }
 for (const { child } of players) child.disconnect();
 if (values.json) console.log(JSON.stringify({ model: `${values.shape} ${values.type}`, threads, runs, results }));

@@ -1,7 +1,7 @@
 // Where a step's time goes: kernels and everything else, for sequences that all decode, per way of sampling.
 
 import { parseArgs } from 'node:util';
-import { createEngine, type Engine, type SamplingParams } from '../src/index.ts';
+import { createEngine, type Engine, type EngineStats, type SamplingParams } from '../src/index.ts';
 import { randomPrompt } from './peer/protocol.ts';
 import { formatSummary, summarize } from './stats.ts';
 
@@ -26,16 +26,17 @@ const ways: Record<string, SamplingParams> = {
   'greedy, penalties, logprobs 5': { temperature: 0, repetitionPenalty: 1.1, frequencyPenalty: 0.5, logprobs: 5 },
 };
 
+/** Milliseconds per step: from its start to the start of the next, in kernels, and picking tokens in them. */
 interface Sample {
   readonly stepMs: number;
   readonly kernelMs: number;
+  readonly pickMs: number;
 }
 
 /** Mean time of a step and of its kernels, over the steps in which all sequences decode. */
 async function measure(engine: Engine, sampling: SamplingParams, seed: number): Promise<Sample> {
-  let begin: { ms: number; steps: number; kernelMs: number } | null = null;
+  let begin: EngineStats | null = null;
   let sample: Sample | null = null;
-  const read = () => ({ ms: performance.now(), steps: engine.stats().steps, kernelMs: engine.stats().kernelMs });
   await Promise.all(
     Array.from({ length: sequences }, async (_, i) => {
       let count = 0;
@@ -47,11 +48,15 @@ async function measure(engine: Engine, sampling: SamplingParams, seed: number): 
         if (event.type !== 'token') continue;
         count++;
         // The last to be admitted is behind the others: it begins and the first one ends.
-        if (i === sequences - 1 && count === 4) begin = read();
+        if (i === sequences - 1 && count === 4) begin = engine.stats();
         if (i === 0 && count === tokens - 2 && begin !== null) {
-          const end = read();
-          const steps = end.steps - begin.steps;
-          sample = { stepMs: (end.ms - begin.ms) / steps, kernelMs: (end.kernelMs - begin.kernelMs) / steps };
+          const end = engine.stats();
+          const steps = end.followedSteps - begin.followedSteps;
+          sample = {
+            stepMs: (end.followedMs - begin.followedMs) / steps,
+            kernelMs: (end.followedKernelMs - begin.followedKernelMs) / steps,
+            pickMs: (end.pickMs - begin.pickMs) / (end.steps - begin.steps),
+          };
         }
       }
     }),
@@ -78,13 +83,15 @@ for (const [name, sampling] of Object.entries(ways)) {
   for (let run = 0; run < Number(values.runs); run++) samples.push(await measure(engine, sampling, run));
   const step = summarize(samples.map(({ stepMs }) => stepMs));
   const kernels = summarize(samples.map(({ kernelMs }) => kernelMs));
+  const picks = summarize(samples.map(({ pickMs }) => pickMs));
   const outside = summarize(samples.map(({ stepMs, kernelMs }) => stepMs - kernelMs));
   const share = summarize(samples.map(({ stepMs, kernelMs }) => (100 * (stepMs - kernelMs)) / stepMs));
   console.log(`\n${name}`);
   console.log(`  step             ${formatSummary(step, 3)}`);
   console.log(`  kernels          ${formatSummary(kernels, 3)}`);
+  console.log(`  of them, picks   ${formatSummary(picks, 3)}`);
   console.log(`  outside kernels  ${formatSummary(outside, 3)} ms, ${formatSummary(share, 1)} %`);
-  results[name] = { step, kernels, outside, share };
+  results[name] = { step, kernels, picks, outside, share };
 }
 await engine.close();
 if (values.json) console.log(JSON.stringify({ model: values.model, sequences, results }));

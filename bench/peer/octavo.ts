@@ -30,8 +30,10 @@ serveTasks(async (): Promise<Contestant> => {
     }
     return { startMs, firstMs, lastMs: performance.now(), count };
   }
+  let before = engine.stats();
   return {
     async run(task, seed) {
+      before = engine.stats();
       if (task.kind === 'prefill') {
         const { startMs, firstMs } = await generate(task.tokens, 1, seed);
         return (task.tokens / (firstMs - startMs)) * 1000;
@@ -46,6 +48,12 @@ serveTasks(async (): Promise<Contestant> => {
       );
       const tokens = runs.reduce((sum, { count }) => sum + count, 0);
       return (tokens / (performance.now() - startMs)) * 1000;
+    },
+    outsideKernels() {
+      const after = engine.stats();
+      const ms = after.followedMs - before.followedMs;
+      const outsideMs = ms - (after.followedKernelMs - before.followedKernelMs);
+      return ms > 0 ? { ms: outsideMs / (after.followedSteps - before.followedSteps), share: outsideMs / ms } : null;
     },
     close: () => engine.close(),
   };

@@ -4,6 +4,13 @@
 export interface Measurement {
   readonly tokensPerSecond: number;
   readonly delayP99Ms: number;
+  /** Of the steps of the run, where the contestant tells: milliseconds outside kernels per step, and their share. */
+  readonly outsideKernels: OutsideKernels | null;
+}
+
+export interface OutsideKernels {
+  readonly ms: number;
+  readonly share: number;
 }
 
 export type Task =
@@ -13,6 +20,8 @@ export type Task =
 
 export interface Contestant {
   run(task: Task, seed: number): Promise<number>;
+  /** Of the last run. */
+  outsideKernels?(): OutsideKernels | null;
   close(): Promise<void>;
 }
 
@@ -26,7 +35,11 @@ export function serveTasks(make: () => Promise<Contestant>): void {
       delay.enable();
       const tokensPerSecond = await contestant.run(task, seed);
       delay.disable();
-      process.send?.({ tokensPerSecond, delayP99Ms: delay.percentile(99) / 1e6 });
+      process.send?.({
+        tokensPerSecond,
+        delayP99Ms: delay.percentile(99) / 1e6,
+        outsideKernels: contestant.outsideKernels?.() ?? null,
+      });
     });
     process.on('disconnect', () => {
       void contestant.close().finally(() => process.exit(0));

@@ -14,6 +14,8 @@ interface RequestSpec {
   readonly maxTokens: number;
   readonly temperature: number;
   readonly seed: number;
+  /** Which of `truncations`. */
+  readonly truncation: number;
   readonly n: number;
   readonly salt: string;
   readonly promptLogprobs: boolean;
@@ -38,6 +40,16 @@ export interface Scenario {
 
 const maxModelLen = 96;
 
+/** Ways to narrow or bend the distribution, so that picks of every kind are compared. */
+const truncations: readonly SamplingParams[] = [
+  {},
+  {},
+  { topK: 12, topP: 0.9 },
+  { topP: 0.8, minP: 0.01 },
+  { topK: 200 },
+  { repetitionPenalty: 1.3, logitBias: { 3: 4, 7: -100 }, stopTokenIds: [3] },
+];
+
 const requestSpec: fc.Arbitrary<RequestSpec> = fc.record({
   family: fc.integer({ min: 0, max: 2 }),
   sharedTokens: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 50 })),
@@ -46,6 +58,7 @@ const requestSpec: fc.Arbitrary<RequestSpec> = fc.record({
   maxTokens: fc.integer({ min: 1, max: 24 }),
   temperature: fc.constantFrom(0, 0.7, 1),
   seed: fc.integer({ min: 0, max: 2 }),
+  truncation: fc.nat({ max: truncations.length - 1 }),
   n: fc.oneof({ weight: 4, arbitrary: fc.constant(1) }, { weight: 1, arbitrary: fc.integer({ min: 2, max: 3 }) }),
   salt: fc.constantFrom('', '', 'tenant'),
   promptLogprobs: fc.oneof({ weight: 5, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
@@ -131,6 +144,8 @@ export async function createPagingProperty(options: Pick<EngineOptions, 'model' 
   function samplingOf(spec: RequestSpec): SamplingParams {
     const { maxTokens, temperature, seed } = spec;
     return {
+      ...truncations[spec.truncation],
+      minTokens: Math.min(2, maxTokens),
       maxTokens,
       temperature,
       seed,
@@ -210,7 +225,15 @@ export async function createPagingProperty(options: Pick<EngineOptions, 'model' 
 
   async function checkFork(fork: Generation, spec: RequestSpec, label: string): Promise<void> {
     const actual = await outcomeOf(fork, 1);
-    const sampling = { maxTokens: 6, temperature: spec.temperature, seed: spec.seed + 1, logprobs: 2, ignoreEos: true };
+    const { temperature, seed, truncation } = spec;
+    const sampling = {
+      ...truncations[truncation],
+      maxTokens: 6,
+      temperature,
+      seed: seed + 1,
+      logprobs: 2,
+      ignoreEos: true,
+    };
     expectSame(actual, await expected(actual.promptTokenIds, 1, sampling), label);
   }
 
@@ -229,8 +252,10 @@ export async function createPagingProperty(options: Pick<EngineOptions, 'model' 
       });
       try {
         await Promise.all(requests.map((spec, i) => runOne(engine, spec, `request ${i}`)));
+        // A request that is cancelled while a step runs holds its blocks until the step has ended.
+        const held = () => engine.stats().usedBlocks;
+        await expect.poll(held, { interval: 1, message: 'blocks still held when all requests have ended' }).toBe(0);
         const stats = engine.stats();
-        expect(stats.usedBlocks, 'blocks still held when all requests have ended').toBe(0);
         expect(stats.runningRequests + stats.waitingRequests, 'requests still known').toBe(0);
         totals.preemptions += stats.preemptions;
         totals.cachedTokens += stats.cachedPromptTokens;
