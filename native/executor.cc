@@ -11,6 +11,8 @@ namespace octavo {
 
 namespace {
 
+/** Activations of one pass over the panels: about half of a second-level cache. */
+constexpr size_t kResidentBytes = size_t{1} << 20;
 constexpr size_t kPartialBytesLimit = size_t{32} << 20;
 
 int32_t ceil_div(int32_t value, int32_t by) { return (value + by - 1) / by; }
@@ -31,7 +33,8 @@ std::vector<Region> plan_regions(const ModelSpec& spec) {
   std::vector<int32_t> rope_dims;
   for (const RopeTable& rope : spec.ropes) rope_dims.push_back(rope.rotary_dim);
   for (const Buffer& buffer : spec.buffers) {
-    const size_t rows = static_cast<size_t>(buffer.rows == RowKind::kTokens ? spec.limits.max_tokens : spec.limits.max_outputs);
+    const size_t limit = static_cast<size_t>(buffer.rows == RowKind::kTokens ? spec.limits.max_tokens : spec.limits.max_outputs);
+    const size_t rows = buffer.logits ? limit : round_up(limit, kTileRows);
     const size_t available = buffer.logits ? static_cast<size_t>(spec.limits.max_outputs) * spec.vocab_size * 4 : spec.arena_bytes;
     if (buffer.stride_bytes % 4 != 0 || buffer.offset + rows * buffer.stride_bytes > available) throw PlanError("a buffer leaves the arena");
   }
@@ -236,9 +239,12 @@ void Executor::run_region(size_t index, int32_t thread) {
   Counter* counters = counters_.get() + 2 * index;
   switch (region.kind) {
     case RegionKind::kRows: {
+      // Many rows are shared out in whole tiles of quantised rows: no two threads write one cache line.
+      const int32_t step = rows >= 2 * kTileRows * threads_->size() ? kTileRows : 1;
+      const int64_t steps = ceil_div(rows, step);
       const int64_t threads = threads_->size();
-      run_rows(region, static_cast<int32_t>(rows * static_cast<int64_t>(thread) / threads),
-               static_cast<int32_t>(rows * (static_cast<int64_t>(thread) + 1) / threads));
+      run_rows(region, static_cast<int32_t>(steps * thread / threads) * step,
+               std::min(rows, static_cast<int32_t>(steps * (thread + 1) / threads) * step));
       break;
     }
     case RegionKind::kLinear: run_linear(region, counters[0], rows, thread); break;
@@ -285,7 +291,8 @@ void Executor::run_rows(const Region& region, int32_t first, int32_t last) {
           std::memcpy(row(it.out, index), row(it.in, bindings_.output_rows[static_cast<size_t>(index)]), static_cast<size_t>(it.width) * 4);
           break;
         case RowOp::kQuantize:
-          kernels_.quantize_row(row(it.in, index), it.width, reinterpret_cast<uint8_t*>(row(it.out, index)));
+          kernels_.quantize_row(row(it.in, index), it.width, reinterpret_cast<uint8_t*>(row(it.out, index / kTileRows * kTileRows)),
+                                index % kTileRows, it.halves);
           break;
       }
     }
@@ -296,22 +303,32 @@ void Executor::run_linear(const Region& region, Counter& counter, int32_t rows, 
   int32_t panels = 0;
   for (const LinearOutput& output : region.outputs) panels += matrices_[static_cast<size_t>(output.matrix)].panel_count;
   const int32_t threads = threads_->size();
-  // Panels are the unit of work; where there are few of them and many rows, rows are cut as well.
-  const int32_t tile = kernels_.linear_tile_rows;
+  // Panels are the unit of work; rows are cut as well where there are few panels, or so many rows that their
+  // activations would not stay in the second cache while panel after panel passes.
   int32_t row_chunk = rows;
-  while (panels * ceil_div(rows, row_chunk) < threads * 6 && row_chunk > 4 * tile) row_chunk = ceil_div(ceil_div(row_chunk, 2), tile) * tile;
+  const size_t input_bytes = region.quantized < 0 ? buffers_[static_cast<size_t>(region.input)].stride_bytes : buffers_[static_cast<size_t>(region.quantized)].stride_bytes;
+  while (row_chunk > 4 * kLinearRowStep &&
+         (panels * ceil_div(rows, row_chunk) < threads * 6 || static_cast<size_t>(row_chunk) * input_bytes > kResidentBytes)) {
+    row_chunk = ceil_div(ceil_div(row_chunk, 2), kLinearRowStep) * kLinearRowStep;
+  }
   const int32_t row_chunks = ceil_div(rows, row_chunk);
   const int32_t items = panels * row_chunks;
   const int32_t take = threads == 1 ? items : std::max(1, items / (threads * 16));
   float* scratch = reinterpret_cast<float*>(thread_scratch_.data()) + static_cast<size_t>(thread) * thread_scratch_floats_;
-  const uint8_t* quantized = region.quantized < 0 ? nullptr : reinterpret_cast<const uint8_t*>(row(region.quantized, 0));
+  QuantizedRows quantized{};
+  if (region.quantized >= 0) {
+    const Buffer& buffer = buffers_[static_cast<size_t>(region.quantized)];
+    const int32_t columns = matrices_[static_cast<size_t>(region.outputs[0].matrix)].columns;
+    quantized = {reinterpret_cast<uint8_t*>(row(region.quantized, 0)),
+                 tile_block_bytes(buffer.stride_bytes == quantized_row_bytes(columns, true)), buffer.stride_bytes * kTileRows};
+  }
   for (;;) {
     const int32_t begin = counter.next.fetch_add(take, std::memory_order_relaxed);
     if (begin >= items) return;
     const int32_t end = std::min(items, begin + take);
     for (int32_t item = begin; item < end; ++item) {
-      int32_t panel = item / row_chunks;
-      const int32_t first_row = (item % row_chunks) * row_chunk;
+      int32_t panel = item % panels;
+      const int32_t first_row = item / panels * row_chunk;
       size_t which = 0;
       while (panel >= matrices_[static_cast<size_t>(region.outputs[which].matrix)].panel_count) {
         panel -= matrices_[static_cast<size_t>(region.outputs[which].matrix)].panel_count;
@@ -324,7 +341,6 @@ void Executor::run_linear(const Region& region, Counter& counter, int32_t rows, 
                              row(region.input, 0),
                              stride_floats(region.input),
                              quantized,
-                             quant_record_of(weight.columns),
                              row(output.out, 0),
                              stride_floats(output.out)};
       kernels_.linear_panel(job, panel, first_row, std::min(rows, first_row + row_chunk), scratch);

@@ -11,8 +11,7 @@ struct LinearJob {
   const float* bias;  // null: none
   const float* input;  // rows of floats; null where only `quantized` is needed
   size_t input_stride;
-  const uint8_t* quantized;  // records (layout.h) of the input, for Q8_0 and Q4_0
-  QuantRecord record;
+  QuantizedRows quantized;  // of the input, for quantised weights
   float* out;
   size_t out_stride;
 };
@@ -52,11 +51,10 @@ struct Kernels {
   const char* name;
   /** Rows of (token, head) that one attention task may hold. */
   int32_t attention_rows;
-  /** Rows of activations of one full tile; work is split over rows in multiples of it. */
-  int32_t linear_tile_rows;
-  /** Computes 32 outputs (panel) of rows [first_row, last_row). `scratch`: linear_scratch_floats(row count). */
+  /** Computes 32 outputs (panel) of rows [first_row, last_row); first_row is a multiple of kLinearRowStep. `scratch`: linear_scratch_floats(row count). */
   void (*linear_panel)(const LinearJob& job, int32_t panel, int32_t first_row, int32_t last_row, float* scratch);
-  void (*quantize_row)(const float* input, int32_t columns, uint8_t* record);
+  /** Writes a row into slot `slot` of a tile; `halves`: with the sums over 16 columns. */
+  void (*quantize_row)(const float* input, int32_t columns, uint8_t* tile, int32_t slot, bool halves);
   /** out = input / sqrt(mean(input^2) + epsilon) * weight over `count` slices of `width`. */
   void (*rms_norm_row)(const float* input, const float* weight, float epsilon, int32_t count, int32_t width, float* out);
   void (*gated_silu_row)(const float* gate, const float* up, int32_t width, float* out);
@@ -73,10 +71,14 @@ struct Kernels {
 
 constexpr int32_t kMaxAttentionRows = 16;
 
+/** Work on linears is split over rows in multiples of this: whole tiles of every kernel. */
+constexpr int32_t kLinearRowStep = 24;
+static_assert(kLinearRowStep % kTileRows == 0, "rows are split between tiles");
+
+/** Floats of a piece of a panel in a form made for many rows. */
+constexpr size_t kLinearScratchFloats = static_cast<size_t>(kPieceColumns) * kPanelRows;
 /** Per-thread floats that linear_panel needs for one call over at most `rows` rows. */
-inline constexpr size_t linear_scratch_floats(size_t rows) {
-  return static_cast<size_t>(kPieceColumns) * kPanelRows + rows * kPanelRows + 256;
-}
+inline constexpr size_t linear_scratch_floats(size_t rows) { return kLinearScratchFloats + rows * kPanelRows + 256; }
 inline constexpr size_t attention_scratch_floats(size_t head_size) {
   return static_cast<size_t>(kMaxAttentionRows) * (kAttentionPiece + 32 + round_up(head_size, 16));
 }
