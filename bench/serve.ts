@@ -10,6 +10,7 @@ import {
   choices,
   flag,
   integer,
+  optionalInteger,
   optionalNumber,
   optionalText,
   positive,
@@ -30,7 +31,7 @@ const options = {
   type: choices(synthDTypes as readonly SynthDType[], 'q8_0', 'type of its weights'),
   threads: integer(availableParallelism(), 'threads of our server', 1, 512),
   requests: integer(64, 'requests of a run'),
-  concurrency: optionalNumber('closed loop: requests in flight; 16 unless --rate or --trace is given'),
+  concurrency: optionalInteger('closed loop: requests in flight; 16 unless --rate or --trace is given'),
   rate: optionalNumber('open loop: requests per second'),
   burstiness: positive(1, 'of the open loop: 1 is Poisson, less is more bursty (gamma distributed gaps)'),
   'input-tokens': integer(512, 'length of a prompt'),
@@ -65,8 +66,6 @@ await runBench(
       );
     if (values.rate !== null && (values.concurrency !== null || values.trace !== null))
       throw new UsageError('--rate goes with neither --concurrency nor --trace');
-    if (values.concurrency !== null && !Number.isInteger(values.concurrency))
-      throw new UsageError(`--concurrency ${values.concurrency} is not an integer`);
     if (values.peer && !existsSync(new URL('node_modules/node-llama-cpp', import.meta.url)))
       throw new UsageError('the peer is not installed; run: npm ci --prefix bench');
     if (values.model !== null && !existsSync(values.model)) throw new UsageError(`there is no file ${values.model}`);

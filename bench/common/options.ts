@@ -34,6 +34,11 @@ export function integers(fallback: string, help: string, low = 1, high = 2 ** 31
   return { read: (value, flag) => value.split(',').map((part) => read(part, flag)), fallback, help };
 }
 
+/** Null when the flag is not given. */
+export function optionalInteger(help: string, low = 1, high = 2 ** 31 - 1): Option<number | null> {
+  return { read: readInteger(low, high), fallback: null, help };
+}
+
 /** A positive number; null when the flag is not given. */
 export function optionalNumber(help: string): Option<number | null> {
   return { read: readPositive, fallback: null, help };

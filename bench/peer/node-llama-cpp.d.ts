@@ -14,6 +14,7 @@ declare module 'node-llama-cpp' {
   }
   interface Context {
     getSequence(): ContextSequence;
+    dispose(): Promise<void>;
   }
   interface Model {
     createContext(options: {

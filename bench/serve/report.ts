@@ -12,19 +12,24 @@ export interface SideRuns {
 
 const MiB = 2 ** 20;
 
+/** The median, and the spread where there is any. */
+function cell(values: readonly number[], digits: number): string {
+  return values.every((value) => value === values[0])
+    ? values[0].toFixed(digits)
+    : formatSummary(summarize(values), digits);
+}
+
 /** Rates and times of each side; with two sides, the ratio of the first to the second, run by run. */
 export function comparisonTable(sides: readonly SideRuns[]): string {
   const rows: string[][] = [];
   const row = (title: string, read: (run: SideRun) => number | null, digits: number) => {
     const values = sides.map(({ runs }) => runs.map(read));
     if (values.every((of) => of.every((value) => value === null))) return;
-    const cells = values.map((of) =>
-      of.some((value) => value === null) ? '-' : formatSummary(summarize(of as number[]), digits),
-    );
+    const cells = values.map((of) => (of.some((value) => value === null) ? '-' : cell(of as number[], digits)));
     const [ours, theirs] = values;
     if (sides.length > 1) {
       const ratios = ours.map((value, run) => (value ?? Number.NaN) / (theirs[run] ?? Number.NaN));
-      cells.push(formatSummary(summarize(ratios), 2));
+      cells.push(ratios.every(Number.isFinite) ? cell(ratios, 2) : '-');
     }
     rows.push([title, ...cells]);
   };
