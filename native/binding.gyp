@@ -16,7 +16,7 @@
   'targets': [
     {
       'target_name': 'octavo',
-      'sources': ['addon.cc', 'attention.cc', 'bindings.cc', 'executor.cc', 'memory.cc', 'pack.cc', 'plan.cc', 'thread_pool.cc'],
+      'sources': ['addon.cc', 'attention.cc', 'bindings.cc', 'executor.cc', 'memory.cc', 'pack.cc', 'plan.cc', 'shared_prefixes.cc', 'thread_pool.cc'],
       'include_dirs': ['<!@(node -p "require(\'node-addon-api\').include_dir")'],
       'defines': ['NAPI_VERSION=8', 'NAPI_CPP_EXCEPTIONS', 'NODE_ADDON_API_DISABLE_DEPRECATED'],
       'dependencies': ['kernels_portable'],

@@ -59,7 +59,7 @@ Executor::Executor(std::shared_ptr<ThreadPool> threads, const Kernels& kernels, 
       vector_lengths_(spec.vector_lengths),
       regions_(plan_regions(spec)),
       bindings_(limits_, pool_, embedded_rows(regions_, spec.matrices)),
-      attention_(*threads_, kernels_, pool_, limits_, regions_, bindings_) {
+      attention_(*threads_, kernels_, pool_, limits_, regions_, bindings_, spec.cascade) {
   ropes_ = std::move(spec.ropes);
   size_t bytes = 0;
   for (const Matrix& matrix : matrices_) bytes += static_cast<size_t>(matrix.panel_count) * matrix.panel_bytes;

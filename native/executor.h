@@ -36,6 +36,7 @@ struct ModelSpec {
   KvPool pool;  // `data` unset
   Limits limits;
   int32_t vocab_size;
+  bool cascade;  // shared leading blocks are read once (attention.h)
 };
 
 class Executor {
