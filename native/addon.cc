@@ -121,6 +121,7 @@ ModelSpec spec_of(const Napi::Object& object) {
   spec.arena_bytes = static_cast<size_t>(number_at(object, "arenaBytes"));
   spec.plan = numbers_at(object, "plan");
   spec.vocab_size = integer_at(object, "vocabSize");
+  spec.cascade = integer_at(object, "cascade") != 0;
   spec.limits = {integer_at(object, "maxTokens"), integer_at(object, "maxSequences"), integer_at(object, "maxOutputs"),
                  integer_at(object, "maxContextTokens")};
   spec.pool = {nullptr,

@@ -12,8 +12,8 @@ const Kernels& OCTAVO_KERNELS() {
       OCTAVO_KERNELS_NAME, kAttentionTileRows, linear_panel,
       quantize_row,        rms_norm_row,
       gated_silu_row,      add_row,            rope_row,
-      write_kv_row,        attention_piece,    attention_merge,
-      attention_finish,
+      write_kv_row,        attention_pack,     attention_piece,
+      attention_fold,      attention_finish,
   };
   return kernels;
 }

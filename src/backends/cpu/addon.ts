@@ -42,6 +42,8 @@ export interface ModelSpec {
   readonly kvHeadCount: number;
   readonly headSize: number;
   readonly kvHalf: number;
+  /** 1: attention reads leading blocks that sequences share once for all of them. */
+  readonly cascade: number;
 }
 
 export interface Addon {
