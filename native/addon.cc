@@ -1,6 +1,7 @@
 // The N-API surface: handles for a thread pool and a model, and one asynchronous call per step.
 #include <napi.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <thread>
@@ -190,14 +191,21 @@ class StepWork final : public ModelWork {
   using ModelWork::ModelWork;
 
  protected:
-  void Execute() override { nanoseconds_ = executor_->run(); }
+  void Execute() override { times_ = executor_->run(); }
+  /** Resolves to milliseconds of the step and of its picks, then the results of the picks (candidates.h). */
   void OnOK() override {
     handle_.busy = false;
-    deferred_.Resolve(Napi::Number::New(Env(), static_cast<double>(nanoseconds_) / 1e6));
+    static const std::vector<double> none;
+    const std::vector<double>& results = executor_->picker().active() ? executor_->picker().results() : none;
+    Napi::Float64Array out = Napi::Float64Array::New(Env(), 2 + results.size());
+    out[0] = static_cast<double>(times_.step_nanoseconds) / 1e6;
+    out[1] = static_cast<double>(times_.pick_nanoseconds) / 1e6;
+    std::copy(results.begin(), results.end(), out.Data() + 2);
+    deferred_.Resolve(out);
   }
 
  private:
-  int64_t nanoseconds_ = 0;
+  Executor::Times times_{};
 };
 
 class PackWork final : public ModelWork {
@@ -269,7 +277,17 @@ Napi::Value execute(const Napi::CallbackInfo& info) {
     raw.table_rows = ints_at(step, "tableRows");
     raw.output_rows = ints_at(step, "outputRows");
     raw.block_copies = ints_at(step, "blockCopies");
+    handle.executor->clear_picks();
     handle.executor->bind(raw);
+    if (info[2].IsObject()) {
+      const Napi::Object picks = info[2].As<Napi::Object>();
+      const auto [values, value_count] = elements<double>(picks.Get("values"), napi_float64_array, "values");
+      const auto [ids, id_count] = elements<int32_t>(picks.Get("editIds"), napi_int32_array, "editIds");
+      const auto [edits, edit_count] = elements<double>(picks.Get("editValues"), napi_float64_array, "editValues");
+      const int32_t count = integer_at(picks, "count");
+      if (count < 0) throw PlanError("count is negative");
+      handle.executor->bind_picks({values, value_count, ids, id_count, edits, edit_count, static_cast<size_t>(count)});
+    }
     auto* work = new StepWork(info.Env(), handle, info[0]);
     work->Queue();
     return work->promise();

@@ -16,7 +16,7 @@
   'targets': [
     {
       'target_name': 'octavo',
-      'sources': ['addon.cc', 'attention.cc', 'bindings.cc', 'executor.cc', 'memory.cc', 'pack.cc', 'plan.cc', 'quant_codes.cc',
+      'sources': ['addon.cc', 'attention.cc', 'bindings.cc', 'candidates.cc', 'executor.cc', 'memory.cc', 'pack.cc', 'plan.cc', 'quant_codes.cc',
                   'shared_prefixes.cc', 'thread_pool.cc',
                   'probe/probe.cc', 'probe/portable.cc', 'probe/avx2.cc', 'probe/avx512.cc', 'probe/amx.cc'],
       'include_dirs': ['<!@(node -p "require(\'node-addon-api\').include_dir")'],
@@ -29,7 +29,7 @@
     {
       'target_name': 'kernels_portable',
       'type': 'static_library',
-      'sources': ['kernels/portable.cc'],
+      'sources': ['kernels/portable.cc', 'candidates_portable.cc'],
     },
   ],
   'conditions': [
@@ -38,14 +38,14 @@
         {
           'target_name': 'kernels_avx2',
           'type': 'static_library',
-          'sources': ['kernels/avx2.cc'],
+          'sources': ['kernels/avx2.cc', 'candidates_avx2.cc'],
           'cflags_cc': ['-mavx2', '-mfma', '-mf16c'],
           'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['-mavx2', '-mfma', '-mf16c'] },
         },
         {
           'target_name': 'kernels_avx512',
           'type': 'static_library',
-          'sources': ['kernels/avx512.cc'],
+          'sources': ['kernels/avx512.cc', 'candidates_avx512.cc'],
           'cflags_cc': ['-mavx2', '-mfma', '-mf16c', '-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mavx512vnni', '-mprefer-vector-width=512'],
           'xcode_settings': {
             'OTHER_CPLUSPLUSFLAGS': ['-mavx2', '-mfma', '-mf16c', '-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mavx512vnni'],

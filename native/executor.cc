@@ -16,6 +16,10 @@ constexpr size_t kResidentBytes = size_t{1} << 20;
 
 int32_t ceil_div(int32_t value, int32_t by) { return (value + by - 1) / by; }
 
+int64_t nanoseconds_now() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
 std::vector<Matrix> plan_matrices(const std::vector<MatrixSpec>& specs) {
   std::vector<Matrix> matrices;
   for (const MatrixSpec& spec : specs) {
@@ -63,7 +67,8 @@ Executor::Executor(std::shared_ptr<ThreadPool> threads, const Kernels& kernels, 
       vector_lengths_(spec.vector_lengths),
       regions_(plan_regions(spec)),
       bindings_(limits_, pool_, embedded_rows(regions_, spec.matrices)),
-      attention_(*threads_, kernels_, pool_, limits_, regions_, bindings_, spec.cascade) {
+      attention_(*threads_, kernels_, pool_, limits_, regions_, bindings_, spec.cascade),
+      picker_(candidates_of(kernels.name), vocab_size_, threads_->size()) {
   ropes_ = std::move(spec.ropes);
   size_t bytes = 0;
   for (const Matrix& matrix : matrices_) bytes += static_cast<size_t>(matrix.panel_count) * matrix.panel_bytes;
@@ -94,7 +99,7 @@ Executor::Executor(std::shared_ptr<ThreadPool> threads, const Kernels& kernels, 
 }
 
 size_t Executor::scratch_bytes() const {
-  return arena_.size() + logits_->size() + thread_scratch_.size() + attention_.scratch_bytes();
+  return arena_.size() + logits_->size() + thread_scratch_.size() + attention_.scratch_bytes() + picker_.scratch_bytes();
 }
 
 void Executor::pack_vector(int32_t vector, DType dtype, const uint8_t* bytes, size_t byte_count) {
@@ -135,11 +140,12 @@ void Executor::pack_matrix(int32_t index, int32_t first_row, int32_t row_count, 
       &context);
 }
 
-int64_t Executor::run() {
-  const auto begin = std::chrono::steady_clock::now();
+Executor::Times Executor::run() {
+  const int64_t begin = nanoseconds_now();
   prepare_step();
   threads_->run([](void* self, int32_t thread) { static_cast<Executor*>(self)->run_thread(thread); }, this);
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - begin).count();
+  const int64_t end = nanoseconds_now();
+  return {end - begin, picker_.active() ? end - picks_begin_ : 0};
 }
 
 void Executor::prepare_step() {
@@ -177,6 +183,9 @@ void Executor::run_thread(int32_t thread) {
     threads_->barrier([&] { run_serial(index + 1, next); });
     index = next;
   }
+  if (!picker_.active()) return;
+  if (thread == 0) picks_begin_ = nanoseconds_now();
+  picker_.run(thread, logits());
 }
 
 void Executor::run_region(size_t index, int32_t thread) {

@@ -7,6 +7,7 @@
 
 #include "attention.h"
 #include "bindings.h"
+#include "candidates.h"
 #include "kernels/kernels.h"
 #include "memory.h"
 #include "plan.h"
@@ -49,8 +50,17 @@ class Executor {
 
   /** Copies and checks the bindings of the next step. */
   void bind(const RawBindings& raw) { bindings_.assign(raw); }
-  /** Runs the bound step; returns the nanoseconds it took. Called on a thread other than JavaScript's. */
-  int64_t run();
+  /** Copies and checks the picks of the bound step. */
+  void bind_picks(const Picker::Raw& raw) { picker_.assign(raw, bindings_.output_count); }
+  void clear_picks() { picker_.clear(); }
+  const Picker& picker() const { return picker_; }
+  struct Times {
+    int64_t step_nanoseconds;
+    /** The part of it in which tokens were picked. */
+    int64_t pick_nanoseconds;
+  };
+  /** Runs the bound step and its picks. Called on a thread other than JavaScript's. */
+  Times run();
 
   float* logits() const { return reinterpret_cast<float*>(logits_->data()); }
   const std::shared_ptr<MappedMemory>& logits_memory() const { return logits_; }
@@ -102,6 +112,8 @@ class Executor {
   size_t thread_scratch_floats_ = 0;
   StepBindings bindings_;
   Attention attention_;
+  Picker picker_;
+  int64_t picks_begin_ = 0;  // steady clock, of thread 0
   std::unique_ptr<Counter[]> counters_;  // one for each region
 };
 

@@ -2,6 +2,7 @@
 
 import type { Program } from '../program/program.ts';
 import type { DType } from '../tensor/dtype.ts';
+import type { PickedToken, TokenPick } from './picks.ts';
 
 /** Element types that a KV pool can hold. */
 export type KvDType = 'f32' | 'f16';
@@ -85,13 +86,19 @@ export interface StepBindings {
   readonly outputRows: Int32Array;
   /** [copyCount * 2] (source, destination) block ids, copied before anything of the step is written */
   readonly blockCopies: Int32Array;
+  /** Tokens to pick from the output rows, in ascending order of the rows. Defaults to none. */
+  readonly picks?: readonly TokenPick[];
 }
 
 export interface StepOutput {
   /** [outputCount, vocabSize], row-major; valid until the next `execute`. */
   readonly logits: Float32Array;
-  /** Time spent in kernels. */
+  /** [picks.length], by the rule of picks.ts */
+  readonly picked: readonly PickedToken[];
+  /** Time spent in kernels, picking included. */
   readonly kernelMs: number;
+  /** Of that, time spent picking tokens. */
+  readonly pickMs: number;
 }
 
 /** What a compiled model holds, by part. */

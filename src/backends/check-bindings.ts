@@ -3,6 +3,7 @@
 import { BackendError } from '../errors/errors.ts';
 import type { Program } from '../program/program.ts';
 import type { CompileOptions, StepBindings } from './backend.ts';
+import { checkPicks } from './picks.ts';
 
 /** Throws BackendError naming the first binding that is out of range. */
 export function checkStepBindings(
@@ -39,6 +40,7 @@ export function checkStepBindings(
   range('slotMapping', step.slotMapping, tokenCount, slotCount);
   range('outputRows', step.outputRows, outputCount, tokenCount);
   range('blockCopies', step.blockCopies, copyCount * 2, blockCount);
+  if (step.picks) checkPicks(step.picks, outputCount, program.vocabSize, fail);
   range('queryStarts', step.queryStarts, sequenceCount + 1, tokenCount + 1);
   range('contextLengths', step.contextLengths, sequenceCount, limits.maxContextTokens + 1);
   const tableRowCount = step.blockTableStride > 0 ? Math.floor(step.blockTables.length / step.blockTableStride) : 0;

@@ -3,6 +3,7 @@
 import type { ChatMessage } from '../models/chat-template.ts';
 import type { ModelConfig } from '../models/model.ts';
 import type { Tokenizer } from '../models/tokenizers/tokenizer.ts';
+import type { StepTimes } from './step-clock.ts';
 
 /** How the next token is chosen. Every field is optional; the defaults sample from the full distribution. */
 export interface SamplingParams {
@@ -189,7 +190,7 @@ export interface LoadProgress {
 }
 
 /** Counters since start and gauges of now, for /metrics and for tests. */
-export interface EngineStats {
+export interface EngineStats extends StepTimes {
   readonly runningRequests: number;
   readonly waitingRequests: number;
   readonly totalBlocks: number;
@@ -207,8 +208,6 @@ export interface EngineStats {
   readonly evictions: number;
   readonly copyOnWrites: number;
   readonly finishedRequests: Readonly<Record<FinishReason | 'error', number>>;
-  readonly stepMs: number;
-  readonly kernelMs: number;
 }
 
 /** The pool as it is now, for people to look at. */

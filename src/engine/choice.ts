@@ -1,9 +1,10 @@
 // One continuation of a prompt: its sampler, its text so far, and when it ends.
 
+import type { PickedToken, TokenPick } from '../backends/picks.ts';
 import type { Detokenizer, Tokenizer } from '../models/tokenizers/tokenizer.ts';
 import type { FinishReason, GenerateEvent } from './api.ts';
 import type { ResolvedSampling } from './sampling/params.ts';
-import { createSampler, type SampleResult, type Sampler, type SamplingScratch } from './sampling/sampler.ts';
+import { createSampler, type Sampler } from './sampling/sampler.ts';
 import { createStopMatcher, type StopMatcher } from './stop-strings.ts';
 
 export interface Choice {
@@ -16,12 +17,20 @@ export interface Choice {
   readonly finished: boolean;
   /** How it ended; null while it runs. */
   readonly finishReason: FinishReason | null;
-  /** Samples the next token from its own copy of a logits row; null when the row holds no finite logit. */
-  sample(logits: Float32Array): SampleResult | null;
-  /** Makes the token part of the output: the events it causes, and whether the choice ends with it. */
-  accept(result: SampleResult): { readonly events: readonly GenerateEvent[]; readonly finished: boolean };
+  /** What to ask of an output row for the next token. Valid until the token is accepted. */
+  pick(outputIndex: number): TokenPick;
+  /**
+   * Makes a token that was picked (so not -1) part of the output, and says whether the choice ends with it. The events that
+   * it causes can wait: without stop strings their text is decoded when `events` is called, once, before the next `accept`.
+   */
+  accept(picked: PickedToken): AcceptedToken;
   /** Ends it from outside; no event if it has ended already. */
   finish(reason: FinishReason): GenerateEvent | null;
+}
+
+export interface AcceptedToken {
+  readonly finished: boolean;
+  events(): readonly GenerateEvent[];
 }
 
 export interface ChoiceOptions {
@@ -30,7 +39,6 @@ export interface ChoiceOptions {
   readonly tokenizer: Tokenizer;
   readonly promptTokenIds: readonly number[];
   readonly maxTokens: number;
-  readonly scratch: SamplingScratch;
   /** Tokens generated before a fork; they count for penalties and decode what comes after them. */
   readonly inheritedTokenIds?: readonly number[];
 }
@@ -38,13 +46,12 @@ export interface ChoiceOptions {
 export function createChoice(options: ChoiceOptions): Choice {
   const { index, sampling, tokenizer, promptTokenIds, maxTokens } = options;
   const inherited = options.inheritedTokenIds ?? [];
-  const sampler: Sampler = createSampler(sampling, promptTokenIds, index, options.scratch);
   const detokenizer: Detokenizer = tokenizer.createDetokenizer({ isContinuation: true });
   const stops: StopMatcher = createStopMatcher(sampling.stop);
   const endIds = new Set(
     sampling.ignoreEos ? sampling.stopTokenIds : [...tokenizer.eosTokenIds, ...sampling.stopTokenIds],
   );
-  const blockedUntilMinimum = [...endIds];
+  const sampler: Sampler = createSampler(sampling, promptTokenIds, index, [...endIds]);
   const tokenIds: number[] = [];
   let finishReason: FinishReason | null = null;
 
@@ -69,32 +76,45 @@ export function createChoice(options: ChoiceOptions): Choice {
     get finishReason() {
       return finishReason;
     },
-    sample(logits) {
+    pick(outputIndex) {
       const position = promptTokenIds.length + inherited.length + tokenIds.length;
-      return sampler.sample(logits, position, tokenIds.length < sampling.minTokens ? blockedUntilMinimum : []);
+      return sampler.pick(outputIndex, position, tokenIds.length < sampling.minTokens);
     },
-    accept({ tokenId, logprob, topLogprobs }) {
+    accept(picked) {
+      const { tokenId } = picked;
       tokenIds.push(tokenId);
       sampler.accept(tokenId);
-      const ends = endIds.has(tokenId);
-      const match = ends ? { text: '', stopped: null } : stops.push(detokenizer.push(tokenId));
-      const events: GenerateEvent[] = [{ type: 'token', index, tokenId, text: match.text, logprob, topLogprobs }];
-      if (match.stopped !== null) events.push(finishEvent('stop', match.stopped, ''));
-      else if (ends) {
-        const isOwnEnd = tokenizer.eosTokenIds.includes(tokenId) && !sampling.ignoreEos;
-        events.push(finishEvent('stop', isOwnEnd ? null : tokenId, tail().text));
-      } else if (tokenIds.length >= maxTokens) {
-        const rest = tail();
-        events.push(
-          rest.stopped === null ? finishEvent('length', null, rest.text) : finishEvent('stop', rest.stopped, rest.text),
-        );
+      // A stop string has to be found before the next step is planned; any other end is known from the ids alone.
+      if (sampling.stop.length > 0) {
+        const events = eventsOf(picked);
+        return { finished: finishReason !== null, events: () => events };
       }
-      return { events, finished: finishReason !== null };
+      if (endIds.has(tokenId)) finishReason = 'stop';
+      else if (tokenIds.length >= maxTokens) finishReason = 'length';
+      return { finished: finishReason !== null, events: () => eventsOf(picked) };
     },
     finish(reason) {
       return finishReason !== null ? null : finishEvent(reason, null, tail().text);
     },
   };
+
+  /** The token's event and, if it ends the choice, how. */
+  function eventsOf({ tokenId, logprob, top }: PickedToken): GenerateEvent[] {
+    const ends = endIds.has(tokenId);
+    const match = ends ? { text: '', stopped: null } : stops.push(detokenizer.push(tokenId));
+    const events: GenerateEvent[] = [{ type: 'token', index, tokenId, text: match.text, logprob, topLogprobs: top }];
+    if (match.stopped !== null) events.push(finishEvent('stop', match.stopped, ''));
+    else if (ends) {
+      const isOwnEnd = tokenizer.eosTokenIds.includes(tokenId) && !sampling.ignoreEos;
+      events.push(finishEvent('stop', isOwnEnd ? null : tokenId, tail().text));
+    } else if (tokenIds.length >= maxTokens) {
+      const rest = tail();
+      events.push(
+        rest.stopped === null ? finishEvent('length', null, rest.text) : finishEvent('stop', rest.stopped, rest.text),
+      );
+    }
+    return events;
+  }
 
   /** What the decoder and the stop matcher still hold. */
   function tail(): { text: string; stopped: string | null } {

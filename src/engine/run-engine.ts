@@ -26,8 +26,9 @@ import {
 import type { MemoryPlan } from './memory-plan.ts';
 import { readPrompt, readPromptAsync, renderChat } from './prompt.ts';
 import { resolveSampling } from './sampling/params.ts';
-import { createSamplingScratch } from './sampling/sampler.ts';
-import { type SequenceOwner, startStepLoop } from './step-loop.ts';
+import { createStepClock } from './step-clock.ts';
+import { startStepLoop } from './step-loop.ts';
+import type { SequenceOwner } from './step-work.ts';
 
 export interface EngineParts {
   readonly model: LoadedModel;
@@ -45,13 +46,13 @@ const maxChoices = 128;
 export function runEngine(parts: EngineParts): Engine {
   const { model, executable, memory, scheduler, plan, now } = parts;
   const { tokenizer, config } = model;
-  const scratch = createSamplingScratch(config.vocabSize);
+  const clock = createStepClock(now);
   const owners = new Map<number, SequenceOwner>();
   /** Generations that have not ended, with what takes each one's listener off its caller's signal. */
   const active = new Map<GenerationState, () => void>();
   const observers = new Set<(times: RequestTimes) => void>();
   const finishedRequests: Record<FinishReason | 'error', number> = { stop: 0, length: 0, cancelled: 0, error: 0 };
-  const totals = { promptTokens: 0, generatedTokens: 0, stepMs: 0, kernelMs: 0 };
+  const totals = { promptTokens: 0, generatedTokens: 0 };
   let sequenceCount = 0;
   let requestCount = 0;
   let draining = false;
@@ -64,12 +65,11 @@ export function runEngine(parts: EngineParts): Engine {
     executable,
     vocabSize: config.vocabSize,
     owners,
+    clock,
     nextSequenceId: () => sequenceCount++,
     now,
-    afterStep({ stepMs, kernelMs, sampledTokens }) {
-      totals.stepMs += stepMs;
-      totals.kernelMs += kernelMs;
-      totals.generatedTokens += sampledTokens;
+    onSampled(tokenCount) {
+      totals.generatedTokens += tokenCount;
     },
     onBreak(error) {
       failure = error instanceof Error ? error : new Error(String(error));
@@ -135,7 +135,6 @@ export function runEngine(parts: EngineParts): Engine {
         promptTokenIds: parent.promptTokenIds,
         inheritedTokenIds: [...parentChoice.tokenIds],
         maxTokens,
-        scratch,
       });
       const id = sequenceCount;
       scheduler.fork(parentId, id, { maxNewTokens: maxTokens });
@@ -202,7 +201,7 @@ export function runEngine(parts: EngineParts): Engine {
     const maxTokens = resolveMaxTokens(sampling.maxTokens, promptTokenIds.length);
     scheduler.checkCapacity(n);
     const choices = Array.from({ length: n }, (_, index) =>
-      createChoice({ index, sampling, tokenizer, promptTokenIds, maxTokens, scratch }),
+      createChoice({ index, sampling, tokenizer, promptTokenIds, maxTokens }),
     );
     const wantsPromptLogprobs = sampling.promptLogprobs !== null;
     const id = sequenceCount;
@@ -242,8 +241,7 @@ export function runEngine(parts: EngineParts): Engine {
       evictions: memory.counters.evictions,
       copyOnWrites: memory.counters.copyOnWrites,
       finishedRequests: { ...finishedRequests },
-      stepMs: totals.stepMs,
-      kernelMs: totals.kernelMs,
+      ...clock.times,
     };
   }
 

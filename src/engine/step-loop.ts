@@ -1,33 +1,29 @@
-// The step loop: schedule -> execute -> sample -> emit, until nothing is left to run.
+// The step loop: schedule -> execute -> commit, until nothing is left to run; what a step caused is published while the next one runs.
+//
+// Between the results of one step and the start of the next there is only what the next one depends on: which tokens were
+// picked and which sequences end with them (stop strings included), the scheduler, and the next picks. Text, events, streams and
+// observers wait until the next step runs. All of that is one turn of the event loop, so no cancellation comes between a token's
+// commit and its publication.
 
 import type { Executable, StepOutput } from '../backends/backend.ts';
+import type { PickedToken } from '../backends/picks.ts';
 import { BackendError } from '../errors/errors.ts';
-import type { SampledToken, ScheduledSequence, Scheduler, StepPlan } from '../scheduler/types.ts';
+import type { SampledToken, Scheduler, StepPlan } from '../scheduler/types.ts';
 import type { Choice } from './choice.ts';
 import type { GenerationState } from './generation.ts';
-import { argmax, logSumExp, type SampleResult, topLogprobs } from './sampling/sampler.ts';
-
-/** Which choice of which generation a scheduler's sequence computes. */
-export interface SequenceOwner {
-  readonly state: GenerationState;
-  choice: Choice;
-  /** Choices of the same prompt that are forked off when its first token is sampled. */
-  siblings: readonly Choice[];
-}
+import type { StepClock } from './step-clock.ts';
+import { firstTarget, type SequenceOwner, type StepShare, type StepWork, workOf } from './step-work.ts';
 
 export interface StepLoopOptions {
   readonly scheduler: Scheduler;
   readonly executable: Executable;
   readonly vocabSize: number;
   readonly owners: Map<number, SequenceOwner>;
+  readonly clock: StepClock;
   readonly nextSequenceId: () => number;
   readonly now: () => number;
-  /** After every step, its results committed and its events emitted. */
-  readonly afterStep: (step: {
-    readonly stepMs: number;
-    readonly kernelMs: number;
-    readonly sampledTokens: number;
-  }) => void;
+  /** After every step, its results committed. */
+  readonly onSampled: (tokenCount: number) => void;
   /** A generation all of whose choices have ended, or that failed. */
   readonly onEnd: (state: GenerationState, error: unknown) => void;
   /** The loop itself broke (a bug: scheduler or memory threw). Every generation has failed with it; nothing runs any more. */
@@ -41,34 +37,67 @@ export interface StepLoop {
   stop(): Promise<void>;
 }
 
+interface Fork {
+  readonly parentId: number;
+  readonly owner: SequenceOwner;
+  readonly tokenId: number;
+}
+
 export function startStepLoop(options: StepLoopOptions): StepLoop {
-  const { scheduler, executable, owners, now } = options;
+  const { scheduler, executable, owners, clock, now } = options;
   let stopping = false;
   let wakeUp: (() => void) | null = null;
+  /** What the last step caused that nothing waits for, in order. */
+  let unpublished: (() => void)[] = [];
 
   async function run(): Promise<void> {
     while (!stopping) {
-      const startedMs = now();
-      const plan = scheduler.schedule();
-      if (plan === null) {
+      let step: { readonly work: StepWork; readonly output: Promise<StepOutput> } | null;
+      try {
+        step = startStep();
+      } finally {
+        publish();
+      }
+      if (step === null) {
+        clock.rest();
         await new Promise<void>((resolve) => {
           wakeUp = resolve;
         });
         wakeUp = null;
         continue;
       }
+      const turn = eventLoopTurn();
       let output: StepOutput;
       try {
-        output = await executable.execute(plan.bindings);
+        output = await step.output;
       } catch (error) {
-        failStep(plan, error);
+        clock.rest();
+        failStep(step.work.plan, error);
         continue;
       }
-      const sampledTokens = finishStep(plan, output);
-      options.afterStep({ stepMs: now() - startedMs, kernelMs: output.kernelMs, sampledTokens });
-      // Sockets and timers get their turn even where a backend resolves without leaving the event loop.
-      await new Promise<void>((resolve) => setImmediate(resolve));
+      clock.end(output.kernelMs, output.pickMs);
+      // Sockets and timers had their turn while the step ran, unless the backend resolved without leaving the event loop.
+      if (!turn.isOver()) await turn.over;
+      options.onSampled(commitStep(step.work, output));
     }
+    publish();
+  }
+
+  function startStep(): { work: StepWork; output: Promise<StepOutput> } | null {
+    const plan = scheduler.schedule();
+    if (plan === null) return null;
+    const work = workOf(plan, owners);
+    clock.start();
+    const output = executable.execute({ ...plan.bindings, picks: work.picks });
+    // Publishing may throw before the loop awaits it.
+    output.catch(() => undefined);
+    return { work, output };
+  }
+
+  function publish(): void {
+    const ready = unpublished;
+    unpublished = [];
+    for (const action of ready) action();
   }
 
   /** A failed step takes its own requests with it, and nothing else. */
@@ -94,99 +123,109 @@ export function startStepLoop(options: StepLoopOptions): StepLoop {
     options.onEnd(state, error);
   }
 
-  function finishStep(plan: StepPlan, output: StepOutput): number {
+  /** Commits what the next step depends on; returns how many tokens were sampled. */
+  function commitStep({ plan, shares }: StepWork, output: StepOutput): number {
     const nowMs = now();
-    for (const { id, cachedTokens, resumed } of plan.admitted) {
-      const state = owners.get(id)?.state;
-      if (!state || resumed || state.firstScheduledMs !== null) continue;
-      state.firstScheduledMs = nowMs;
-      state.cachedTokens = cachedTokens;
-    }
+    noteAdmissions(plan, nowMs);
     const sampled: SampledToken[] = [];
-    const forks: { parentId: number; owner: SequenceOwner; tokenId: number }[] = [];
+    const forks: Fork[] = [];
     let sampledTokens = 0;
-    for (const sequence of plan.sequences) {
-      const owner = owners.get(sequence.id);
-      if (!owner) continue;
+    for (const share of shares) {
+      const { sequence, owner, choices, firstPick, promptOutputs } = share;
+      if (!owners.has(sequence.id)) continue;
       const { state } = owner;
-      if (state.promptLogprobs) collectPromptLogprobs(sequence, owner, output.logits);
-      else emitStart(state);
+      if (promptOutputs > 0) collectPromptLogprobs(share, output);
+      if (!state.started && (state.promptLogprobs === null || sequence.samples)) {
+        unpublished.push(() => emitStart(state));
+      }
       if (!sequence.samples) continue;
-      if (state.promptLogprobs) emitStart(state);
-      const choices = [owner.choice, ...owner.siblings];
-      const results = sampleAll(choices, output.logits, sequence.outputStart + sequence.outputCount - 1);
-      if (results === null) {
+      const firstToken = firstPick + promptOutputs;
+      const picked = output.picked.slice(firstToken, firstToken + choices.length);
+      if (picked.some(({ tokenId }) => tokenId < 0)) {
         failGeneration(
           state,
           new BackendError('backend', `request ${state.requestId}: the model produced no finite logit`),
         );
         continue;
       }
-      sampledTokens += results.length;
+      sampledTokens += picked.length;
       noteTokenTime(state, nowMs);
-      const live = choices.filter((choice, i) => !acceptToken(state, choice, results[i]));
-      const tokenOf = (choice: Choice) => results[choices.indexOf(choice)].tokenId;
-      owner.siblings = [];
-      sampled.push({ id: sequence.id, tokenId: tokenOf(live[0] ?? choices[0]), finished: live.length === 0 });
-      if (live.length === 0) owners.delete(sequence.id);
-      else owner.choice = live[0];
-      for (const choice of live.slice(1)) {
-        forks.push({ parentId: sequence.id, owner: { state, choice, siblings: [] }, tokenId: tokenOf(choice) });
-      }
+      sampled.push(acceptTokens(share, picked, forks));
     }
     scheduler.complete(plan, sampled);
-    for (const { parentId, owner, tokenId } of forks) {
-      const childId = options.nextSequenceId();
-      scheduler.fork(parentId, childId, {
-        maxNewTokens: owner.choice.maxTokens - 1,
-        replaceLastTokenId: tokenId,
-        exempt: true,
-      });
-      owners.set(childId, owner);
-    }
+    for (const fork of forks) startFork(fork);
     return sampledTokens;
   }
 
-  /** Each choice samples from its own copy: penalties change a row in place. */
-  function sampleAll(choices: readonly Choice[], logits: Float32Array, row: number): SampleResult[] | null {
-    const { vocabSize } = options;
-    const rowLogits = logits.subarray(row * vocabSize, (row + 1) * vocabSize);
-    const results: SampleResult[] = [];
+  /** Takes one token for each choice. The first that goes on keeps the sequence, the others are forked off it. */
+  function acceptTokens(
+    { sequence: { id }, owner, choices }: StepShare,
+    picked: readonly PickedToken[],
+    forks: Fork[],
+  ): SampledToken {
+    const { state } = owner;
+    let kept: SampledToken | null = null;
     for (const [i, choice] of choices.entries()) {
-      const result = choice.sample(i === choices.length - 1 ? rowLogits : rowLogits.slice());
-      if (result === null) return null;
-      results.push(result);
+      const { tokenId } = picked[i];
+      if (acceptToken(state, choice, picked[i])) continue;
+      if (kept === null) {
+        kept = { id, tokenId, finished: false };
+        owner.choice = choice;
+      } else {
+        forks.push({ parentId: id, owner: { state, choice, siblings: [] }, tokenId });
+      }
     }
-    return results;
+    owner.siblings = [];
+    if (kept !== null) return kept;
+    owners.delete(id);
+    return { id, tokenId: picked[0].tokenId, finished: true };
   }
 
-  /** Emits what a token causes; true if its choice has ended. */
-  function acceptToken(state: GenerationState, choice: Choice, result: SampleResult): boolean {
-    const { events, finished } = choice.accept(result);
-    for (const event of events) state.emit(event);
-    if (state.choices.every((other) => other.finished)) {
+  /** True if the token ends its choice. */
+  function acceptToken(state: GenerationState, choice: Choice, picked: PickedToken): boolean {
+    const { finished, events } = choice.accept(picked);
+    const isLast = finished && state.choices.every((other) => other.finished);
+    unpublished.push(() => {
+      for (const event of events()) state.emit(event);
+      if (!isLast) return;
       state.end();
       options.onEnd(state, null);
-    }
+    });
     return finished;
   }
 
-  function collectPromptLogprobs(sequence: ScheduledSequence, owner: SequenceOwner, logits: Float32Array): void {
-    const { state, choice } = owner;
-    const { promptTokenIds, promptLogprobs } = state;
-    const { vocabSize } = options;
-    const firstOutput = sequence.firstPosition + sequence.tokenCount - sequence.outputCount;
-    for (let i = 0; i < sequence.outputCount; i++) {
-      const target = firstOutput + i + 1;
-      if (promptLogprobs === null || target >= promptTokenIds.length || target !== promptLogprobs.length) continue;
-      const row = logits.subarray((sequence.outputStart + i) * vocabSize, (sequence.outputStart + i + 1) * vocabSize);
-      const best = argmax(row);
-      const normalizer = logSumExp(row, row[Math.max(0, best)]);
+  function startFork({ parentId, owner, tokenId }: Fork): void {
+    const childId = options.nextSequenceId();
+    scheduler.fork(parentId, childId, {
+      maxNewTokens: owner.choice.maxTokens - 1,
+      replaceLastTokenId: tokenId,
+      exempt: true,
+    });
+    owners.set(childId, owner);
+  }
+
+  function noteAdmissions(plan: StepPlan, nowMs: number): void {
+    for (const { id, cachedTokens, resumed } of plan.admitted) {
+      const state = owners.get(id)?.state;
+      if (!state || resumed || state.firstScheduledMs !== null) continue;
+      state.firstScheduledMs = nowMs;
+      state.cachedTokens = cachedTokens;
+    }
+  }
+
+  function collectPromptLogprobs({ sequence, owner, firstPick, promptOutputs }: StepShare, output: StepOutput): void {
+    const { promptTokenIds, promptLogprobs } = owner.state;
+    if (promptLogprobs === null) return;
+    for (let i = 0; i < promptOutputs; i++) {
+      const target = firstTarget(sequence) + i;
+      if (target !== promptLogprobs.length) continue;
+      const { best, logSum, top } = output.picked[firstPick + i];
       const tokenId = promptTokenIds[target];
+      const logit = output.logits[(sequence.outputStart + i) * options.vocabSize + tokenId];
       promptLogprobs.push({
         tokenId,
-        logprob: row[tokenId] - normalizer,
-        topLogprobs: topLogprobs(row, normalizer, choice.sampling.promptLogprobs ?? 0),
+        logprob: best === null || logSum === null ? Number.NaN : logit - best - logSum,
+        topLogprobs: top ?? [],
       });
     }
   }
@@ -210,6 +249,18 @@ export function startStepLoop(options: StepLoopOptions): StepLoop {
       await finished;
     },
   };
+}
+
+/** The next turn of the event loop. */
+function eventLoopTurn(): { readonly over: Promise<void>; isOver(): boolean } {
+  let isOver = false;
+  const over = new Promise<void>((resolve) => {
+    setImmediate(() => {
+      isOver = true;
+      resolve();
+    });
+  });
+  return { over, isOver: () => isOver };
 }
 
 function emitStart(state: GenerationState): void {

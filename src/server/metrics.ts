@@ -3,6 +3,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Engine, EngineStats, RequestTimes } from '../engine/api.ts';
+import { outsideKernelsShare } from '../engine/step-clock.ts';
 
 export interface ServerMetrics {
   readonly contentType: string;
@@ -31,6 +32,11 @@ const gauges: readonly StatField[] = [
   { name: 'kv_blocks_total', help: 'Blocks of the KV pool.', read: (s) => s.totalBlocks },
   { name: 'kv_blocks_free', help: 'Blocks that can be allocated, cached ones included.', read: (s) => s.freeBlocks },
   { name: 'kv_blocks_cached', help: 'Unreferenced blocks that can still be hit.', read: (s) => s.cachedBlocks },
+  {
+    name: 'step_outside_kernels_ratio',
+    help: 'Since start: share of the time between the starts of consecutive steps that was not spent in kernels.',
+    read: outsideKernelsShare,
+  },
 ];
 
 const counters: readonly StatField[] = [
@@ -55,8 +61,28 @@ const counters: readonly StatField[] = [
   { name: 'kv_evictions_total', help: 'Cached blocks given to new content.', read: (s) => s.evictions },
   { name: 'kv_copy_on_writes_total', help: 'Shared blocks copied before a write.', read: (s) => s.copyOnWrites },
   { name: 'step_total', help: 'Steps executed.', read: (s) => s.steps },
-  { name: 'step_seconds_total', help: 'Time spent in steps.', read: (s) => s.stepMs / 1000 },
-  { name: 'step_kernel_seconds_total', help: 'Time spent in kernels.', read: (s) => s.kernelMs / 1000 },
+  { name: 'step_seconds_total', help: 'Time from the start of a step to its results.', read: (s) => s.stepMs / 1000 },
+  {
+    name: 'step_kernel_seconds_total',
+    help: 'Time spent in kernels, picking tokens included.',
+    read: (s) => s.kernelMs / 1000,
+  },
+  { name: 'step_pick_seconds_total', help: 'Time spent picking tokens.', read: (s) => s.pickMs / 1000 },
+  {
+    name: 'step_followed_total',
+    help: 'Steps that another one followed at once.',
+    read: (s) => s.followedSteps,
+  },
+  {
+    name: 'step_followed_seconds_total',
+    help: 'Time from the start of such a step to the start of the one that followed.',
+    read: (s) => s.followedMs / 1000,
+  },
+  {
+    name: 'step_followed_kernel_seconds_total',
+    help: 'Time spent in the kernels of such steps.',
+    read: (s) => s.followedKernelMs / 1000,
+  },
 ];
 
 /** Gauges and counters are read from the engine when scraped; histograms are fed as requests end. */

@@ -46,6 +46,14 @@ export interface ModelSpec {
   readonly cascade: number;
 }
 
+/** Picks as native code reads them; see candidates.h. */
+export interface RawPicks {
+  readonly count: number;
+  readonly values: Float64Array;
+  readonly editIds: Int32Array;
+  readonly editValues: Float64Array;
+}
+
 export interface Addon {
   isSupported(isa: InstructionSet): boolean;
   createPool(threads: number): PoolHandle;
@@ -54,8 +62,8 @@ export interface Addon {
   destroyModel(model: ModelHandle): void;
   packMatrix(model: ModelHandle, matrix: number, firstRow: number, rowCount: number, bytes: Uint8Array): Promise<void>;
   packVector(model: ModelHandle, vector: number, dtype: number, bytes: Uint8Array): void;
-  /** Throws when the bindings do not hold; resolves to the milliseconds spent. */
-  execute(model: ModelHandle, step: StepBindings): Promise<number>;
+  /** Throws when the bindings do not hold; resolves to the milliseconds of the step and of its picks, then what was picked. */
+  execute(model: ModelHandle, step: StepBindings, picks: RawPicks | undefined): Promise<Float64Array>;
   logits(model: ModelHandle): Float32Array;
   readBlock(model: ModelHandle, blockId: number, into: Uint8Array): void;
   writeBlock(model: ModelHandle, blockId: number, from: Uint8Array): void;

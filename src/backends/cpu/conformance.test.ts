@@ -2,6 +2,7 @@
 
 import { dtypeNames } from '../../tensor/index.ts';
 import { describeBackendConformance } from '../backend.conformance.ts';
+import { describePickConformance } from '../picks.conformance.ts';
 import { needsQuantizedInput } from './encoding.ts';
 import { createCpuBackend } from './index.ts';
 import { describeInstructionSets } from './testing/instruction-sets.ts';
@@ -14,5 +15,6 @@ describeInstructionSets('cpu', (isa) => {
       tolerance: { f32: 2e-5, quantized: 2e-2 },
       quantizedProducts: dtypeNames.filter(needsQuantizedInput),
     });
+    describePickConformance(`cpu, ${isa}, ${threads} threads`, () => createCpuBackend({ threads, isa }));
   }
 });

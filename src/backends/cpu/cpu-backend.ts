@@ -4,12 +4,14 @@ import { BackendError } from '../../errors/errors.ts';
 import type { Program, WeightRef } from '../../program/program.ts';
 import type { Backend, CompileOptions, Executable, StepBindings, StepOutput } from '../backend.ts';
 import { checkWeights } from '../check-weights.ts';
+import { checkPicks } from '../picks.ts';
 import type { Addon, InstructionSet, ModelHandle, PoolHandle } from './addon.ts';
 import { instructionSets, loadAddon } from './addon.ts';
 import { checkCompileOptions } from './check-options.ts';
 import { dtypeCodes } from './encoding.ts';
 import { loadWeights } from './load-weights.ts';
 import { lowerProgram } from './lowering.ts';
+import { createPickEncoder, decodePicked } from './picks.ts';
 import { ropeTable } from './rope-tables.ts';
 
 export interface CpuBackendOptions {
@@ -139,6 +141,7 @@ async function compile(
 function createExecutable(addon: Addon, model: ModelHandle, vocabSize: number, onClose: () => void): Executable {
   const logits = addon.logits(model);
   const memory = addon.memory(model);
+  const encoder = createPickEncoder();
   let running: Promise<unknown> | null = null;
   let closing: Promise<void> | null = null;
 
@@ -151,12 +154,21 @@ function createExecutable(addon: Addon, model: ModelHandle, vocabSize: number, o
     memory,
     async execute(step: StepBindings): Promise<StepOutput> {
       assertIdle();
-      const outputCount = step.outputCount;
-      const work = native(() => addon.execute(model, step));
+      const { outputCount, picks = [] } = step;
+      checkPicks(picks, outputCount, vocabSize, (message) => {
+        throw new BackendError('cpu', `Step refused: ${message}.`);
+      });
+      const work = native(() => addon.execute(model, step, picks.length > 0 ? encoder.encode(picks) : undefined));
+      const topCounts = picks.map(({ topCount }) => topCount);
       running = work;
       try {
-        const kernelMs = await work;
-        return { logits: logits.subarray(0, outputCount * vocabSize), kernelMs };
+        const results = await work;
+        return {
+          logits: logits.subarray(0, outputCount * vocabSize),
+          picked: decodePicked(results, topCounts),
+          kernelMs: results[0],
+          pickMs: results[1],
+        };
       } catch (cause) {
         throw toBackendError(cause);
       } finally {

@@ -1,6 +1,7 @@
 // The reference backend passes its own suite (which then checks invariance and refusals, not accuracy).
 
 import { describeBackendConformance } from '../backend.conformance.ts';
+import { describePickConformance } from '../picks.conformance.ts';
 import { createReferenceBackend } from './index.ts';
 
 describeBackendConformance({
@@ -9,3 +10,5 @@ describeBackendConformance({
   tolerance: { f32: 0, quantized: 0 },
   quantizedProducts: [],
 });
+
+describePickConformance('reference', () => createReferenceBackend());

@@ -5,7 +5,9 @@ import type { Operation, Program, Value } from '../../program/program.ts';
 import { createRopeTable, type RopeTable } from '../../program/rope.ts';
 import type { Backend, CompileOptions, Executable, StepBindings, StepOutput } from '../backend.ts';
 import { checkStepBindings } from '../check-bindings.ts';
+import type { LogitEdits } from '../picks.ts';
 import * as kernels from './kernels.ts';
+import { pickToken } from './picks.ts';
 import { createReferencePool } from './pool.ts';
 import { loadReferenceWeights } from './weights.ts';
 
@@ -157,6 +159,8 @@ function createExecutable(
   }
 
   async function run(step: StepBindings): Promise<StepOutput> {
+    // The caller goes on first: what it does while a step runs must not wait for the step.
+    await new Promise<void>((resolve) => setImmediate(resolve));
     const startedMs = now();
     let sliceMs = startedMs;
     let idleMs = 0;
@@ -170,8 +174,14 @@ function createExecutable(
         idleMs += sliceMs - afterMs;
       }
     }
-    const logits = bufferOf(program.logits).subarray(0, step.outputCount * program.vocabSize);
-    return { logits, kernelMs: now() - startedMs - idleMs };
+    const { vocabSize } = program;
+    const logits = bufferOf(program.logits).subarray(0, step.outputCount * vocabSize);
+    const pickStartedMs = now();
+    const picked = (step.picks ?? []).map((pick) =>
+      pickToken(logits.subarray(pick.outputIndex * vocabSize, (pick.outputIndex + 1) * vocabSize), pick),
+    );
+    const endedMs = now();
+    return { logits, picked, kernelMs: endedMs - startedMs - idleMs, pickMs: endedMs - pickStartedMs };
   }
 
   return {
@@ -209,5 +219,12 @@ function copyBindings(step: StepBindings): StepBindings {
     tableRows: step.tableRows.slice(0, step.sequenceCount),
     outputRows: step.outputRows.slice(0, step.outputCount),
     blockCopies: step.blockCopies.slice(0, step.copyCount * 2),
+    picks: (step.picks ?? []).map((pick) => ({ ...pick, edits: copyEdits(pick.edits) })),
   };
+}
+
+function copyEdits(edits: LogitEdits | null): LogitEdits | null {
+  if (edits === null) return null;
+  const { count, ids, factors, offsets } = edits;
+  return { count, ids: ids.slice(0, count), factors: factors.slice(0, count), offsets: offsets.slice(0, count) };
 }

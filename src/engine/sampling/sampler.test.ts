@@ -1,25 +1,42 @@
 // Tests of the sampler: truncation keeps what it says, penalties act on what was seen, draws follow the distribution.
 
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { PickedToken } from '../../backends/picks.ts';
+import { pickToken } from '../../backends/reference/picks.ts';
 import { InvalidRequestError } from '../../errors/errors.ts';
 import type { SamplingParams } from '../api.ts';
 import { resolveSampling } from './params.ts';
 import { uniformAt } from './random.ts';
-import { createSampler, createSamplingScratch, logSumExp, topLogprobs } from './sampler.ts';
+import { createSampler, type Sampler } from './sampler.ts';
 
 const vocabSize = 8;
-const scratch = createSamplingScratch(vocabSize);
 const logitsOf = (probabilities: readonly number[]) => Float32Array.from(probabilities, (p) => Math.log(p));
 const resolve = (params: SamplingParams) => resolveSampling(params, vocabSize, () => 42);
 
+/** What the reference backend makes of the sampler's pick from a row. */
+function pickFrom(sampler: Sampler, logits: Float32Array, position = 0, blocked = false): PickedToken {
+  return pickToken(logits, sampler.pick(0, position, blocked));
+}
+
+/** The row as the sampler's edits leave it. */
+function editedBy(sampler: Sampler, logits: Float32Array): number[] {
+  const edited = [...logits];
+  const { edits } = sampler.pick(0, 0, false);
+  for (let i = 0; i < (edits?.count ?? 0); i++) {
+    const { ids, factors, offsets } = edits!;
+    const logit = edited[ids[i]];
+    edited[ids[i]] = (logit > 0 ? logit / factors[i] : logit * factors[i]) + offsets[i];
+  }
+  return edited;
+}
+
 /** Counts of 4,000 draws at consecutive positions. */
 function histogram(params: SamplingParams, probabilities: readonly number[], prompt: readonly number[] = []): number[] {
-  const sampler = createSampler(resolve(params), prompt, 0, scratch);
+  const sampler = createSampler(resolve(params), prompt, 0);
+  const logits = logitsOf(probabilities);
   const counts = probabilities.map(() => 0);
   for (let position = 0; position < 4000; position++) {
-    const result = sampler.sample(logitsOf(probabilities), position, []);
-    counts[result?.tokenId ?? 0]++;
+    counts[pickFrom(sampler, logits, position).tokenId]++;
   }
   return counts;
 }
@@ -73,47 +90,38 @@ describe('sampler', () => {
       resolve({ temperature: 0, repetitionPenalty: 2, presencePenalty: 0.5, frequencyPenalty: 0.25 }),
       [0],
       0,
-      scratch,
     );
     const logits = Float32Array.of(4, 3, -1, 0, 0, 0, 0, 0);
-    const penalised = logits.slice();
-    sampler.sample(penalised, 0, []);
-    expect(penalised[0]).toBe(2);
-    sampler.accept(1);
-    sampler.accept(1);
-    sampler.accept(2);
-    const again = logits.slice();
-    sampler.sample(again, 1, []);
-    expect([...again.slice(0, 3)]).toEqual([2, 1.5 - 1, -2 - 0.75]);
+    expect(editedBy(sampler, logits)[0]).toBe(2);
+    for (const tokenId of [1, 1, 2]) sampler.accept(tokenId);
+    expect(editedBy(sampler, logits)).toEqual([2, 1.5 - 1, -2 - 0.75, 0, 0, 0, 0, 0]);
   });
 
-  it('applies bias, blocks ids, and refuses rows without a finite logit', () => {
-    const sampler = createSampler(resolve({ temperature: 0, logitBias: { 3: 100 } }), [], 0, scratch);
-    expect(sampler.sample(logitsOf(base), 0, [])?.tokenId).toBe(3);
-    expect(sampler.sample(logitsOf(base), 0, [3])?.tokenId).toBe(0);
-    expect(sampler.sample(new Float32Array(8).fill(Number.NaN), 0, [])).toBeNull();
+  it('keeps penalties, bias and blocking of one token apart, however many tokens are edited', () => {
+    const logitBias = Object.fromEntries(Array.from({ length: 8 }, (_, id) => [id, id]));
+    const sampler = createSampler(resolve({ logitBias, presencePenalty: 1, repetitionPenalty: 2 }), [5, 6], 0, [5]);
+    const logits = new Float32Array(8).fill(2);
+    expect(editedBy(sampler, logits)).toEqual([2, 3, 4, 5, 6, 6, 7, 9]);
+    sampler.accept(5);
+    expect(pickFrom(sampler, logits, 0, true).tokenId).not.toBe(5);
+    expect(sampler.pick(0, 0, true).edits?.offsets[5]).toBe(Number.NEGATIVE_INFINITY);
+    expect(editedBy(sampler, logits)).toEqual([2, 3, 4, 5, 6, 5, 7, 9]);
+  });
+
+  it('applies bias, blocks ids, and picks nothing from rows without a finite logit', () => {
+    const sampler = createSampler(resolve({ temperature: 0, logitBias: { 3: 100 } }), [], 0, [3]);
+    expect(pickFrom(sampler, logitsOf(base)).tokenId).toBe(3);
+    expect(pickFrom(sampler, logitsOf(base), 0, true).tokenId).toBe(0);
+    expect(pickFrom(sampler, logitsOf(base)).tokenId).toBe(3);
+    expect(pickFrom(sampler, new Float32Array(8).fill(Number.NaN)).tokenId).toBe(-1);
   });
 
   it('reports log-probabilities of the untruncated distribution', () => {
-    const sampler = createSampler(resolve({ temperature: 0.1, topK: 1, logprobs: 3 }), [], 0, scratch);
-    const result = sampler.sample(logitsOf(base), 0, []);
-    expect(result?.logprob).toBeCloseTo(Math.log(0.4), 5);
-    expect(result?.topLogprobs?.map(({ tokenId }) => tokenId)).toEqual([0, 1, 2]);
-    expect(result?.topLogprobs?.[2].logprob).toBeCloseTo(Math.log(0.15), 5);
-  });
-
-  it('finds the same top tokens as a full sort', () => {
-    fc.assert(
-      fc.property(
-        fc.array(fc.integer({ min: -5, max: 5 }), { minLength: 1, maxLength: 60 }),
-        fc.integer({ min: 0, max: 20 }),
-        (values, count) => {
-          const logits = Float32Array.from(values);
-          const sorted = [...logits.keys()].sort((a, b) => logits[b] - logits[a] || a - b).slice(0, count);
-          expect(topLogprobs(logits, logSumExp(logits, 5), count).map(({ tokenId }) => tokenId)).toEqual(sorted);
-        },
-      ),
-    );
+    const sampler = createSampler(resolve({ temperature: 0.1, topK: 1, logprobs: 3 }), [], 0);
+    const { logprob, top } = pickFrom(sampler, logitsOf(base));
+    expect(logprob).toBeCloseTo(Math.log(0.4), 5);
+    expect(top?.map(({ tokenId }) => tokenId)).toEqual([0, 1, 2]);
+    expect(top?.[2].logprob).toBeCloseTo(Math.log(0.15), 5);
   });
 
   it('draws from seed, stream and position alone', () => {

@@ -1,0 +1,3 @@
+// Picking of tokens, compiled for avx2.
+#define OCTAVO_CANDIDATES avx2_candidates
+#include "candidates_kernels.h"
