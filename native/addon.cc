@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "executor.h"
+#include "probe/probe.h"
 
 namespace octavo {
 namespace {
@@ -121,6 +122,7 @@ ModelSpec spec_of(const Napi::Object& object) {
   spec.arena_bytes = static_cast<size_t>(number_at(object, "arenaBytes"));
   spec.plan = numbers_at(object, "plan");
   spec.vocab_size = integer_at(object, "vocabSize");
+  spec.cascade = integer_at(object, "cascade") != 0;
   spec.limits = {integer_at(object, "maxTokens"), integer_at(object, "maxSequences"), integer_at(object, "maxOutputs"),
                  integer_at(object, "maxContextTokens")};
   spec.pool = {nullptr,
@@ -341,6 +343,49 @@ void destroy_model(const Napi::CallbackInfo& info) {
 
 void destroy_pool(const Napi::CallbackInfo& info) { pool_of(info, 0).pool.reset(); }
 
+/** Measures the machine's limits on threads of its own; see probe/probe.h. */
+class ProbeWork final : public Napi::AsyncWorker {
+ public:
+  ProbeWork(Napi::Env env, const ProbeOptions& options)
+      : Napi::AsyncWorker(env), options_(options), deferred_(Napi::Promise::Deferred::New(env)) {}
+  Napi::Promise promise() const { return deferred_.Promise(); }
+
+ protected:
+  void Execute() override { samples_ = octavo::probe_machine(options_); }
+  void OnOK() override {
+    Napi::Object result = Napi::Object::New(Env());
+    for (const ProbeSamples& samples : samples_) {
+      Napi::Object entry = Napi::Object::New(Env());
+      entry.Set("single", array_of(samples.single));
+      entry.Set("all", array_of(samples.all));
+      result.Set(samples.name, entry);
+    }
+    deferred_.Resolve(result);
+  }
+  void OnError(const Napi::Error& error) override { deferred_.Reject(error.Value()); }
+
+ private:
+  Napi::Array array_of(const std::vector<double>& values) const {
+    Napi::Array array = Napi::Array::New(Env(), values.size());
+    for (size_t i = 0; i < values.size(); ++i) array.Set(static_cast<uint32_t>(i), values[i]);
+    return array;
+  }
+
+  const ProbeOptions options_;
+  const Napi::Promise::Deferred deferred_;
+  std::vector<ProbeSamples> samples_;
+};
+
+Napi::Value probe_machine(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Napi::Object options = info[0].As<Napi::Object>();
+    auto* work = new ProbeWork(info.Env(), {integer_at(options, "threads"), static_cast<size_t>(number_at(options, "bufferBytes")),
+                                            integer_at(options, "repetitions"), number_at(options, "millisecondsEach")});
+    work->Queue();
+    return work->promise();
+  });
+}
+
 Napi::Value is_supported(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), supports(info[0].As<Napi::String>().Utf8Value()));
 }
@@ -357,6 +402,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("logits", Napi::Function::New(env, logits));
   exports.Set("readBlock", Napi::Function::New(env, read_block));
   exports.Set("writeBlock", Napi::Function::New(env, write_block));
+  exports.Set("probeMachine", Napi::Function::New(env, probe_machine));
   exports.Set("memory", Napi::Function::New(env, memory_of));
   return exports;
 }

@@ -11,7 +11,8 @@ namespace octavo {
 
 namespace {
 
-constexpr size_t kPartialBytesLimit = size_t{32} << 20;
+/** Activations of one pass over the panels: about half of a second-level cache. */
+constexpr size_t kResidentBytes = size_t{1} << 20;
 
 int32_t ceil_div(int32_t value, int32_t by) { return (value + by - 1) / by; }
 
@@ -35,7 +36,8 @@ std::vector<Region> plan_regions(const ModelSpec& spec) {
   std::vector<int32_t> rope_dims;
   for (const RopeTable& rope : spec.ropes) rope_dims.push_back(rope.rotary_dim);
   for (const Buffer& buffer : spec.buffers) {
-    const size_t rows = static_cast<size_t>(buffer.rows == RowKind::kTokens ? spec.limits.max_tokens : spec.limits.max_outputs);
+    const size_t limit = static_cast<size_t>(buffer.rows == RowKind::kTokens ? spec.limits.max_tokens : spec.limits.max_outputs);
+    const size_t rows = buffer.logits ? limit : round_up(limit, kTileRows);
     const size_t available = buffer.logits ? static_cast<size_t>(spec.limits.max_outputs) * spec.vocab_size * 4 : spec.arena_bytes;
     if (buffer.stride_bytes % 4 != 0 || buffer.offset + rows * buffer.stride_bytes > available) throw PlanError("a buffer leaves the arena");
   }
@@ -65,6 +67,7 @@ Executor::Executor(std::shared_ptr<ThreadPool> threads, const Kernels& kernels, 
       vector_lengths_(spec.vector_lengths),
       regions_(plan_regions(spec)),
       bindings_(limits_, pool_, embedded_rows(regions_, spec.matrices)),
+      attention_(*threads_, kernels_, pool_, limits_, regions_, bindings_, spec.cascade),
       picker_(candidates_of(kernels.name), vocab_size_, threads_->size()) {
   ropes_ = std::move(spec.ropes);
   size_t bytes = 0;
@@ -88,43 +91,15 @@ Executor::Executor(std::shared_ptr<ThreadPool> threads, const Kernels& kernels, 
   arena_ = MappedMemory(spec.arena_bytes + kReadSlackBytes);
   logits_ = std::make_shared<MappedMemory>(std::max<size_t>(1, static_cast<size_t>(limits_.max_outputs) * vocab_size_ * 4));
 
-  head_stride_ = round_up(static_cast<size_t>(pool_.head_size), 16);
   const size_t rows = static_cast<size_t>(std::max(limits_.max_tokens, limits_.max_outputs));
-  const size_t attention_floats =
-      attention_scratch_floats(static_cast<size_t>(pool_.head_size)) + 2 * static_cast<size_t>(kMaxAttentionRows) * head_stride_;
-  thread_scratch_floats_ = round_up(std::max(linear_scratch_floats(rows), attention_floats), 1024);
+  thread_scratch_floats_ = round_up(linear_scratch_floats(rows), 1024);
   thread_scratch_ = MappedMemory(thread_scratch_floats_ * 4 * static_cast<size_t>(threads_->size()) + kReadSlackBytes);
 
-  for (const Region& region : regions_) {
-    int32_t index = -1;
-    if (region.kind == RegionKind::kAttention) {
-      const int32_t group = region.head_count / region.kv_head_count;
-      for (size_t i = 0; i < shapes_.size(); ++i) {
-        if (shapes_[i].group == group) index = static_cast<int32_t>(i);
-      }
-      if (index == -1) {
-        index = static_cast<int32_t>(shapes_.size());
-        AttentionShape shape{};
-        shape.group = group;
-        shape.kv_head_count = region.kv_head_count;
-        shape.tile_starts.resize(static_cast<size_t>(limits_.max_sequences) + 1);
-        shape.piece_starts.resize(static_cast<size_t>(4 * threads_->size()) + 1);
-        shapes_.push_back(std::move(shape));
-      }
-    }
-    region_shapes_.push_back(index);
-  }
-  partial_floats_ = static_cast<size_t>(kMaxAttentionRows) * (head_stride_ + 3);
-  if (!shapes_.empty() && threads_->size() > 1) {
-    const size_t pieces = static_cast<size_t>(ceil_div(limits_.max_context, kAttentionPiece));
-    partial_count_ = std::min(pieces * 4 * static_cast<size_t>(threads_->size()), kPartialBytesLimit / (partial_floats_ * 4));
-    partial_memory_ = MappedMemory(partial_count_ * partial_floats_ * 4);
-  }
-  counters_ = std::make_unique<Counter[]>(2 * regions_.size());
+  counters_ = std::make_unique<Counter[]>(regions_.size());
 }
 
 size_t Executor::scratch_bytes() const {
-  return arena_.size() + logits_->size() + thread_scratch_.size() + partial_memory_.size() + picker_.scratch_bytes();
+  return arena_.size() + logits_->size() + thread_scratch_.size() + attention_.scratch_bytes() + picker_.scratch_bytes();
 }
 
 void Executor::pack_vector(int32_t vector, DType dtype, const uint8_t* bytes, size_t byte_count) {
@@ -174,34 +149,8 @@ Executor::Times Executor::run() {
 }
 
 void Executor::prepare_step() {
-  for (size_t i = 0; i < 2 * regions_.size(); ++i) counters_[i].next.store(0, std::memory_order_relaxed);
-  for (AttentionShape& shape : shapes_) plan_attention(shape);
-}
-
-void Executor::plan_attention(AttentionShape& shape) {
-  int32_t tiles = 0;
-  for (int32_t s = 0; s < bindings_.sequence_count; ++s) {
-    shape.tile_starts[static_cast<size_t>(s)] = tiles;
-    const int32_t tokens = bindings_.query_starts[static_cast<size_t>(s) + 1] - bindings_.query_starts[static_cast<size_t>(s)];
-    tiles += ceil_div(tokens * shape.group, kernels_.attention_rows);
-  }
-  shape.tile_starts[static_cast<size_t>(bindings_.sequence_count)] = tiles;
-  const int32_t tasks = tiles * shape.kv_head_count;
-  shape.split = false;
-  if (threads_->size() == 1 || tasks == 0 || tasks >= 4 * threads_->size()) return;
-  // Few tasks: cut them into pieces of context, if that makes more of them. The arithmetic is the same either way.
-  int32_t slots = 0;
-  int32_t task = 0;
-  for (int32_t s = 0; s < bindings_.sequence_count; ++s) {
-    const int32_t pieces = ceil_div(std::max(1, bindings_.context_lengths[static_cast<size_t>(s)]), kAttentionPiece);
-    const int32_t count = (shape.tile_starts[static_cast<size_t>(s) + 1] - shape.tile_starts[static_cast<size_t>(s)]) * shape.kv_head_count;
-    for (int32_t i = 0; i < count; ++i) {
-      shape.piece_starts[static_cast<size_t>(task++)] = slots;
-      slots += pieces;
-    }
-  }
-  shape.piece_starts[static_cast<size_t>(task)] = slots;
-  shape.split = slots > tasks && static_cast<size_t>(slots) <= partial_count_;
+  for (size_t i = 0; i < regions_.size(); ++i) counters_[i].next.store(0, std::memory_order_relaxed);
+  attention_.plan();
 }
 
 int32_t Executor::rows_of(const Region& region) const {
@@ -242,16 +191,20 @@ void Executor::run_thread(int32_t thread) {
 void Executor::run_region(size_t index, int32_t thread) {
   const Region& region = regions_[index];
   const int32_t rows = rows_of(region);
-  Counter* counters = counters_.get() + 2 * index;
   switch (region.kind) {
     case RegionKind::kRows: {
+      // Many rows are shared out in whole tiles of quantised rows: no two threads write one cache line.
+      const int32_t step = rows >= 2 * kTileRows * threads_->size() ? kTileRows : 1;
+      const int64_t steps = ceil_div(rows, step);
       const int64_t threads = threads_->size();
-      run_rows(region, static_cast<int32_t>(rows * static_cast<int64_t>(thread) / threads),
-               static_cast<int32_t>(rows * (static_cast<int64_t>(thread) + 1) / threads));
+      run_rows(region, static_cast<int32_t>(steps * thread / threads) * step,
+               std::min(rows, static_cast<int32_t>(steps * (thread + 1) / threads) * step));
       break;
     }
-    case RegionKind::kLinear: run_linear(region, counters[0], rows, thread); break;
-    case RegionKind::kAttention: run_attention(region, shapes_[static_cast<size_t>(region_shapes_[index])], counters, thread); break;
+    case RegionKind::kLinear: run_linear(region, counters_[index], rows, thread); break;
+    case RegionKind::kAttention:
+      attention_.run(index, row(region.input, 0), stride_floats(region.input), row(region.out, 0), stride_floats(region.out), thread);
+      break;
   }
 }
 
@@ -294,7 +247,8 @@ void Executor::run_rows(const Region& region, int32_t first, int32_t last) {
           std::memcpy(row(it.out, index), row(it.in, bindings_.output_rows[static_cast<size_t>(index)]), static_cast<size_t>(it.width) * 4);
           break;
         case RowOp::kQuantize:
-          kernels_.quantize_row(row(it.in, index), it.width, reinterpret_cast<uint8_t*>(row(it.out, index)));
+          kernels_.quantize_row(row(it.in, index), it.width, reinterpret_cast<uint8_t*>(row(it.out, index / kTileRows * kTileRows)),
+                                index % kTileRows, it.halves);
           break;
       }
     }
@@ -305,22 +259,32 @@ void Executor::run_linear(const Region& region, Counter& counter, int32_t rows, 
   int32_t panels = 0;
   for (const LinearOutput& output : region.outputs) panels += matrices_[static_cast<size_t>(output.matrix)].panel_count;
   const int32_t threads = threads_->size();
-  // Panels are the unit of work; where there are few of them and many rows, rows are cut as well.
-  const int32_t tile = kernels_.linear_tile_rows;
+  // Panels are the unit of work; rows are cut as well where there are few panels, or so many rows that their
+  // activations would not stay in the second cache while panel after panel passes.
   int32_t row_chunk = rows;
-  while (panels * ceil_div(rows, row_chunk) < threads * 6 && row_chunk > 4 * tile) row_chunk = ceil_div(ceil_div(row_chunk, 2), tile) * tile;
+  const size_t input_bytes = region.quantized < 0 ? buffers_[static_cast<size_t>(region.input)].stride_bytes : buffers_[static_cast<size_t>(region.quantized)].stride_bytes;
+  while (row_chunk > 4 * kLinearRowStep &&
+         (panels * ceil_div(rows, row_chunk) < threads * 6 || static_cast<size_t>(row_chunk) * input_bytes > kResidentBytes)) {
+    row_chunk = ceil_div(ceil_div(row_chunk, 2), kLinearRowStep) * kLinearRowStep;
+  }
   const int32_t row_chunks = ceil_div(rows, row_chunk);
   const int32_t items = panels * row_chunks;
   const int32_t take = threads == 1 ? items : std::max(1, items / (threads * 16));
   float* scratch = reinterpret_cast<float*>(thread_scratch_.data()) + static_cast<size_t>(thread) * thread_scratch_floats_;
-  const uint8_t* quantized = region.quantized < 0 ? nullptr : reinterpret_cast<const uint8_t*>(row(region.quantized, 0));
+  QuantizedRows quantized{};
+  if (region.quantized >= 0) {
+    const Buffer& buffer = buffers_[static_cast<size_t>(region.quantized)];
+    const int32_t columns = matrices_[static_cast<size_t>(region.outputs[0].matrix)].columns;
+    quantized = {reinterpret_cast<uint8_t*>(row(region.quantized, 0)),
+                 tile_block_bytes(buffer.stride_bytes == quantized_row_bytes(columns, true)), buffer.stride_bytes * kTileRows};
+  }
   for (;;) {
     const int32_t begin = counter.next.fetch_add(take, std::memory_order_relaxed);
     if (begin >= items) return;
     const int32_t end = std::min(items, begin + take);
     for (int32_t item = begin; item < end; ++item) {
-      int32_t panel = item / row_chunks;
-      const int32_t first_row = (item % row_chunks) * row_chunk;
+      int32_t panel = item % panels;
+      const int32_t first_row = item / panels * row_chunk;
       size_t which = 0;
       while (panel >= matrices_[static_cast<size_t>(region.outputs[which].matrix)].panel_count) {
         panel -= matrices_[static_cast<size_t>(region.outputs[which].matrix)].panel_count;
@@ -333,144 +297,10 @@ void Executor::run_linear(const Region& region, Counter& counter, int32_t rows, 
                              row(region.input, 0),
                              stride_floats(region.input),
                              quantized,
-                             quant_record_of(weight.columns),
                              row(output.out, 0),
                              stride_floats(output.out)};
       kernels_.linear_panel(job, panel, first_row, std::min(rows, first_row + row_chunk), scratch);
     }
-  }
-}
-
-/** The (token, head) rows of one attention task. */
-struct Executor::Task {
-  int32_t sequence;
-  int32_t kv_head;
-  int32_t row_count;
-  int32_t first_piece;
-  int32_t last_piece;  // one past
-  int32_t tokens[kMaxAttentionRows];
-  int32_t heads[kMaxAttentionRows];
-  int32_t begins[kMaxAttentionRows];
-  int32_t ends[kMaxAttentionRows];
-};
-
-Executor::Task Executor::task_of(const Region& region, const AttentionShape& shape, int32_t index) const {
-  Task task{};
-  const auto starts_end = shape.tile_starts.begin() + bindings_.sequence_count + 1;
-  const int32_t tile = index / shape.kv_head_count;
-  task.kv_head = index % shape.kv_head_count;
-  task.sequence = static_cast<int32_t>(std::upper_bound(shape.tile_starts.begin(), starts_end, tile) - shape.tile_starts.begin()) - 1;
-  const size_t s = static_cast<size_t>(task.sequence);
-  const int32_t tiles = shape.tile_starts[s + 1] - shape.tile_starts[s];
-  const int32_t first_token = bindings_.query_starts[s];
-  const int64_t rows = static_cast<int64_t>(bindings_.query_starts[s + 1] - first_token) * shape.group;
-  const int64_t local = tile - shape.tile_starts[s];
-  const int32_t begin = static_cast<int32_t>(rows * local / tiles);
-  const int32_t end = static_cast<int32_t>(rows * (local + 1) / tiles);
-  int32_t earliest = INT32_MAX;
-  int32_t latest = 0;
-  for (int32_t r = begin; r < end; ++r) {
-    const int32_t i = task.row_count++;
-    task.tokens[i] = first_token + r / shape.group;
-    task.heads[i] = task.kv_head * shape.group + r % shape.group;
-    task.ends[i] = bindings_.positions[static_cast<size_t>(task.tokens[i])] + 1;
-    task.begins[i] = region.window > 0 ? std::max(0, task.ends[i] - region.window) : 0;
-    earliest = std::min(earliest, task.begins[i]);
-    latest = std::max(latest, task.ends[i]);
-  }
-  task.first_piece = earliest / kAttentionPiece;
-  task.last_piece = ceil_div(latest, kAttentionPiece);
-  return task;
-}
-
-void Executor::run_attention(const Region& region, const AttentionShape& shape, Counter* counters, int32_t thread) {
-  const int32_t tasks = shape.tile_starts[static_cast<size_t>(bindings_.sequence_count)] * shape.kv_head_count;
-  if (!shape.split) {
-    for (;;) {
-      // Last tiles first: those of a prefill look back the farthest.
-      const int32_t index = counters[0].next.fetch_add(1, std::memory_order_relaxed);
-      if (index >= tasks) return;
-      attention_task(region, shape, tasks - 1 - index, -1, thread);
-    }
-  }
-  const int32_t slots = shape.piece_starts[static_cast<size_t>(tasks)];
-  int32_t task = 0;
-  for (;;) {
-    const int32_t slot = counters[0].next.fetch_add(1, std::memory_order_relaxed);
-    if (slot >= slots) break;
-    while (shape.piece_starts[static_cast<size_t>(task) + 1] <= slot) ++task;
-    attention_task(region, shape, task, slot - shape.piece_starts[static_cast<size_t>(task)], thread);
-  }
-  threads_->barrier();
-  for (;;) {
-    const int32_t index = counters[1].next.fetch_add(1, std::memory_order_relaxed);
-    if (index >= tasks) return;
-    merge_task(region, shape, index);
-  }
-}
-
-void Executor::attention_task(const Region& region, const AttentionShape& shape, int32_t index, int32_t only_piece, int32_t thread) {
-  const Task task = task_of(region, shape, index);
-  const float* queries[kMaxAttentionRows];
-  for (int32_t i = 0; i < task.row_count; ++i) {
-    queries[i] = row(region.input, task.tokens[i]) + static_cast<size_t>(task.heads[i]) * region.head_size;
-  }
-  float* scratch = reinterpret_cast<float*>(thread_scratch_.data()) + static_cast<size_t>(thread) * thread_scratch_floats_;
-  float* running = scratch + attention_scratch_floats(static_cast<size_t>(region.head_size));
-  float* outs = running + static_cast<size_t>(kMaxAttentionRows) * head_stride_;
-  float running_max[kMaxAttentionRows];
-  float running_sum[kMaxAttentionRows];
-  float maxima[kMaxAttentionRows];
-  float sums[kMaxAttentionRows];
-  bool touched[kMaxAttentionRows];
-  bool begun[kMaxAttentionRows] = {};
-  AttentionPiece piece = {&pool_,  region.layer, task.kv_head, bindings_.block_table(task.sequence), region.scale, task.row_count, queries,
-                          task.begins, task.ends, 0, maxima, sums, outs, head_stride_, touched, scratch};
-  if (only_piece >= 0) {
-    float* partial = reinterpret_cast<float*>(partial_memory_.data()) +
-                     static_cast<size_t>(shape.piece_starts[static_cast<size_t>(index)] + only_piece) * partial_floats_;
-    piece.piece = only_piece;
-    piece.outs = partial + 3 * kMaxAttentionRows;
-    kernels_.attention_piece(piece);
-    for (int32_t i = 0; i < task.row_count; ++i) {
-      partial[i] = maxima[i];
-      partial[kMaxAttentionRows + i] = sums[i];
-      partial[2 * kMaxAttentionRows + i] = touched[i] ? 1.0f : 0.0f;
-    }
-    return;
-  }
-  for (piece.piece = task.first_piece; piece.piece < task.last_piece; ++piece.piece) {
-    kernels_.attention_piece(piece);
-    for (int32_t i = 0; i < task.row_count; ++i) {
-      if (!touched[i]) continue;
-      kernels_.attention_merge(running_max + i, running_sum + i, running + static_cast<size_t>(i) * head_stride_, maxima[i], sums[i],
-                               outs + static_cast<size_t>(i) * head_stride_, region.head_size, !begun[i]);
-      begun[i] = true;
-    }
-  }
-  for (int32_t i = 0; i < task.row_count; ++i) {
-    kernels_.attention_finish(running + static_cast<size_t>(i) * head_stride_, running_sum[i], region.head_size,
-                              row(region.out, task.tokens[i]) + static_cast<size_t>(task.heads[i]) * region.head_size);
-  }
-}
-
-void Executor::merge_task(const Region& region, const AttentionShape& shape, int32_t index) {
-  const Task task = task_of(region, shape, index);
-  const float* partials = reinterpret_cast<const float*>(partial_memory_.data()) +
-                          static_cast<size_t>(shape.piece_starts[static_cast<size_t>(index)]) * partial_floats_;
-  for (int32_t i = 0; i < task.row_count; ++i) {
-    float* out = row(region.out, task.tokens[i]) + static_cast<size_t>(task.heads[i]) * region.head_size;
-    float running_max = 0;
-    float running_sum = 0;
-    bool begun = false;
-    for (int32_t piece = task.first_piece; piece < task.last_piece; ++piece) {
-      const float* partial = partials + static_cast<size_t>(piece) * partial_floats_;
-      if (partial[2 * kMaxAttentionRows + i] == 0.0f) continue;
-      kernels_.attention_merge(&running_max, &running_sum, out, partial[i], partial[kMaxAttentionRows + i],
-                               partial + 3 * kMaxAttentionRows + static_cast<size_t>(i) * head_stride_, region.head_size, !begun);
-      begun = true;
-    }
-    kernels_.attention_finish(out, running_sum, region.head_size, out);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "attention.h"
 #include "bindings.h"
 #include "candidates.h"
 #include "kernels/kernels.h"
@@ -36,6 +37,7 @@ struct ModelSpec {
   KvPool pool;  // `data` unset
   Limits limits;
   int32_t vocab_size;
+  bool cascade;  // shared leading blocks are read once (attention.h)
 };
 
 class Executor {
@@ -69,20 +71,11 @@ class Executor {
   size_t scratch_bytes() const;
 
  private:
-  /** How the attention of a step is cut into tasks; shared by all regions with as many query heads per K/V head. */
-  struct AttentionShape {
-    int32_t group;  // query heads per K/V head
-    int32_t kv_head_count;
-    std::vector<int32_t> tile_starts;  // [sequences + 1] first tile of each sequence
-    std::vector<int32_t> piece_starts;  // [tasks + 1] first partial result of each task, when split
-    bool split;
-  };
   struct alignas(64) Counter {
     std::atomic<int32_t> next{0};
   };
 
   void prepare_step();
-  void plan_attention(AttentionShape& shape);
   void run_thread(int32_t thread);
   void run_region(size_t index, int32_t thread);
   int32_t rows_of(const Region& region) const;
@@ -92,11 +85,6 @@ class Executor {
   void copy_blocks(int32_t thread);
   void run_rows(const Region& region, int32_t first, int32_t last);
   void run_linear(const Region& region, Counter& counter, int32_t rows, int32_t thread);
-  void run_attention(const Region& region, const AttentionShape& shape, Counter* counters, int32_t thread);
-  void attention_task(const Region& region, const AttentionShape& shape, int32_t task, int32_t only_piece, int32_t thread);
-  void merge_task(const Region& region, const AttentionShape& shape, int32_t task);
-  struct Task;
-  Task task_of(const Region& region, const AttentionShape& shape, int32_t task) const;
 
   float* row(int32_t buffer, int32_t index) const {
     const Buffer& b = buffers_[static_cast<size_t>(buffer)];
@@ -115,23 +103,18 @@ class Executor {
   std::vector<float*> vectors_;
   std::vector<RopeTable> ropes_;
   std::vector<Region> regions_;
-  std::vector<int32_t> region_shapes_;  // of attention regions: index into shapes_
-  std::vector<AttentionShape> shapes_;
   MappedMemory weight_memory_;
   MappedMemory vector_memory_;
   MappedMemory pool_memory_;
   MappedMemory arena_;
   MappedMemory thread_scratch_;
-  MappedMemory partial_memory_;
   std::shared_ptr<MappedMemory> logits_;
   size_t thread_scratch_floats_ = 0;
-  size_t head_stride_ = 0;  // head size rounded up to 16
-  size_t partial_floats_ = 0;  // of one partial result
-  size_t partial_count_ = 0;
   StepBindings bindings_;
+  Attention attention_;
   Picker picker_;
   int64_t picks_begin_ = 0;  // steady clock, of thread 0
-  std::unique_ptr<Counter[]> counters_;  // two for each region
+  std::unique_ptr<Counter[]> counters_;  // one for each region
 };
 
 }  // namespace octavo

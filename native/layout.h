@@ -6,23 +6,17 @@
 //
 //   F32, F16, BF16     column 0: rows 0..31 | column 1: rows 0..31 | ...          one element each
 //
-//   Q8_0   per block of 32 columns, 1088 bytes (17 cache lines):
-//            +--------------------------------+--------------------------------+-----------------+
-//            | rows 0..15: 8 vectors of 64 B  | rows 16..31: 8 vectors         | 32 scales, f16  |
-//            +--------------------------------+--------------------------------+-----------------+
-//            vector j holds columns 4j..4j+3 of 16 rows: r0c0 r0c1 r0c2 r0c3 r1c0 ... as unsigned bytes (w + 128):
-//            the operand order of vpdpbusd, one 32-bit lane per output.
+//   quantised          units of 32 columns in the operand order of vpdpbusd (quant_format.h)
 //
-//   Q4_0   per block of 32 columns, 576 bytes (9 cache lines): as Q8_0 with 4 vectors for each 16 rows; the low nibbles
-//            of vector j hold columns 4j..4j+3, the high nibbles columns 16+4j..16+4j+3, biased by 8 as in the file.
+// Activations of quantised weights are quantised too: int8 per 32 columns with an f32 scale. Eight rows form a tile, in
+// which every 32 columns of all its rows lie together:
 //
-//   others per block of the format: the blocks of rows 0..31 one after the other, bytes as in the file.
+//   block of a tile    | int8 [8][32] | scale f32 [8] | -128 sum i32 [8] | -8 sum i32 [8] | scale * sum f32 [8] |
+//   where a weight      ... | -4 sum i32 [2][8] | scale * sum f32 [2][8] |      sums over columns 0..15 and 16..31
+//   has halves
 //
-// Activations quantised for Q8_0 and Q4_0, one record per row:
-//
-//   | int8 [columns], padded to 64 | f32 scale per block | i32 -128 * sum per block | i32 -8 * sum per block |
-//
-// The sums turn the unsigned weights back into signed ones: they are the initial value of a block's accumulator.
+// The sums turn unsigned codes into signed weights (they are the initial value of a block's accumulator) and carry the
+// formats' minima.
 //
 // The KV pool: block -> layer -> K then V -> kvHead; inside, K is [headSize][blockSize] (so that one vector holds one
 // dimension of 16 consecutive positions) and V is [blockSize][headSize].
@@ -32,17 +26,15 @@
 #include <cstdint>
 
 #include "dtype.h"
+#include "quant_format.h"
 
 namespace octavo {
 
 constexpr int32_t kPanelRows = 32;
 constexpr int32_t kGroupRows = 16;
 constexpr int32_t kQuantBlock = 32;
-constexpr size_t kQ8GroupBytes = 512;
-constexpr size_t kQ4GroupBytes = 256;
-constexpr size_t kQ8BlockBytes = 2 * kQ8GroupBytes + 64;
-constexpr size_t kQ4BlockBytes = 2 * kQ4GroupBytes + 64;
-/** Columns that the generic path dequantises at a time. */
+constexpr int32_t kTileRows = 8;
+/** Columns that the kernels expand at a time for many rows. */
 constexpr int32_t kPieceColumns = 256;
 /** Positions of one attention piece: softmax runs inside a piece, pieces are merged in ascending order. */
 constexpr int32_t kAttentionPiece = 256;
@@ -62,25 +54,33 @@ struct Matrix {
 };
 
 inline constexpr size_t panel_bytes_of(DType dtype, int32_t columns) {
-  const DTypeGeometry geometry = geometry_of(dtype);
-  const size_t blocks = static_cast<size_t>(columns) / static_cast<size_t>(geometry.block_elements);
-  if (dtype == DType::kQ8_0) return blocks * kQ8BlockBytes;
-  if (dtype == DType::kQ4_0) return blocks * kQ4BlockBytes;
-  return round_up(blocks * static_cast<size_t>(geometry.block_bytes) * kPanelRows, 64);
+  if (is_quantized(dtype)) {
+    const QuantFormat format = quant_format_of(dtype);
+    return static_cast<size_t>(columns / kQuantBlock / format.units_per_super) * format.super_bytes();
+  }
+  return round_up(static_cast<size_t>(columns) * static_cast<size_t>(geometry_of(dtype).block_bytes) * kPanelRows, 64);
 }
 
-/** Byte offsets inside the record of one quantised activation row. */
-struct QuantRecord {
-  size_t scales;
-  size_t corrections_q8;
-  size_t corrections_q4;
-  size_t stride;
+/** Byte offsets inside one block of a tile of quantised activations. */
+constexpr size_t kTileScales = 256;
+constexpr size_t kTileMinus128 = 288;
+constexpr size_t kTileMinus8 = 320;
+constexpr size_t kTileWeighted = 352;
+constexpr size_t kTileMinus4Halves = 384;
+constexpr size_t kTileWeightedHalves = 448;
+
+inline constexpr size_t tile_block_bytes(bool halves) { return halves ? 512 : 384; }
+
+/** Quantised activations: rows in tiles of kTileRows. */
+struct QuantizedRows {
+  uint8_t* tiles;
+  size_t block_bytes;
+  size_t tile_bytes;
 };
 
-inline constexpr QuantRecord quant_record_of(int32_t columns) {
-  const size_t table = round_up(static_cast<size_t>(columns) / kQuantBlock * 4, 16);
-  const size_t scales = round_up(static_cast<size_t>(columns), 64);
-  return {scales, scales + table, scales + 2 * table, round_up(scales + 3 * table, 64)};
+/** `row_bytes` is the share of one row in a buffer: a tile's bytes / kTileRows. */
+inline constexpr size_t quantized_row_bytes(int32_t columns, bool halves) {
+  return static_cast<size_t>(columns / kQuantBlock) * tile_block_bytes(halves) / kTileRows;
 }
 
 /** Geometry of the KV pool. */

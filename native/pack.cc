@@ -3,7 +3,7 @@
 
 #include <cstring>
 
-#include "dequantize.h"
+#include "quant_codes.h"
 
 namespace octavo {
 
@@ -20,41 +20,94 @@ void pack_plain(const Matrix& matrix, uint8_t* panel, int32_t lane, int32_t row_
   }
 }
 
+/** Lane `lane` of consecutive units: four code bytes at a time, the order of the file. */
 void pack_q8_0_row(const Matrix& matrix, uint8_t* panel, int32_t lane, const uint8_t* source) {
-  const int32_t blocks = matrix.columns / kQuantBlock;
-  uint8_t* group = panel + static_cast<size_t>(lane / kGroupRows) * kQ8GroupBytes + static_cast<size_t>(lane % kGroupRows) * 4;
-  uint8_t* scale = panel + 2 * kQ8GroupBytes + static_cast<size_t>(lane) * 2;
-  for (int32_t block = 0; block < blocks; ++block) {
-    const uint8_t* in = source + static_cast<size_t>(block) * 34;
-    uint8_t* out = group + static_cast<size_t>(block) * kQ8BlockBytes;
-    std::memcpy(scale + static_cast<size_t>(block) * kQ8BlockBytes, in, 2);
-    for (int32_t column = 0; column < kQuantBlock; ++column) {
-      out[static_cast<size_t>(column / 4) * 64 + column % 4] = static_cast<uint8_t>(in[2 + column] ^ 0x80);
+  constexpr QuantFormat kFormat = quant_format_of(DType::kQ8_0);
+  const int32_t units = matrix.columns / kQuantBlock;
+  uint8_t* out = panel + static_cast<size_t>(lane / kGroupRows) * kFormat.group_bytes() + static_cast<size_t>(lane % kGroupRows) * 4;
+  uint8_t* scale = panel + kFormat.scale_offset() + static_cast<size_t>(lane) * 2;
+  for (int32_t unit = 0; unit < units; ++unit, source += 34, out += kFormat.unit_bytes, scale += kFormat.unit_bytes) {
+    std::memcpy(scale, source, 2);
+    for (int32_t j = 0; j < 8; ++j) {
+      uint32_t four;
+      std::memcpy(&four, source + 2 + j * 4, 4);
+      four ^= 0x80808080u;
+      std::memcpy(out + j * 64, &four, 4);
     }
   }
 }
 
+/** As Q8_0: the file already pairs column i (low nibble) with column i + 16 (high nibble). */
 void pack_q4_0_row(const Matrix& matrix, uint8_t* panel, int32_t lane, const uint8_t* source) {
-  const int32_t blocks = matrix.columns / kQuantBlock;
-  uint8_t* group = panel + static_cast<size_t>(lane / kGroupRows) * kQ4GroupBytes + static_cast<size_t>(lane % kGroupRows) * 4;
-  uint8_t* scale = panel + 2 * kQ4GroupBytes + static_cast<size_t>(lane) * 2;
-  for (int32_t block = 0; block < blocks; ++block) {
-    const uint8_t* in = source + static_cast<size_t>(block) * 18;
-    uint8_t* out = group + static_cast<size_t>(block) * kQ4BlockBytes;
-    std::memcpy(scale + static_cast<size_t>(block) * kQ4BlockBytes, in, 2);
-    // The file already pairs column i (low nibble) with column i + 16 (high nibble).
-    for (int32_t i = 0; i < 16; ++i) out[static_cast<size_t>(i / 4) * 64 + i % 4] = in[2 + i];
+  constexpr QuantFormat kFormat = quant_format_of(DType::kQ4_0);
+  const int32_t units = matrix.columns / kQuantBlock;
+  uint8_t* out = panel + static_cast<size_t>(lane / kGroupRows) * kFormat.group_bytes() + static_cast<size_t>(lane % kGroupRows) * 4;
+  uint8_t* scale = panel + kFormat.scale_offset() + static_cast<size_t>(lane) * 2;
+  for (int32_t unit = 0; unit < units; ++unit, source += 18, out += kFormat.unit_bytes, scale += kFormat.unit_bytes) {
+    std::memcpy(scale, source, 2);
+    for (int32_t j = 0; j < 4; ++j) std::memcpy(out + j * 64, source + 2 + j * 4, 4);
   }
 }
 
-void pack_block_rows(const Matrix& matrix, uint8_t* panel, int32_t lane, int32_t row_count, const uint8_t* source, size_t row_bytes) {
-  const size_t block_bytes = static_cast<size_t>(geometry_of(matrix.dtype).block_bytes);
-  const size_t blocks = row_bytes / block_bytes;
-  for (size_t block = 0; block < blocks; ++block) {
-    uint8_t* out = panel + (block * kPanelRows + static_cast<size_t>(lane)) * block_bytes;
-    for (int32_t row = 0; row < row_count; ++row) {
-      std::memcpy(out + static_cast<size_t>(row) * block_bytes, source + static_cast<size_t>(row) * row_bytes + block * block_bytes, block_bytes);
+/** The codes of 32 columns into one lane of a unit whose memory is still zero there. */
+void put_codes(const QuantFormat& format, uint8_t* unit, int32_t lane, const uint8_t* codes) {
+  const int32_t code_mask = (1 << format.code_bits) - 1;
+  for (int32_t column = 0; column < kQuantBlock; ++column) {
+    const CodePlace place = code_place(format, lane, column);
+    unit[place.offset] = static_cast<uint8_t>(unit[place.offset] | (codes[column] & code_mask) << place.shift);
+    if (format.plane_bits == 0) continue;
+    const CodePlace high = plane_place(format, lane, column);
+    unit[high.offset] = static_cast<uint8_t>(unit[high.offset] | codes[column] >> format.code_bits << high.shift);
+  }
+}
+
+template <DType kDType>
+void pack_quantized_row(const Matrix& matrix, uint8_t* panel, int32_t lane, const uint8_t* source) {
+  constexpr QuantFormat kFormat = quant_format_of(kDType);
+  constexpr DTypeGeometry kGeometry = geometry_of(kDType);
+  const int32_t blocks = matrix.columns / kGeometry.block_elements;
+  const size_t entry = static_cast<size_t>(lane) * 2;
+  BlockCodes block;
+  for (int32_t b = 0; b < blocks; ++b, source += kGeometry.block_bytes) {
+    take_apart(kDType, source, &block);
+    uint8_t* header = panel + static_cast<size_t>(b) * kFormat.super_bytes();
+    if (kFormat.header_bytes > 0) std::memcpy(header + entry, &block.d, 2);
+    if (kFormat.header_bytes > 64) std::memcpy(header + 64 + entry, &block.m, 2);
+    for (int32_t u = 0; u < kFormat.units_per_super; ++u) {
+      uint8_t* unit = header + kFormat.header_bytes + static_cast<size_t>(u) * kFormat.unit_bytes;
+      uint8_t* scales = unit + kFormat.scale_offset();
+      put_codes(kFormat, unit, lane, block.codes + u * kQuantBlock);
+      switch (kFormat.scales) {
+        case ScaleKind::kF16Min: std::memcpy(scales + 64 + entry, &block.m, 2); [[fallthrough]];
+        case ScaleKind::kF16: std::memcpy(scales + entry, &block.d, 2); break;
+        case ScaleKind::kSuperMin:
+          scales[lane] = block.scales[u];
+          scales[kPanelRows + lane] = block.mins[u];
+          break;
+        case ScaleKind::kSuperHalves:
+        case ScaleKind::kSuperNibbles:
+          scales[lane] = block.scales[2 * u];
+          scales[kPanelRows + lane] = block.scales[2 * u + 1];
+          break;
+      }
     }
+  }
+}
+
+using PackRow = void (*)(const Matrix& matrix, uint8_t* panel, int32_t lane, const uint8_t* source);
+
+PackRow pack_row_of(DType dtype) {
+  switch (dtype) {
+    case DType::kQ8_0: return pack_q8_0_row;
+    case DType::kQ4_0: return pack_q4_0_row;
+    case DType::kQ4_1: return pack_quantized_row<DType::kQ4_1>;
+    case DType::kQ5_0: return pack_quantized_row<DType::kQ5_0>;
+    case DType::kQ5_1: return pack_quantized_row<DType::kQ5_1>;
+    case DType::kQ2_K: return pack_quantized_row<DType::kQ2_K>;
+    case DType::kQ3_K: return pack_quantized_row<DType::kQ3_K>;
+    case DType::kQ4_K: return pack_quantized_row<DType::kQ4_K>;
+    case DType::kQ5_K: return pack_quantized_row<DType::kQ5_K>;
+    default: return pack_quantized_row<DType::kQ6_K>;
   }
 }
 
@@ -65,41 +118,40 @@ void pack_panel_rows(const Matrix& matrix, int32_t panel_index, int32_t first_ro
   uint8_t* panel = matrix.data + static_cast<size_t>(panel_index) * matrix.panel_bytes;
   const int32_t lane = first_row - panel_index * kPanelRows;
   switch (matrix.dtype) {
-    case DType::kF32: pack_plain<uint32_t>(matrix, panel, lane, row_count, source, row_bytes); break;
+    case DType::kF32: return pack_plain<uint32_t>(matrix, panel, lane, row_count, source, row_bytes);
     case DType::kF16:
-    case DType::kBF16: pack_plain<uint16_t>(matrix, panel, lane, row_count, source, row_bytes); break;
-    case DType::kQ8_0:
-      for (int32_t row = 0; row < row_count; ++row) pack_q8_0_row(matrix, panel, lane + row, source + static_cast<size_t>(row) * row_bytes);
-      break;
-    case DType::kQ4_0:
-      for (int32_t row = 0; row < row_count; ++row) pack_q4_0_row(matrix, panel, lane + row, source + static_cast<size_t>(row) * row_bytes);
-      break;
-    default: pack_block_rows(matrix, panel, lane, row_count, source, row_bytes); break;
+    case DType::kBF16: return pack_plain<uint16_t>(matrix, panel, lane, row_count, source, row_bytes);
+    default: break;
   }
+  const PackRow pack_row = pack_row_of(matrix.dtype);
+  for (int32_t row = 0; row < row_count; ++row) pack_row(matrix, panel, lane + row, source + static_cast<size_t>(row) * row_bytes);
 }
 
 namespace {
 
-void unpack_q8_0(const Matrix& matrix, const uint8_t* panel, int32_t lane, float* out) {
-  const uint8_t* group = panel + static_cast<size_t>(lane / kGroupRows) * kQ8GroupBytes + static_cast<size_t>(lane % kGroupRows) * 4;
-  const uint8_t* scale = panel + 2 * kQ8GroupBytes + static_cast<size_t>(lane) * 2;
-  for (int32_t first = 0; first < matrix.columns; first += kQuantBlock, group += kQ8BlockBytes, scale += kQ8BlockBytes) {
-    const float d = read_f16(scale);
-    for (int32_t i = 0; i < kQuantBlock; ++i) {
-      out[first + i] = static_cast<float>(static_cast<int>(group[static_cast<size_t>(i / 4) * 64 + i % 4]) - 128) * d;
+/** 32 weights of one lane of a unit. */
+void unpack_unit(const QuantFormat& format, const uint8_t* header, const uint8_t* unit, int32_t lane, float* out) {
+  const uint8_t* scales = unit + format.scale_offset();
+  const uint8_t* low = scales + lane;
+  const uint8_t* high = low + kPanelRows;
+  const bool super = format.units_per_super > 1;
+  const float d = read_f16((super ? header : scales) + static_cast<size_t>(lane) * 2);
+  const float m = format.has_min() ? read_f16((super ? header : scales) + 64 + static_cast<size_t>(lane) * 2) : 0.0f;
+  for (int32_t column = 0; column < kQuantBlock; ++column) {
+    const CodePlace place = code_place(format, lane, column);
+    int32_t code = unit[place.offset] >> place.shift & ((1 << format.code_bits) - 1);
+    if (format.plane_bits > 0) {
+      const CodePlace above = plane_place(format, lane, column);
+      code |= (unit[above.offset] >> above.shift & ((1 << format.plane_bits) - 1)) << format.code_bits;
     }
-  }
-}
-
-void unpack_q4_0(const Matrix& matrix, const uint8_t* panel, int32_t lane, float* out) {
-  const uint8_t* group = panel + static_cast<size_t>(lane / kGroupRows) * kQ4GroupBytes + static_cast<size_t>(lane % kGroupRows) * 4;
-  const uint8_t* scale = panel + 2 * kQ4GroupBytes + static_cast<size_t>(lane) * 2;
-  for (int32_t first = 0; first < matrix.columns; first += kQuantBlock, group += kQ4BlockBytes, scale += kQ4BlockBytes) {
-    const float d = read_f16(scale);
-    for (int32_t i = 0; i < 16; ++i) {
-      const int byte = group[static_cast<size_t>(i / 4) * 64 + i % 4];
-      out[first + i] = static_cast<float>((byte & 15) - 8) * d;
-      out[first + 16 + i] = static_cast<float>((byte >> 4) - 8) * d;
+    const float value = static_cast<float>(code - format.zero);
+    const uint8_t half = *(column < 16 ? low : high);
+    switch (format.scales) {
+      case ScaleKind::kF16: out[column] = value * d; break;
+      case ScaleKind::kF16Min: out[column] = value * d + m; break;
+      case ScaleKind::kSuperMin: out[column] = d * static_cast<float>(*low) * value - m * static_cast<float>(*high); break;
+      case ScaleKind::kSuperHalves: out[column] = d * static_cast<float>(static_cast<int8_t>(half)) * value; break;
+      case ScaleKind::kSuperNibbles: out[column] = d * static_cast<float>(half & 15) * value - m * static_cast<float>(half >> 4); break;
     }
   }
 }
@@ -109,13 +161,16 @@ void unpack_q4_0(const Matrix& matrix, const uint8_t* panel, int32_t lane, float
 void unpack_row(const Matrix& matrix, int32_t row, float* out) {
   const uint8_t* panel = matrix.data + static_cast<size_t>(row / kPanelRows) * matrix.panel_bytes;
   const int32_t lane = row % kPanelRows;
-  if (matrix.dtype == DType::kQ8_0) return unpack_q8_0(matrix, panel, lane, out);
-  if (matrix.dtype == DType::kQ4_0) return unpack_q4_0(matrix, panel, lane, out);
-  const DTypeGeometry geometry = geometry_of(matrix.dtype);
-  const size_t block_bytes = static_cast<size_t>(geometry.block_bytes);
-  const uint8_t* block = panel + static_cast<size_t>(lane) * block_bytes;
-  for (int32_t first = 0; first < matrix.columns; first += geometry.block_elements, block += kPanelRows * block_bytes) {
-    dequantize_block(matrix.dtype, block, out + first);
+  if (is_quantized(matrix.dtype)) {
+    const QuantFormat format = quant_format_of(matrix.dtype);
+    for (int32_t unit = 0; unit < matrix.columns / kQuantBlock; ++unit) {
+      unpack_unit(format, panel + format.header_offset(unit), panel + format.unit_offset(unit), lane, out + unit * kQuantBlock);
+    }
+    return;
+  }
+  const size_t element_bytes = static_cast<size_t>(geometry_of(matrix.dtype).block_bytes);
+  for (int32_t column = 0; column < matrix.columns; ++column) {
+    dequantize_block(matrix.dtype, panel + (static_cast<size_t>(column) * kPanelRows + static_cast<size_t>(lane)) * element_bytes, out + column);
   }
 }
 

@@ -151,9 +151,12 @@ class Decoder {
         it.in = buffer();
         it.width = positive("width of a quantisation");
         it.out = buffer();
+        it.halves = reader_.integer() != 0;
         require(it.width % kQuantBlock == 0, "a quantised width is not a multiple of 32");
         holds(it.in, static_cast<size_t>(it.width), rows);
-        holds(it.out, quant_record_of(it.width).stride / 4, rows);
+        require(context_.buffers[static_cast<size_t>(it.out)].rows == rows, "a buffer has rows of another kind");
+        require(context_.buffers[static_cast<size_t>(it.out)].stride_bytes == quantized_row_bytes(it.width, it.halves),
+                "a buffer of quantised rows has another width");
         break;
       default: throw PlanError("unknown instruction " + std::to_string(op));
     }
@@ -174,9 +177,14 @@ class Decoder {
       const Matrix& weight = context_.matrices[static_cast<size_t>(output.matrix)];
       holds(region.input, static_cast<size_t>(weight.columns), region.rows);
       holds(output.out, static_cast<size_t>(weight.rows), region.rows);
-      if (weight.dtype == DType::kQ8_0 || weight.dtype == DType::kQ4_0) {
+      if (is_quantized(weight.dtype)) {
+        const bool halves = quant_format_of(weight.dtype).halves() == 2;
         require(region.quantized >= 0, "a quantised weight without quantised input");
-        holds(region.quantized, quant_record_of(weight.columns).stride / 4, region.rows);
+        const Buffer& buffer = context_.buffers[static_cast<size_t>(region.quantized)];
+        require(buffer.rows == region.rows, "a buffer has rows of another kind");
+        require(buffer.stride_bytes == quantized_row_bytes(weight.columns, true) ||
+                    (!halves && buffer.stride_bytes == quantized_row_bytes(weight.columns, false)),
+                "a buffer of quantised rows has another width than a weight");
       }
       if (output.bias != -1) {
         require(output.bias >= 0 && static_cast<size_t>(output.bias) < context_.vector_lengths.size(), "no such vector");

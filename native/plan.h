@@ -50,6 +50,7 @@ struct RowInstruction {
   int32_t rotary_dim = 0;
   int32_t layer = 0;
   bool interleaved = false;
+  bool halves = false;
   float epsilon = 0;
 };
 
@@ -66,7 +67,7 @@ struct Region {
   RowKind rows;
   std::vector<RowInstruction> instructions;  // kRows
   int32_t input = -1;  // kLinear, kAttention (queries)
-  int32_t quantized = -1;  // kLinear: buffer of records, or -1
+  int32_t quantized = -1;  // kLinear: buffer of quantised rows, or -1
   std::vector<LinearOutput> outputs;  // kLinear
   int32_t layer = 0;  // kAttention from here on
   int32_t head_count = 0;

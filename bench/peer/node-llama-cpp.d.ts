@@ -7,10 +7,14 @@ declare module 'node-llama-cpp' {
   }
   interface ContextSequence {
     evaluate(tokens: Token[], options: { temperature: number; yieldEogToken?: boolean }): AsyncGenerator<Token, void>;
+    /** Keeps the tokens that the state and `tokens` begin with in common, and drops the rest. */
+    adaptStateToTokens(tokens: Token[], allowShift: boolean): Promise<void>;
+    readonly nextTokenIndex: number;
     dispose(): void;
   }
   interface Context {
     getSequence(): ContextSequence;
+    dispose(): Promise<void>;
   }
   interface Model {
     createContext(options: {

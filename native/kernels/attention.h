@@ -1,12 +1,17 @@
-// Paged attention of a few (token, head) rows over one piece of their context, in blocks where they lie.
+// Paged attention of (token, head) rows over one piece of a context that they share, in blocks where they lie.
 //
 // Order of arithmetic, for every row alone and whatever else is in the batch:
-//   score(p)  = scale * (q . k_p), one FMA chain over ascending dimensions;
-//   piece     = positions 256 i .. 256 i + 255; its sum of exponentials has sixteen lanes (position % 16), added in
+//   score(p)  = (scale * log2(e) * q) . k_p, one FMA chain over ascending dimensions;
+//   piece     = positions 256 i .. 256 i + 255; its sum of exponentials (of 2) has sixteen lanes (position % 16), added in
 //               ascending order and then as a fixed tree; its output takes one FMA per ascending position;
-//   pieces are merged in ascending order with the running maximum.
+//   pieces are folded in ascending order with the running maximum.
 // Neither the block size, nor the chunk a token was computed in, nor the rows of a tile appear in it.
+//
+// Blocks are read where they lie, sixteen positions at a time, and converted on the way into registers; a piece in blocks whose
+// size is not a multiple of sixteen is unpacked to f32 first.
 #pragma once
+
+#include <type_traits>
 
 #include "kernels.h"
 #include "simd.h"
@@ -14,230 +19,378 @@
 namespace octavo {
 namespace {
 
+// Rows of one register tile, and the vectors of accumulators that it may hold.
 #if defined(__AVX512F__)
 constexpr int kAttentionTileRows = 12;
-constexpr int kScoreVectors = 24;
-constexpr int kValueRows = 6;
+constexpr int kAttentionTileVectors = 24;
 #elif defined(__AVX2__)
 constexpr int kAttentionTileRows = 6;
-constexpr int kScoreVectors = 6;
-constexpr int kValueRows = 2;
+constexpr int kAttentionTileVectors = 6;
 #else
-constexpr int kAttentionTileRows = 4;
-constexpr int kScoreVectors = 4;
-constexpr int kValueRows = 1;
+constexpr int kAttentionTileRows = 3;
+constexpr int kAttentionTileVectors = 3;
 #endif
-static_assert(kAttentionTileRows <= kMaxAttentionRows, "scratch is sized by kMaxAttentionRows");
+static_assert(kMaxAttentionRows % kAttentionTileRows == 0, "scratch is sized by kMaxAttentionRows");
 
+constexpr int32_t kPieceChunks = kAttentionPiece / 16;
 constexpr size_t kScoreStride = kAttentionPiece + 32;
 
-template <typename T>
-struct KvElement;
-template <>
-struct KvElement<float> {
-  OCTAVO_INLINE V16 load(const float* p) { return v_load(p); }
-};
-template <>
-struct KvElement<uint16_t> {
-  OCTAVO_INLINE V16 load(const uint16_t* p) { return v_load_f16(p); }
-};
+/** The largest of 8, 4, 2, 1 vectors that `rows` rows have accumulators for. */
+constexpr int tile_vectors(int rows) {
+  const int most = kAttentionTileVectors / rows;
+  return most >= 8 ? 8 : most >= 4 ? 4 : most >= 2 ? 2 : 1;
+}
 
-/** Up to sixteen consecutive positions of one block: dimension d of them begins at keys + d * blockSize. */
-template <typename T>
-struct KeyChunk {
-  const T* keys;
-  int32_t offset;  // of its first position in the piece
-};
+OCTAVO_INLINE V16 load_kv(const float* p) { return v_load(p); }
+OCTAVO_INLINE V16 load_kv(const uint16_t* p) { return v_load_f16(p); }
+OCTAVO_INLINE float load_kv1(const float* p) { return *p; }
+#if defined(__F16C__)
+OCTAVO_INLINE float load_kv1(const uint16_t* p) { return _cvtsh_ss(*p); }
+#else
+OCTAVO_INLINE float load_kv1(const uint16_t* p) { return f16_to_f32(*p); }
+#endif
+OCTAVO_INLINE void unpack8(const float* from, float* to) { std::memcpy(to, from, 32); }
+#if defined(__F16C__)
+OCTAVO_INLINE void unpack8(const uint16_t* from, float* to) {
+  _mm256_storeu_ps(to, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
+}
+#else
+OCTAVO_INLINE void unpack8(const uint16_t* from, float* to) {
+  for (int i = 0; i < 8; ++i) to[i] = f16_to_f32(from[i]);
+}
+#endif
 
-/** Scores of kRows rows against kChunks chunks. Lanes past a chunk's end hold garbage that later chunks overwrite. */
+/** Calls body with the constant of [1, kMost] that equals `count`. */
+template <int kMost, typename Body>
+OCTAVO_INLINE void with_count(int32_t count, const Body& body) {
+  if constexpr (kMost > 0) {
+    if (count == kMost) body(std::integral_constant<int, kMost>{});
+    else with_count<kMost - 1>(count, body);
+  }
+}
+
+/** Scores of kRows rows (queries [dimension][kAttentionTileRows]) against kChunks chunks of 16 positions. */
 template <int kRows, int kChunks, typename T>
-OCTAVO_INLINE void score_chunks(const KeyChunk<T>* chunks, int32_t block_size, const float* const* queries, int32_t head_size, float scale,
-                                float* scores) {
+OCTAVO_INLINE void score_chunks(const T* const* chunks, size_t key_stride, const float* queries, int32_t head_size, float* scores) {
   V16 sums[kChunks][kRows];
+  const T* keys[kChunks];
   for (int c = 0; c < kChunks; ++c) {
+    keys[c] = chunks[c];
     for (int r = 0; r < kRows; ++r) sums[c][r] = v_zero();
   }
-  for (int32_t d = 0; d < head_size; ++d) {
-    V16 keys[kChunks];
+  for (int32_t d = 0; d < head_size; ++d, queries += kAttentionTileRows) {
+    V16 loaded[kChunks];
 #pragma GCC unroll 8
-    for (int c = 0; c < kChunks; ++c) keys[c] = KvElement<T>::load(chunks[c].keys + static_cast<size_t>(d) * block_size);
+    for (int c = 0; c < kChunks; ++c) {
+      loaded[c] = load_kv(keys[c]);
+      keys[c] += key_stride;
+    }
 #pragma GCC unroll 12
     for (int r = 0; r < kRows; ++r) {
-      const V16 q = v_set1(queries[r][d]);
+      const V16 q = v_set1(queries[r]);
 #pragma GCC unroll 8
-      for (int c = 0; c < kChunks; ++c) sums[c][r] = v_fma(keys[c], q, sums[c][r]);
+      for (int c = 0; c < kChunks; ++c) sums[c][r] = v_fma(loaded[c], q, sums[c][r]);
     }
   }
-  const V16 factor = v_set1(scale);
   for (int c = 0; c < kChunks; ++c) {
-    for (int r = 0; r < kRows; ++r) v_store(scores + r * kScoreStride + chunks[c].offset, v_mul(sums[c][r], factor));
+    for (int r = 0; r < kRows; ++r) v_store(scores + r * kScoreStride + c * 16, sums[c][r]);
   }
 }
 
-template <int kRows, typename T>
-void score_rows(const KeyChunk<T>* chunks, int32_t chunk_count, int32_t block_size, const float* const* queries, int32_t head_size,
-                float scale, float* scores) {
-  constexpr int kMany = kScoreVectors / kRows >= 8 ? 8 : kScoreVectors / kRows >= 4 ? 4 : kScoreVectors / kRows >= 2 ? 2 : 1;
+template <int kRows, int kChunks, typename T>
+OCTAVO_INLINE void score_rows(const T* const* chunks, int32_t count, size_t key_stride, const float* queries, int32_t head_size, float* scores) {
   int32_t chunk = 0;
-  for (; chunk + kMany <= chunk_count; chunk += kMany) {
-    score_chunks<kRows, kMany, T>(chunks + chunk, block_size, queries, head_size, scale, scores);
+  for (; chunk + kChunks <= count; chunk += kChunks) {
+    score_chunks<kRows, kChunks, T>(chunks + chunk, key_stride, queries, head_size, scores + chunk * 16);
   }
-  for (; chunk < chunk_count; ++chunk) score_chunks<kRows, 1, T>(chunks + chunk, block_size, queries, head_size, scale, scores);
-}
-
-template <int kRows, typename T>
-OCTAVO_INLINE void score_rows_of(int32_t rows, const KeyChunk<T>* chunks, int32_t chunk_count, int32_t block_size,
-                                 const float* const* queries, int32_t head_size, float scale, float* scores) {
-  if constexpr (kRows > 0) {
-    if (rows == kRows) score_rows<kRows, T>(chunks, chunk_count, block_size, queries, head_size, scale, scores);
-    else score_rows_of<kRows - 1, T>(rows, chunks, chunk_count, block_size, queries, head_size, scale, scores);
+  if constexpr (kChunks > 1) {
+    if (chunk < count) score_rows<kRows, kChunks / 2, T>(chunks + chunk, count - chunk, key_stride, queries, head_size, scores + chunk * 16);
   }
 }
 
-/** scores[begin, end) become exp(score - max); returns max and sum. `scores` is addressed from the piece's start. */
-OCTAVO_INLINE void softmax_piece(float* scores, int32_t begin, int32_t end, float* max, float* sum) {
+/** `chunks` chunks, one for every 16 positions, scores from the first of them on. */
+template <typename T>
+void score_tile(int32_t rows, const T* const* chunks, int32_t count, size_t key_stride, const float* queries, int32_t head_size, float* scores) {
+  with_count<kAttentionTileRows>(rows, [&](auto n) __attribute__((always_inline)) {
+    score_rows<n.value, tile_vectors(n.value), T>(chunks, count, key_stride, queries, head_size, scores);
+  });
+}
+
+/**
+ * 2^x for x <= 0 within 1.5 ulp; 2^-126 below -126, which no sum that a softmax makes (at least 1) can tell from 0. The
+ * polynomial interpolates (2^r - 1) / r in the Chebyshev nodes of [-1/2, 1/2]. Exactly 1 at 0; what is not a number stays so.
+ */
+OCTAVO_INLINE V16 exp2_nonpositive(V16 x) {
+  const V16 clamped = v_max(v_set1(-126.0f), x);
+  // Adding 1.5 * 2^23 rounds to an integer and leaves it in the low mantissa bits.
+  const V16 magic = v_set1(12582912.0f);
+  const V16 shifted = v_add(clamped, magic);
+  const V16 r = v_sub(clamped, v_sub(shifted, magic));
+  V16 p = v_set1(1.545316336e-04f);
+  p = v_fma(p, r, v_set1(1.339086331e-03f));
+  p = v_fma(p, r, v_set1(9.618083015e-03f));
+  p = v_fma(p, r, v_set1(5.550356954e-02f));
+  p = v_fma(p, r, v_set1(2.402265072e-01f));
+  p = v_fma(p, r, v_set1(6.931471825e-01f));
+  p = v_fma(p, r, v_set1(1.0f));
+  return v_scale_by_exponent(p, shifted);
+}
+
+/** The largest of scores[begin, end); the rest of the first and the last sixteen become -infinity. Addressed from the piece's start. */
+OCTAVO_INLINE float largest_score(float* scores, int32_t begin, int32_t end) {
   const int32_t first = begin / 16 * 16;
   const int32_t last = (end + 15) / 16 * 16;
   const float nothing = -__builtin_inff();
   for (int32_t i = first; i < begin; ++i) scores[i] = nothing;
   for (int32_t i = end; i < last; ++i) scores[i] = nothing;
-  V16 maxima = v_set1(nothing);
-  for (int32_t i = first; i < last; i += 16) maxima = v_max(maxima, v_load(scores + i));
-  const float largest = v_maximum(maxima);
-  const V16 shift = v_set1(largest);
+  V16 even = v_set1(nothing);
+  V16 odd = even;
+  int32_t i = first;
+  for (; i + 32 <= last; i += 32) {
+    even = v_max(even, v_load(scores + i));
+    odd = v_max(odd, v_load(scores + i + 16));
+  }
+  if (i < last) even = v_max(even, v_load(scores + i));
+  return v_maximum(v_max(even, odd));
+}
+
+/** scores[begin, end) become 2^(score - max); returns their sum. */
+OCTAVO_INLINE float exponentiate(float* scores, int32_t begin, int32_t end, float max) {
+  const int32_t last = (end + 15) / 16 * 16;
+  const V16 shift = v_set1(max);
   V16 sums = v_zero();
-  for (int32_t i = first; i < last; i += 16) {
-    const V16 e = v_exp(v_sub(v_load(scores + i), shift));
+  for (int32_t i = begin / 16 * 16; i < last; i += 16) {
+    const V16 e = exp2_nonpositive(v_sub(v_load(scores + i), shift));
     v_store(scores + i, e);
     sums = v_add(sums, e);
   }
-  *max = largest;
-  *sum = v_sum(sums);
+  return v_sum(sums);
 }
 
-/** out[r][0 .. 16 * kVectors) takes weight * value of positions that lie one after the other in a block. */
+/** Where the keys and values of each sixteen positions of a piece lie; null where no row of the piece attends. */
+template <typename T>
+struct PieceView {
+  const T* keys[kPieceChunks];  // [head_size][key_stride], 16 of each row
+  const T* values[kPieceChunks];  // [16][value_stride]
+  size_t key_stride;
+  size_t value_stride;
+};
+
+/** outs[r][column ..] takes weight * value of positions [begin, end), which are not empty. */
 template <int kRows, int kVectors, typename T>
-OCTAVO_INLINE void accumulate_values(const T* values, int32_t count, int32_t head_size, const float* weights, float* out, size_t out_stride) {
+OCTAVO_INLINE void accumulate_columns(const PieceView<T>& view, int32_t begin, int32_t end, const float* weights, float* const* outs,
+                                      size_t column) {
   V16 sums[kRows][kVectors];
   for (int r = 0; r < kRows; ++r) {
-    for (int v = 0; v < kVectors; ++v) sums[r][v] = v_load(out + r * out_stride + v * 16);
+    for (int v = 0; v < kVectors; ++v) sums[r][v] = v_load(outs[r] + column + v * 16);
   }
-  for (int32_t i = 0; i < count; ++i, values += head_size) {
-    V16 loaded[kVectors];
-#pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) loaded[v] = KvElement<T>::load(values + v * 16);
-#pragma GCC unroll 6
-    for (int r = 0; r < kRows; ++r) {
-      const V16 weight = v_set1(weights[r * kScoreStride + i]);
-#pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) sums[r][v] = v_fma(weight, loaded[v], sums[r][v]);
+  const size_t stride = view.value_stride;
+  for (int32_t at = begin; at < end;) {
+    const T* values = view.values[at / 16] + static_cast<size_t>(at % 16) * stride + column;
+    const int32_t stop = at / 16 * 16 + 16 < end ? at / 16 * 16 + 16 : end;
+    for (; at < stop; ++at, values += stride) {
+      V16 loaded[kVectors];
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) loaded[v] = load_kv(values + v * 16);
+#pragma GCC unroll 12
+      for (int r = 0; r < kRows; ++r) {
+        const V16 weight = v_set1(weights[r * kScoreStride + static_cast<size_t>(at)]);
+#pragma GCC unroll 8
+        for (int v = 0; v < kVectors; ++v) sums[r][v] = v_fma(weight, loaded[v], sums[r][v]);
+      }
     }
   }
   for (int r = 0; r < kRows; ++r) {
-    for (int v = 0; v < kVectors; ++v) v_store(out + r * out_stride + v * 16, sums[r][v]);
+    for (int v = 0; v < kVectors; ++v) v_store(outs[r] + column + v * 16, sums[r][v]);
   }
 }
 
-template <int kRows, typename T>
-void accumulate_run(const T* values, int32_t count, int32_t head_size, const float* weights, float* out, size_t out_stride) {
-  const int32_t vectors = (head_size + 15) / 16;
-  int32_t v = 0;
-  for (; v + 4 <= vectors; v += 4) accumulate_values<kRows, 4, T>(values + v * 16, count, head_size, weights, out + v * 16, out_stride);
-  for (; v < vectors; ++v) accumulate_values<kRows, 1, T>(values + v * 16, count, head_size, weights, out + v * 16, out_stride);
-}
-
-template <int kRows, typename T>
-OCTAVO_INLINE void accumulate_run_of(int32_t rows, const T* values, int32_t count, int32_t head_size, const float* weights, float* out,
-                                     size_t out_stride) {
-  if constexpr (kRows > 0) {
-    if (rows == kRows) accumulate_run<kRows, T>(values, count, head_size, weights, out, out_stride);
-    else accumulate_run_of<kRows - 1, T>(rows, values, count, head_size, weights, out, out_stride);
+template <int kRows, int kVectors, typename T>
+OCTAVO_INLINE void accumulate_rows(const PieceView<T>& view, int32_t begin, int32_t end, const float* weights, float* const* outs, size_t column,
+                                   size_t columns) {
+  for (; column + kVectors * 16 <= columns; column += kVectors * 16) {
+    accumulate_columns<kRows, kVectors, T>(view, begin, end, weights, outs, column);
+  }
+  if constexpr (kVectors > 1) {
+    if (column < columns) accumulate_rows<kRows, kVectors / 2, T>(view, begin, end, weights, outs, column, columns);
   }
 }
 
-/** Values of positions [begin, end) (absolute) for rows [0, rows), block by block. */
 template <typename T>
-void accumulate_positions(const AttentionPiece& piece, int32_t begin, int32_t end, int32_t rows, const float* scores, float* out) {
+void accumulate_tile(int32_t rows, const PieceView<T>& view, int32_t begin, int32_t end, const float* weights, float* const* outs, size_t columns) {
+  if (begin >= end) return;
+  with_count<kAttentionTileRows>(rows, [&](auto n) __attribute__((always_inline)) {
+    accumulate_rows<n.value, tile_vectors(n.value), T>(view, begin, end, weights, outs, 0, columns);
+  });
+}
+
+/** The rows of one register tile in a piece: those between the first and the last that attend to any of it. */
+struct AttentionTile {
+  int32_t first_row;
+  int32_t row_count;
+  int32_t begin, end;  // positions that any row attends, from the piece's start
+  int32_t common_begin, common_end;  // that all rows attend; may be empty
+};
+
+/** Calls body(keys at the first position, values at it, its offset in the piece, count) for each block of [begin, end). */
+template <typename T, typename Body>
+OCTAVO_INLINE void each_run(const AttentionPiece& piece, int32_t begin, int32_t end, const Body& body) {
   const KvPool& pool = *piece.pool;
-  const size_t offset = pool.value_offset(piece.layer, piece.kv_head);
-  const size_t block_bytes = pool.block_bytes();
+  const size_t key_offset = pool.key_offset(piece.layer, piece.kv_head);
+  const size_t value_offset = pool.value_offset(piece.layer, piece.kv_head);
   const int32_t base = piece.piece * kAttentionPiece;
-  int32_t position = begin;
-  while (position < end) {
-    const int32_t block = position / pool.block_size;
-    const int32_t within = position - block * pool.block_size;
-    int32_t count = pool.block_size - within;
-    if (count > end - position) count = end - position;
-    const T* values = reinterpret_cast<const T*>(pool.data + static_cast<size_t>(piece.block_table[block]) * block_bytes + offset) +
-                      static_cast<size_t>(within) * pool.head_size;
-    for (int32_t row = 0; row < rows; row += kValueRows) {
-      const int32_t height = rows - row < kValueRows ? rows - row : kValueRows;
-      accumulate_run_of<kValueRows, T>(height, values, count, pool.head_size, scores + row * kScoreStride + (position - base),
-                                       out + row * piece.out_stride, piece.out_stride);
+  for (int32_t at = begin; at < end;) {
+    const int32_t index = (base + at) / pool.block_size;
+    const int32_t within = base + at - index * pool.block_size;
+    const int32_t count = pool.block_size - within < end - at ? pool.block_size - within : end - at;
+    const uint8_t* data = pool.data + static_cast<size_t>(piece.block_table[index]) * pool.block_bytes();
+    body(reinterpret_cast<const T*>(data + key_offset) + within,
+         reinterpret_cast<const T*>(data + value_offset) + static_cast<size_t>(within) * pool.head_size, at, count);
+    at += count;
+  }
+}
+
+/** [begin, end) where it lies. The block size is a multiple of 16: sixteen positions from a multiple of it lie in one block. */
+template <typename T>
+OCTAVO_INLINE void view_in_place(const AttentionPiece& piece, int32_t begin, int32_t end, PieceView<T>& view) {
+  view.key_stride = static_cast<size_t>(piece.pool->block_size);
+  view.value_stride = static_cast<size_t>(piece.pool->head_size);
+  each_run<T>(piece, begin / 16 * 16, end, [&](const T* keys, const T* values, int32_t at, int32_t count) {
+    for (int32_t i = 0; i < count; i += 16) {
+      view.keys[(at + i) / 16] = keys + i;
+      view.values[(at + i) / 16] = values + static_cast<size_t>(i) * view.value_stride;
     }
-    position += count;
+  });
+}
+
+/** Keys of `width` positions (16, 8, or fewer than 8) to every sixteenth float of `to`. */
+template <typename T>
+OCTAVO_INLINE void unpack_keys(const T* from, size_t stride, int32_t width, int32_t head_size, float* to) {
+  if (width == 16) {
+    for (int32_t d = 0; d < head_size; ++d) v_store(to + d * 16, load_kv(from + d * stride));
+  } else if (width == 8) {
+    for (int32_t d = 0; d < head_size; ++d) unpack8(from + d * stride, to + d * 16);
+  } else {
+    for (int32_t d = 0; d < head_size; ++d) {
+      for (int32_t i = 0; i < width; ++i) to[d * 16 + i] = load_kv1(from + d * stride + i);
+    }
+  }
+}
+
+/** Copies [begin, end) to `keys`, [chunk of 16 positions][dimension][16], and `values`, [position][head size rounded up to 16], as f32. */
+template <typename T>
+void unpack_piece(const AttentionPiece& piece, int32_t begin, int32_t end, float* keys, float* values, PieceView<float>& view) {
+  const int32_t head_size = piece.pool->head_size;
+  view.key_stride = 16;
+  view.value_stride = round_up(static_cast<size_t>(head_size), 16);
+  const size_t chunk_floats = static_cast<size_t>(head_size) * 16;
+  for (int32_t chunk = 0; chunk < kPieceChunks; ++chunk) {
+    view.keys[chunk] = keys + static_cast<size_t>(chunk) * chunk_floats;
+    view.values[chunk] = values + static_cast<size_t>(chunk) * 16 * view.value_stride;
+  }
+  each_run<T>(piece, begin, end, [&](const T* block_keys, const T* block_values, int32_t at, int32_t count) {
+    for (int32_t i = 0; i < count;) {
+      const int32_t lane = (at + i) % 16;
+      const int32_t room = count - i < 16 - lane ? count - i : 16 - lane;
+      const int32_t width = room == 16 ? 16 : room >= 8 ? 8 : room;
+      unpack_keys(block_keys + i, static_cast<size_t>(piece.pool->block_size), width, head_size,
+                  keys + static_cast<size_t>((at + i) / 16) * chunk_floats + lane);
+      i += width;
+    }
+    for (int32_t i = 0; i < count; ++i, block_values += head_size) {
+      float* to = values + static_cast<size_t>(at + i) * view.value_stride;
+      for (size_t column = 0; column < view.value_stride; column += 16) v_store(to + column, load_kv(block_values + column));
+    }
+  });
+}
+
+/** Cuts the piece's rows into register tiles; sets `touched`, and each row's range clipped to the piece. */
+OCTAVO_INLINE int32_t tiles_of(const AttentionPiece& piece, int32_t* begins, int32_t* ends, AttentionTile* tiles) {
+  const int32_t base = piece.piece * kAttentionPiece;
+  int32_t tile_count = 0;
+  for (int32_t first = 0; first < piece.row_count; first += kAttentionTileRows) {
+    const int32_t last = first + kAttentionTileRows < piece.row_count ? first + kAttentionTileRows : piece.row_count;
+    AttentionTile tile = {-1, 0, kAttentionPiece, 0, 0, kAttentionPiece};
+    for (int32_t row = first; row < last; ++row) {
+      begins[row] = piece.begins[row] > base ? piece.begins[row] - base : 0;
+      ends[row] = piece.ends[row] < base + kAttentionPiece ? piece.ends[row] - base : kAttentionPiece;
+      piece.touched[row] = begins[row] < ends[row];
+      if (!piece.touched[row]) continue;
+      if (tile.first_row < 0) tile.first_row = row;
+      tile.row_count = row + 1 - tile.first_row;
+      if (begins[row] < tile.begin) tile.begin = begins[row];
+      if (ends[row] > tile.end) tile.end = ends[row];
+      if (begins[row] > tile.common_begin) tile.common_begin = begins[row];
+      if (ends[row] < tile.common_end) tile.common_end = ends[row];
+    }
+    if (tile.row_count > 0) tiles[tile_count++] = tile;
+  }
+  return tile_count;
+}
+
+/** Scores, softmax and weighted values of one tile. */
+template <typename T>
+void attend_tile(const AttentionPiece& piece, const AttentionTile& tile, const int32_t* begins, const int32_t* ends, const PieceView<T>& view) {
+  const int32_t head_size = piece.pool->head_size;
+  const size_t columns = round_up(static_cast<size_t>(head_size), 16);
+  const int32_t first = tile.first_row;
+  const int32_t last = first + tile.row_count;
+  const int32_t chunk = tile.begin / 16;
+  float* const scores = piece.scratch;  // of row `first`, from the piece's start
+  const float* queries =
+      piece.queries + static_cast<size_t>(first / kAttentionTileRows) * head_size * kAttentionTileRows + first % kAttentionTileRows;
+  score_tile<T>(tile.row_count, view.keys + chunk, (tile.end + 15) / 16 - chunk, view.key_stride, queries, head_size, scores + chunk * 16);
+
+  for (int32_t row = first; row < last; ++row) {
+    for (size_t i = 0; i < columns; i += 16) v_store(piece.outs[row] + i, v_zero());
+    if (piece.touched[row]) piece.maxima[row] = largest_score(scores + (row - first) * kScoreStride, begins[row], ends[row]);
+  }
+  for (int32_t row = first; row < last; ++row) {
+    if (!piece.touched[row]) continue;
+    piece.sums[row] = exponentiate(scores + (row - first) * kScoreStride, begins[row], ends[row], piece.maxima[row]);
+  }
+
+  // Positions that all rows attend go through the tile; what lies before and after them, row by row: adding a masked
+  // position with weight 0 would let a value that a row must not see (an infinity, say) reach it.
+  const bool has_common = tile.common_begin < tile.common_end;
+  if (!has_common || tile.begin < tile.common_begin) {
+    for (int32_t row = first; row < last; ++row) {
+      if (!piece.touched[row]) continue;
+      accumulate_tile<T>(1, view, begins[row], has_common ? tile.common_begin : ends[row], scores + (row - first) * kScoreStride,
+                         piece.outs + row, columns);
+    }
+  }
+  if (!has_common) return;
+  accumulate_tile<T>(tile.row_count, view, tile.common_begin, tile.common_end, scores, piece.outs + first, columns);
+  if (tile.common_end >= tile.end) return;
+  for (int32_t row = first; row < last; ++row) {
+    if (!piece.touched[row]) continue;
+    accumulate_tile<T>(1, view, tile.common_end, ends[row], scores + (row - first) * kScoreStride, piece.outs + row, columns);
   }
 }
 
 template <typename T>
 void attention_piece_typed(const AttentionPiece& piece) {
-  const KvPool& pool = *piece.pool;
-  const int32_t base = piece.piece * kAttentionPiece;
-  const int32_t limit = base + kAttentionPiece;
   int32_t begins[kMaxAttentionRows];
   int32_t ends[kMaxAttentionRows];
-  int32_t earliest = limit;
-  int32_t latest = base;
-  int32_t common_begin = base;
-  int32_t common_end = limit;
-  for (int32_t row = 0; row < piece.row_count; ++row) {
-    begins[row] = piece.begins[row] > base ? piece.begins[row] : base;
-    ends[row] = piece.ends[row] < limit ? piece.ends[row] : limit;
-    piece.touched[row] = begins[row] < ends[row];
-    if (!piece.touched[row]) begins[row] = ends[row] = base;
-    if (piece.touched[row] && begins[row] < earliest) earliest = begins[row];
-    if (ends[row] > latest) latest = ends[row];
-    if (begins[row] > common_begin) common_begin = begins[row];
-    if (ends[row] < common_end) common_end = ends[row];
+  AttentionTile tiles[kMaxAttentionRows / kAttentionTileRows];
+  const int32_t tile_count = tiles_of(piece, begins, ends, tiles);
+  if (tile_count == 0) return;
+  int32_t begin = kAttentionPiece;
+  int32_t end = 0;
+  for (int32_t i = 0; i < tile_count; ++i) {
+    if (tiles[i].begin < begin) begin = tiles[i].begin;
+    if (tiles[i].end > end) end = tiles[i].end;
   }
-  if (earliest >= latest) return;
-
-  float* const scores = piece.scratch;
-  const size_t key_offset = pool.key_offset(piece.layer, piece.kv_head);
-  const size_t block_bytes = pool.block_bytes();
-  KeyChunk<T> chunks[kAttentionPiece];
-  int32_t chunk_count = 0;
-  for (int32_t position = earliest; position < latest;) {
-    const int32_t block = position / pool.block_size;
-    const int32_t within = position - block * pool.block_size;
-    int32_t count = pool.block_size - within < 16 ? pool.block_size - within : 16;
-    if (count > latest - position) count = latest - position;
-    const T* keys = reinterpret_cast<const T*>(pool.data + static_cast<size_t>(piece.block_table[block]) * block_bytes + key_offset);
-    chunks[chunk_count++] = {keys + within, position - base};
-    position += count;
-  }
-  score_rows_of<kAttentionTileRows, T>(piece.row_count, chunks, chunk_count, pool.block_size, piece.queries, pool.head_size, piece.scale,
-                                       scores);
-
-  for (int32_t row = 0; row < piece.row_count; ++row) {
-    if (!piece.touched[row]) continue;
-    softmax_piece(scores + row * kScoreStride, begins[row] - base, ends[row] - base, piece.maxima + row, piece.sums + row);
-    float* out = piece.outs + row * piece.out_stride;
-    for (size_t i = 0; i < piece.out_stride; ++i) out[i] = 0.0f;
-  }
-
-  // Positions that all rows attend go through the tile; what lies before and after them, row by row: adding a masked
-  // position with weight 0 would let a value that a row must not see (an infinity, say) reach it.
-  const bool has_common = common_begin < common_end;
-  for (int32_t row = 0; row < piece.row_count; ++row) {
-    if (!piece.touched[row]) continue;
-    const int32_t end = has_common ? common_begin : ends[row];
-    accumulate_positions<T>(piece, begins[row], end, 1, scores + row * kScoreStride, piece.outs + row * piece.out_stride);
-  }
-  if (!has_common) return;
-  accumulate_positions<T>(piece, common_begin, common_end, piece.row_count, scores, piece.outs);
-  for (int32_t row = 0; row < piece.row_count; ++row) {
-    accumulate_positions<T>(piece, common_end, ends[row], 1, scores + row * kScoreStride, piece.outs + row * piece.out_stride);
+  if (piece.pool->block_size % 16 == 0) {
+    PieceView<T> view;
+    view_in_place<T>(piece, begin, end, view);
+    for (int32_t i = 0; i < tile_count; ++i) attend_tile<T>(piece, tiles[i], begins, ends, view);
+  } else {
+    PieceView<float> view;
+    float* const keys = piece.scratch + kAttentionTileRows * kScoreStride;
+    unpack_piece<T>(piece, begin, end, keys, keys + static_cast<size_t>(kAttentionPiece) * piece.pool->head_size, view);
+    for (int32_t i = 0; i < tile_count; ++i) attend_tile<float>(piece, tiles[i], begins, ends, view);
   }
 }
 
@@ -246,23 +399,40 @@ void attention_piece(const AttentionPiece& piece) {
   else attention_piece_typed<float>(piece);
 }
 
-void attention_merge(float* running_max, float* running_sum, float* running_out, float max, float sum, const float* out, int32_t head_size,
-                     bool first) {
-  if (first) {
-    *running_max = max;
-    *running_sum = sum;
-    for (int32_t i = 0; i < head_size; ++i) running_out[i] = out[i];
-    return;
+void attention_pack(const float* const* queries, int32_t row_count, int32_t head_size, float scale, float* packed) {
+  // Scores come out in units of log2.
+  const float factor = scale * 1.44269504f;
+  for (int32_t row = 0; row < row_count; ++row) {
+    float* to = packed + static_cast<size_t>(row / kAttentionTileRows) * head_size * kAttentionTileRows + row % kAttentionTileRows;
+    for (int32_t d = 0; d < head_size; ++d) to[d * kAttentionTileRows] = queries[row][d] * factor;
   }
-  const float larger = *running_max > max ? *running_max : max;
-  float lanes[16];
-  v_store(lanes, v_exp(v_set1(*running_max - larger)));
-  const float keep = lanes[0];
-  v_store(lanes, v_exp(v_set1(max - larger)));
-  const float take = lanes[0];
-  *running_max = larger;
-  *running_sum = *running_sum * keep + sum * take;
-  for (int32_t i = 0; i < head_size; ++i) running_out[i] = running_out[i] * keep + out[i] * take;
+}
+
+void attention_fold(const AttentionFold& fold) {
+  for (int32_t first = 0; first < fold.row_count; first += 16) {
+    float keep[16];
+    float take[16];
+    const int32_t rows = fold.row_count - first < 16 ? fold.row_count - first : 16;
+    // Lanes past the last row are computed and ignored: the arrays are padded to 16.
+    const V16 running = v_load(fold.running_maxima + first);
+    const V16 incoming = v_load(fold.maxima + first);
+    const V16 larger = v_max(running, incoming);
+    v_store(keep, exp2_nonpositive(v_sub(running, larger)));
+    v_store(take, exp2_nonpositive(v_sub(incoming, larger)));
+    for (int32_t i = 0; i < rows; ++i) {
+      const int32_t row = first + i;
+      if (fold.touched != nullptr && !fold.touched[row]) continue;
+      fold.running_maxima[row] = fold.running_maxima[row] > fold.maxima[row] ? fold.running_maxima[row] : fold.maxima[row];
+      fold.running_sums[row] = fold.running_sums[row] * keep[i] + fold.sums[row] * take[i];
+      float* out = fold.running_outs + static_cast<size_t>(row) * fold.stride;
+      const float* addend = fold.outs + static_cast<size_t>(row) * fold.stride;
+      const V16 k = v_set1(keep[i]);
+      const V16 t = v_set1(take[i]);
+      for (size_t column = 0; column < fold.stride; column += 16) {
+        v_store(out + column, v_fma(v_load(addend + column), t, v_mul(v_load(out + column), k)));
+      }
+    }
+  }
 }
 
 void attention_finish(const float* running_out, float running_sum, int32_t head_size, float* out) {

@@ -11,8 +11,7 @@ struct LinearJob {
   const float* bias;  // null: none
   const float* input;  // rows of floats; null where only `quantized` is needed
   size_t input_stride;
-  const uint8_t* quantized;  // records (layout.h) of the input, for Q8_0 and Q4_0
-  QuantRecord record;
+  QuantizedRows quantized;  // of the input, for quantised weights
   float* out;
   size_t out_stride;
 };
@@ -27,58 +26,76 @@ struct RopeJob {
   const float* sine;
 };
 
-/** Attention of up to `max_rows` (token, head) rows of one sequence and one K/V head over one piece of its context. */
+/** Rows that one call of attention_piece may hold: a multiple of every instruction set's register tile. */
+constexpr int32_t kMaxAttentionRows = 96;
+
+/** Attention of up to kMaxAttentionRows (token, head) rows of one K/V head over one piece of a context that they share. */
 struct AttentionPiece {
   const KvPool* pool;
   int32_t layer;
   int32_t kv_head;
   const int32_t* block_table;
-  float scale;
   int32_t row_count;
-  const float* const* queries;  // [row_count] head vectors
+  const float* queries;  // as attention_pack left them
   const int32_t* begins;  // [row_count] first position attended
   const int32_t* ends;  // [row_count] one past the last
   int32_t piece;  // index: positions piece * kAttentionPiece ...
-  // Results; rows whose range misses the piece are left untouched and their `touched` is 0.
+  // Results; of rows whose range misses the piece `touched` is 0 and nothing else is meaningful.
   float* maxima;  // [row_count]
   float* sums;  // [row_count]
-  float* outs;  // [row_count][out_stride]
-  size_t out_stride;  // head_size rounded up to 16
+  float* const* outs;  // [row_count], each of head_size rounded up to 16
   bool* touched;  // [row_count]
   float* scratch;  // attention_scratch_floats
 };
 
+/** Results of a piece, to be folded into those of the pieces before it. Before the first piece: -infinity, 0 and 0. */
+struct AttentionFold {
+  int32_t row_count;
+  const bool* touched;  // [row_count]; null: all
+  const float* maxima;  // [row_count], readable up to a multiple of 16, as running_maxima
+  const float* sums;
+  const float* outs;  // [row_count][stride]
+  float* running_maxima;
+  float* running_sums;
+  float* running_outs;  // [row_count][stride]
+  size_t stride;  // head_size rounded up to 16
+};
+
 struct Kernels {
   const char* name;
-  /** Rows of (token, head) that one attention task may hold. */
-  int32_t attention_rows;
-  /** Rows of activations of one full tile; work is split over rows in multiples of it. */
-  int32_t linear_tile_rows;
-  /** Computes 32 outputs (panel) of rows [first_row, last_row). `scratch`: linear_scratch_floats(row count). */
+  /** (token, head) rows of one register tile of attention_piece. */
+  int32_t attention_tile_rows;
+  /** Computes 32 outputs (panel) of rows [first_row, last_row); first_row is a multiple of kLinearRowStep. `scratch`: linear_scratch_floats(row count). */
   void (*linear_panel)(const LinearJob& job, int32_t panel, int32_t first_row, int32_t last_row, float* scratch);
-  void (*quantize_row)(const float* input, int32_t columns, uint8_t* record);
+  /** Writes a row into slot `slot` of a tile; `halves`: with the sums over 16 columns. */
+  void (*quantize_row)(const float* input, int32_t columns, uint8_t* tile, int32_t slot, bool halves);
   /** out = input / sqrt(mean(input^2) + epsilon) * weight over `count` slices of `width`. */
   void (*rms_norm_row)(const float* input, const float* weight, float epsilon, int32_t count, int32_t width, float* out);
   void (*gated_silu_row)(const float* gate, const float* up, int32_t width, float* out);
   void (*add_row)(float* target, const float* addend, int32_t width);
   void (*rope_row)(const RopeJob& job, float* row);
   void (*write_kv_row)(const KvPool& pool, int32_t layer, int32_t slot, const float* key, const float* value);
+  /** Lays out the queries of rows, times `scale`, for attention_piece: attention_query_floats. */
+  void (*attention_pack)(const float* const* queries, int32_t row_count, int32_t head_size, float scale, float* packed);
   void (*attention_piece)(const AttentionPiece& piece);
-  /** Folds a piece's result into a running one: (max, sum, out). */
-  void (*attention_merge)(float* running_max, float* running_sum, float* running_out, float max, float sum, const float* out,
-                          int32_t head_size, bool first);
+  void (*attention_fold)(const AttentionFold& fold);
   /** out = running_out / running_sum. */
   void (*attention_finish)(const float* running_out, float running_sum, int32_t head_size, float* out);
 };
 
-constexpr int32_t kMaxAttentionRows = 16;
+/** Work on linears is split over rows in multiples of this: whole tiles of every kernel. */
+constexpr int32_t kLinearRowStep = 24;
+static_assert(kLinearRowStep % kTileRows == 0, "rows are split between tiles");
 
+/** Floats of a piece of a panel in a form made for many rows. */
+constexpr size_t kLinearScratchFloats = static_cast<size_t>(kPieceColumns) * kPanelRows;
 /** Per-thread floats that linear_panel needs for one call over at most `rows` rows. */
-inline constexpr size_t linear_scratch_floats(size_t rows) {
-  return static_cast<size_t>(kPieceColumns) * kPanelRows + rows * kPanelRows + 256;
-}
+inline constexpr size_t linear_scratch_floats(size_t rows) { return kLinearScratchFloats + rows * kPanelRows + 256; }
+inline constexpr size_t attention_query_floats(size_t head_size) { return static_cast<size_t>(kMaxAttentionRows) * head_size + 16; }
+/** Scores of a tile, and the piece's keys and values as f32. */
 inline constexpr size_t attention_scratch_floats(size_t head_size) {
-  return static_cast<size_t>(kMaxAttentionRows) * (kAttentionPiece + 32 + round_up(head_size, 16));
+  return 16 * static_cast<size_t>(kAttentionPiece + 32) + static_cast<size_t>(kAttentionPiece) * (head_size + round_up(head_size, 16)) +
+         64;
 }
 
 const Kernels& portable_kernels();

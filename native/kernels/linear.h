@@ -1,7 +1,6 @@
 // One panel (32 outputs) of a linear operation for a range of activation rows: picks the path of the weight's dtype.
 #pragma once
 
-#include "../dequantize.h"
 #include "kernels.h"
 #include "linear_float.h"
 #include "linear_int8.h"
@@ -9,21 +8,6 @@
 
 namespace octavo {
 namespace {
-
-/** Columns [first, first + count) of a panel of stored blocks as f32 [column][32]. */
-void dequantize_piece(const Matrix& matrix, const uint8_t* panel, int32_t first, int32_t count, float* piece) {
-  const DTypeGeometry geometry = geometry_of(matrix.dtype);
-  const size_t block_bytes = static_cast<size_t>(geometry.block_bytes);
-  float values[256];
-  for (int32_t column = 0; column < count; column += geometry.block_elements) {
-    const uint8_t* block = panel + static_cast<size_t>((first + column) / geometry.block_elements) * kPanelRows * block_bytes;
-    for (int32_t row = 0; row < kPanelRows; ++row, block += block_bytes) {
-      dequantize_block(matrix.dtype, block, values);
-      float* out = piece + static_cast<size_t>(column) * kPanelRows + row;
-      for (int32_t i = 0; i < geometry.block_elements; ++i) out[static_cast<size_t>(i) * kPanelRows] = values[i];
-    }
-  }
-}
 
 void linear_panel(const LinearJob& job, int32_t panel_index, int32_t first_row, int32_t last_row, float* scratch) {
   const Matrix& matrix = *job.weight;
@@ -33,10 +17,13 @@ void linear_panel(const LinearJob& job, int32_t panel_index, int32_t first_row, 
   // A panel with fewer than 32 outputs is computed aside: `out` may be as narrow as the matrix.
   const bool aside = lane_count < kPanelRows;
   float* const target = job.out + static_cast<size_t>(first_row) * job.out_stride + static_cast<size_t>(panel_index) * kPanelRows;
-  float* const out = aside ? scratch + static_cast<size_t>(kPieceColumns) * kPanelRows : target;
+  float* const out = aside ? scratch + kLinearScratchFloats : target;
   const size_t out_stride = aside ? kPanelRows : job.out_stride;
   const float* input = job.input + static_cast<size_t>(first_row) * job.input_stride;
-  const uint8_t* records = job.quantized + static_cast<size_t>(first_row) * job.record.stride;
+  QuantizedRows rows_in = job.quantized;
+  if (rows_in.tiles != nullptr) rows_in.tiles += static_cast<size_t>(first_row / kTileRows) * rows_in.tile_bytes;
+  const int32_t units = matrix.columns / kQuantBlock;
+  uint8_t* const expanded = reinterpret_cast<uint8_t*>(scratch);
   switch (matrix.dtype) {
     case DType::kF32:
       float_panel<LoadF32>(reinterpret_cast<const float*>(panel), matrix.columns, input, job.input_stride, rows, out, out_stride, false);
@@ -47,15 +34,16 @@ void linear_panel(const LinearJob& job, int32_t panel_index, int32_t first_row, 
     case DType::kBF16:
       float_panel<LoadBF16>(reinterpret_cast<const uint16_t*>(panel), matrix.columns, input, job.input_stride, rows, out, out_stride, false);
       break;
-    case DType::kQ8_0: int8_panel<false>(panel, matrix.columns / kQuantBlock, records, job.record, rows, out, out_stride); break;
-    case DType::kQ4_0: int8_panel<true>(panel, matrix.columns / kQuantBlock, records, job.record, rows, out, out_stride); break;
-    default:
-      for (int32_t first = 0; first < matrix.columns; first += kPieceColumns) {
-        const int32_t count = matrix.columns - first < kPieceColumns ? matrix.columns - first : kPieceColumns;
-        dequantize_piece(matrix, panel, first, count, scratch);
-        float_panel<LoadF32>(scratch, count, input + first, job.input_stride, rows, out, out_stride, first > 0);
-      }
-      break;
+    case DType::kQ8_0: int8_panel<DType::kQ8_0>(panel, units, rows_in, rows, out, out_stride, expanded); break;
+    case DType::kQ4_0: int8_panel<DType::kQ4_0>(panel, units, rows_in, rows, out, out_stride, expanded); break;
+    case DType::kQ4_1: int8_panel<DType::kQ4_1>(panel, units, rows_in, rows, out, out_stride, expanded); break;
+    case DType::kQ5_0: int8_panel<DType::kQ5_0>(panel, units, rows_in, rows, out, out_stride, expanded); break;
+    case DType::kQ5_1: int8_panel<DType::kQ5_1>(panel, units, rows_in, rows, out, out_stride, expanded); break;
+    case DType::kQ2_K: int8_panel<DType::kQ2_K>(panel, units, rows_in, rows, out, out_stride, expanded); break;
+    case DType::kQ3_K: int8_panel<DType::kQ3_K>(panel, units, rows_in, rows, out, out_stride, expanded); break;
+    case DType::kQ4_K: int8_panel<DType::kQ4_K>(panel, units, rows_in, rows, out, out_stride, expanded); break;
+    case DType::kQ5_K: int8_panel<DType::kQ5_K>(panel, units, rows_in, rows, out, out_stride, expanded); break;
+    case DType::kQ6_K: int8_panel<DType::kQ6_K>(panel, units, rows_in, rows, out, out_stride, expanded); break;
   }
   const float* bias = job.bias == nullptr ? nullptr : job.bias + static_cast<size_t>(panel_index) * kPanelRows;
   if (!aside && bias == nullptr) return;

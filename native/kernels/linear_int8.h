@@ -1,11 +1,13 @@
-// Matrix product of Q8_0 and Q4_0 panels with activations quantised per 32 columns.
+// Matrix product of quantised panels with activations quantised per 32 columns.
 //
-// The dot product of a block is exact in int32; each output has one f32 accumulator that takes one multiply-add per
-// block, in ascending order, whatever the tile: acc = fma(dot, weightScale * activationScale, acc).
+// The dot product of 32 columns (16 where a format has two scales) is exact in int32; each output has one f32
+// accumulator that takes one multiply-add per dot product, and one more where the format has minima, in ascending
+// order, whatever the tile: acc = fma(dot, weightScale * activationScale, acc). The bits of an output therefore depend
+// on its own row alone, and direct and expanded weights give the same ones.
 #pragma once
 
+#include "formats.h"
 #include "kernels.h"
-#include "simd.h"
 
 namespace octavo {
 namespace {
@@ -14,237 +16,250 @@ namespace {
 // Sixteen int32 and sixteen f32 accumulators: the f32 ones are spilled, once a block, and that costs less than loading
 // the weights more often.
 constexpr int kInt8TileRows = 8;
+constexpr int kTileGroups = 2;
 #elif defined(__AVX2__)
 constexpr int kInt8TileRows = 2;
+constexpr int kTileGroups = 1;
 #else
 constexpr int kInt8TileRows = 4;
+constexpr int kTileGroups = 1;
 #endif
+static_assert(kTileRows % kInt8TileRows == 0, "a tile of activations is cut into whole tiles of registers");
 
-template <bool kNibbles>
-struct Int8Format {
-  static constexpr size_t kGroupBytes = kNibbles ? kQ4GroupBytes : kQ8GroupBytes;
-  static constexpr size_t kBlockBytes = kNibbles ? kQ4BlockBytes : kQ8BlockBytes;
-};
+/** Units that are expanded at a time; what they take stays in the first cache. */
+constexpr int32_t kExpandedUnits = 16;
+/** From this many tiles on, weights are expanded once instead of for every tile. */
+constexpr int32_t kExpandFromTiles = 4;
 
-/** Lines of the next panel to fetch while a tile computes: `lines` for each block, from `at` on; none when 0. */
+/** Lines of the next panel to fetch while a tile computes: `lines` for each unit, from `at` on; none when 0. */
 struct Prefetch {
   const uint8_t* at;
   int32_t lines;
 
-  OCTAVO_INLINE void lines_of_block(const uint8_t* first, int32_t count) {
+  OCTAVO_INLINE void lines_of_unit(const uint8_t* first, int32_t count) {
     for (int32_t line = 0; line < count; ++line) __builtin_prefetch(first + static_cast<size_t>(line) * 64, 0, 2);
   }
 };
 
-/** Activation rows of one tile: pointers to the first row's record, the rest `stride` bytes apart. */
-struct Int8Rows {
-  const uint8_t* quants;
-  const uint8_t* scales;
-  const uint8_t* corrections;
-  size_t stride;
+/** Some rows of a tile of activations: `x` points at slot `slot` of the first block. */
+struct TileRows {
+  const uint8_t* tile;
+  size_t block_bytes;
+  int32_t slot;
 
-  OCTAVO_INLINE float at_float(const uint8_t* base, size_t offset) {
-    float value;
-    std::memcpy(&value, base + offset, sizeof value);
-    return value;
+  __attribute__((always_inline)) const uint8_t* quants(int32_t unit) const {
+    return tile + static_cast<size_t>(unit) * block_bytes + static_cast<size_t>(slot) * kQuantBlock;
   }
-  OCTAVO_INLINE int32_t at_int(const uint8_t* base, size_t offset) {
-    int32_t value;
-    std::memcpy(&value, base + offset, sizeof value);
-    return value;
+  /** Table of four bytes for each row, `offset` bytes into the block. */
+  __attribute__((always_inline)) const uint8_t* table(int32_t unit, size_t offset) const {
+    return tile + static_cast<size_t>(unit) * block_bytes + offset + static_cast<size_t>(slot) * 4;
   }
 };
 
-#if defined(__AVX512VNNI__)
+constexpr int log2_of(int value) { return value <= 1 ? 0 : 1 + log2_of(value / 2); }
 
-template <int kRows, bool kNibbles>
-void int8_tile(const uint8_t* panel, int32_t blocks, const Int8Rows& rows, const Prefetch& prefetch, float* out, size_t out_stride) {
-  using Format = Int8Format<kNibbles>;
-  V16 low[kRows];
-  V16 high[kRows];
-  for (int row = 0; row < kRows; ++row) low[row] = high[row] = v_zero();
-  const __m512i nibble_mask = _mm512_set1_epi8(15);
-  for (int32_t block = 0; block < blocks; ++block, panel += Format::kBlockBytes) {
-    if constexpr (kRows > 2) {
-      Prefetch::lines_of_block(prefetch.at + static_cast<size_t>(block) * static_cast<size_t>(prefetch.lines) * 64, prefetch.lines);
-    }
-    __m512i dot_low[kRows];
-    __m512i dot_high[kRows];
+#if defined(__AVX2__)
+
+/** -zero * sum of the activations, the initial value of a dot product. */
+template <class F>
+OCTAVO_INLINE I16 initial_dot(const TileRows& rows, int32_t unit, int half, int row) {
+#if !defined(__AVX512VNNI__)
+  if constexpr (F::kWide) return i_zero();
+#endif
+  if constexpr (F::kZero == 0) return i_zero();
+  else if constexpr (F::kZero == 128) return i_set1(read_int(rows.table(unit, kTileMinus128) + row * 4));
+  else if constexpr (F::kHalves == 2)
+    return i_shift_left<log2_of(F::kZero / 4)>(i_set1(read_int(rows.table(unit, kTileMinus4Halves + static_cast<size_t>(half) * 32) + row * 4)));
+  else return i_shift_left<log2_of(F::kZero / 8)>(i_set1(read_int(rows.table(unit, kTileMinus8) + row * 4)));
+}
+
+template <class F, int kRows, int kStep>
+OCTAVO_INLINE void dot_step(const F& weights, const uint8_t* quants, int group, I16 (&dots)[kTileGroups][kRows]) {
+  B64 codes[kTileGroups];
+#pragma GCC unroll 2
+  for (int g = 0; g < kTileGroups; ++g) codes[g] = weights.template codes<kStep>(group + g);
 #pragma GCC unroll 8
-    for (int row = 0; row < kRows; ++row) {
-      const __m512i correction = _mm512_set1_epi32(Int8Rows::at_int(rows.corrections, row * rows.stride + block * 4));
-      dot_low[row] = correction;
-      dot_high[row] = correction;
-    }
-    const uint8_t* quants = rows.quants + static_cast<size_t>(block) * kQuantBlock;
-#pragma GCC unroll 8
-    for (int j = 0; j < (kNibbles ? 4 : 8); ++j) {
-      const __m512i w0 = _mm512_loadu_si512(panel + j * 64);
-      const __m512i w1 = _mm512_loadu_si512(panel + Format::kGroupBytes + j * 64);
-      if constexpr (kNibbles) {
-        const __m512i w0_first = _mm512_and_si512(w0, nibble_mask);
-        const __m512i w1_first = _mm512_and_si512(w1, nibble_mask);
-        const __m512i w0_second = _mm512_and_si512(_mm512_srli_epi16(w0, 4), nibble_mask);
-        const __m512i w1_second = _mm512_and_si512(_mm512_srli_epi16(w1, 4), nibble_mask);
-#pragma GCC unroll 8
-        for (int row = 0; row < kRows; ++row) {
-          const __m512i first = _mm512_set1_epi32(Int8Rows::at_int(quants, row * rows.stride + j * 4));
-          const __m512i second = _mm512_set1_epi32(Int8Rows::at_int(quants, row * rows.stride + 16 + j * 4));
-          dot_low[row] = _mm512_dpbusd_epi32(dot_low[row], w0_first, first);
-          dot_high[row] = _mm512_dpbusd_epi32(dot_high[row], w1_first, first);
-          dot_low[row] = _mm512_dpbusd_epi32(dot_low[row], w0_second, second);
-          dot_high[row] = _mm512_dpbusd_epi32(dot_high[row], w1_second, second);
-        }
-      } else {
-#pragma GCC unroll 8
-        for (int row = 0; row < kRows; ++row) {
-          const __m512i x = _mm512_set1_epi32(Int8Rows::at_int(quants, row * rows.stride + j * 4));
-          dot_low[row] = _mm512_dpbusd_epi32(dot_low[row], w0, x);
-          dot_high[row] = _mm512_dpbusd_epi32(dot_high[row], w1, x);
-        }
-      }
-    }
-    const uint16_t* scales = reinterpret_cast<const uint16_t*>(panel + 2 * Format::kGroupBytes);
-    const V16 scale_low = v_load_f16(scales);
-    const V16 scale_high = v_load_f16(scales + 16);
-#pragma GCC unroll 8
-    for (int row = 0; row < kRows; ++row) {
-      const V16 x_scale = v_set1(Int8Rows::at_float(rows.scales, row * rows.stride + block * 4));
-      low[row] = v_fma(_mm512_cvtepi32_ps(dot_low[row]), v_mul(scale_low, x_scale), low[row]);
-      high[row] = v_fma(_mm512_cvtepi32_ps(dot_high[row]), v_mul(scale_high, x_scale), high[row]);
-    }
-  }
   for (int row = 0; row < kRows; ++row) {
-    v_store(out + row * out_stride, low[row]);
-    v_store(out + row * out_stride + 16, high[row]);
+    const int32_t x = read_int(quants + row * kQuantBlock + kStep * 4);
+#pragma GCC unroll 2
+    for (int g = 0; g < kTileGroups; ++g) dots[g][row] = i_dot<F::kWide>(dots[g][row], codes[g], x);
   }
 }
 
-#elif defined(__AVX2__)
+template <class F, int kRows, int... kSteps>
+OCTAVO_INLINE void dot_steps(const F& weights, const uint8_t* quants, int group, I16 (&dots)[kTileGroups][kRows],
+                             std::integer_sequence<int, kSteps...>) {
+  (dot_step<F, kRows, kSteps>(weights, quants, group, dots), ...);
+}
 
-/** Sixteen int32 dot products of one block, for one activation row: eight in each half. */
-template <bool kNibbles>
-OCTAVO_INLINE void block_dots(const uint8_t* group, const uint8_t* quants, int32_t correction, __m256i* dots) {
-  const __m256i ones = _mm256_set1_epi16(1);
-  const __m256i nibble_mask = _mm256_set1_epi8(15);
-  // Signed bytes need no correction here: |w| times x with w's sign cannot saturate (128 * 127 * 2 < 2^15).
-  dots[0] = dots[1] = _mm256_set1_epi32(kNibbles ? correction : 0);
-  for (int j = 0; j < (kNibbles ? 4 : 8); ++j) {
-    for (int half = 0; half < 2; ++half) {
-      const __m256i w = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(group + j * 64 + half * 32));
-      const __m256i x = _mm256_set1_epi32(Int8Rows::at_int(quants, j * 4));
-      __m256i pairs;
-      if constexpr (kNibbles) {
-        const __m256i second = _mm256_set1_epi32(Int8Rows::at_int(quants, 16 + j * 4));
-        pairs = _mm256_add_epi16(_mm256_maddubs_epi16(_mm256_and_si256(w, nibble_mask), x),
-                                 _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(w, 4), nibble_mask), second));
-      } else {
-        const __m256i signed_w = _mm256_xor_si256(w, _mm256_set1_epi8(static_cast<char>(0x80)));
-        pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(signed_w), _mm256_sign_epi8(x, signed_w));
-      }
-      dots[half] = _mm256_add_epi32(dots[half], _mm256_madd_epi16(pairs, ones));
+/** One half (or the whole) of a unit for kTileGroups groups of outputs. */
+template <class F, int kRows, int kHalf>
+OCTAVO_INLINE void add_half(const F& weights, const TileRows& rows, int32_t unit, int group, V16 (&sums)[2][kRows]) {
+  I16 dots[kTileGroups][kRows];
+#pragma GCC unroll 8
+  for (int row = 0; row < kRows; ++row) {
+    const I16 initial = initial_dot<F>(rows, unit, kHalf, row);
+#pragma GCC unroll 2
+    for (int g = 0; g < kTileGroups; ++g) dots[g][row] = initial;
+  }
+  const uint8_t* quants = rows.quants(unit);
+  // Columns of one byte of nibbles lie next to each other, so that it is loaded once.
+  if constexpr (F::kHalves == 1) dot_steps(weights, quants, group, dots, std::integer_sequence<int, 0, 4, 1, 5, 2, 6, 3, 7>{});
+  else if constexpr (kHalf == 0) dot_steps(weights, quants, group, dots, std::integer_sequence<int, 0, 1, 2, 3>{});
+  else dot_steps(weights, quants, group, dots, std::integer_sequence<int, 4, 5, 6, 7>{});
+  const uint8_t* scales = rows.table(unit, kTileScales);
+  const uint8_t* weighted = rows.table(unit, F::kHalves == 1 ? kTileWeighted : kTileWeightedHalves + kHalf * 32);
+#pragma GCC unroll 2
+  for (int g = 0; g < kTileGroups; ++g) {
+    const V16 scale = weights.scale(kHalf, group + g);
+#pragma GCC unroll 8
+    for (int row = 0; row < kRows; ++row) {
+      V16& sum = sums[group + g][row];
+      sum = v_fma(i_to_float(dots[g][row]), v_mul(scale, v_set1(read_float(scales + row * 4))), sum);
     }
-  }
-}
-
-template <int kRows, bool kNibbles>
-void int8_tile(const uint8_t* panel, int32_t blocks, const Int8Rows& rows, const Prefetch& prefetch, float* out, size_t out_stride) {
-  using Format = Int8Format<kNibbles>;
-  (void)prefetch;
-  V16 sums[kRows][2];
-  for (int row = 0; row < kRows; ++row) sums[row][0] = sums[row][1] = v_zero();
-  for (int32_t block = 0; block < blocks; ++block, panel += Format::kBlockBytes) {
-    const uint16_t* scales = reinterpret_cast<const uint16_t*>(panel + 2 * Format::kGroupBytes);
-    for (int group = 0; group < 2; ++group) {
-      const V16 scale = v_load_f16(scales + group * 16);
+    if constexpr (F::kHasMin) {
+      const V16 min = weights.min(kHalf, group + g);
+#pragma GCC unroll 8
       for (int row = 0; row < kRows; ++row) {
-        __m256i dots[2];
-        block_dots<kNibbles>(panel + group * Format::kGroupBytes, rows.quants + row * rows.stride + static_cast<size_t>(block) * kQuantBlock,
-                             Int8Rows::at_int(rows.corrections, row * rows.stride + block * 4), dots);
-        const V16 dot = {_mm256_cvtepi32_ps(dots[0]), _mm256_cvtepi32_ps(dots[1])};
-        const V16 x_scale = v_set1(Int8Rows::at_float(rows.scales, row * rows.stride + block * 4));
-        sums[row][group] = v_fma(dot, v_mul(scale, x_scale), sums[row][group]);
+        V16& sum = sums[group + g][row];
+        const V16 x = v_set1(read_float(weighted + row * 4));
+        sum = F::kSubtractsMin ? v_fnma(min, x, sum) : v_fma(min, x, sum);
       }
     }
   }
+}
+
+template <class F, int kRows>
+void int8_tile(const uint8_t* panel, int32_t first_unit, int32_t units, const TileRows& rows, const Prefetch& prefetch, float* out,
+               size_t out_stride, bool resume) {
+  V16 sums[2][kRows];
+#pragma GCC unroll 8
   for (int row = 0; row < kRows; ++row) {
-    v_store(out + row * out_stride, sums[row][0]);
-    v_store(out + row * out_stride + 16, sums[row][1]);
+    sums[0][row] = resume ? v_load(out + row * out_stride) : v_zero();
+    sums[1][row] = resume ? v_load(out + row * out_stride + 16) : v_zero();
+  }
+  for (int32_t i = 0; i < units; ++i) {
+    if constexpr (kRows > 2) {
+      Prefetch::lines_of_unit(prefetch.at + static_cast<size_t>(i) * static_cast<size_t>(prefetch.lines) * 64, prefetch.lines);
+    }
+    const F weights = F::at(panel, i);
+    const int32_t unit = first_unit + i;
+#pragma GCC unroll 2
+    for (int group = 0; group < 2; group += kTileGroups) {
+      add_half<F, kRows, 0>(weights, rows, unit, group, sums);
+      if constexpr (F::kHalves == 2) add_half<F, kRows, 1>(weights, rows, unit, group, sums);
+    }
+  }
+#pragma GCC unroll 8
+  for (int row = 0; row < kRows; ++row) {
+    v_store(out + row * out_stride, sums[0][row]);
+    v_store(out + row * out_stride + 16, sums[1][row]);
   }
 }
 
 #else
 
-template <int kRows, bool kNibbles>
-void int8_tile(const uint8_t* panel, int32_t blocks, const Int8Rows& rows, const Prefetch& prefetch, float* out, size_t out_stride) {
-  using Format = Int8Format<kNibbles>;
+template <class F, int... kSteps>
+OCTAVO_INLINE void store_codes(const F& weights, int group, uint8_t* to, std::integer_sequence<int, kSteps...>) {
+  (b_store(to + kSteps * 64, weights.template codes<kSteps>(group)), ...);
+}
+
+template <class F, int kRows>
+void int8_tile(const uint8_t* panel, int32_t first_unit, int32_t units, const TileRows& rows, const Prefetch& prefetch, float* out,
+               size_t out_stride, bool resume) {
   (void)prefetch;
   V16 sums[kRows][2];
-  for (int row = 0; row < kRows; ++row) sums[row][0] = sums[row][1] = v_zero();
-  for (int32_t block = 0; block < blocks; ++block, panel += Format::kBlockBytes) {
-    const uint16_t* scales = reinterpret_cast<const uint16_t*>(panel + 2 * Format::kGroupBytes);
+  for (int row = 0; row < kRows; ++row) {
+    for (int group = 0; group < 2; ++group) sums[row][group] = resume ? v_load(out + row * out_stride + group * 16) : v_zero();
+  }
+  constexpr int kSpan = kQuantBlock / F::kHalves;
+  for (int32_t i = 0; i < units; ++i) {
+    const F unit_weights = F::at(panel, i);
+    const int32_t unit = first_unit + i;
     for (int group = 0; group < 2; ++group) {
-      const V16 scale = v_load_f16(scales + group * 16);
-      // The block as sixteen-bit integers, [column][lane], so that the compiler can use its widest multiply-add.
+      uint8_t bytes[512];
+      store_codes(unit_weights, group, bytes, std::make_integer_sequence<int, 8>{});
+      // The unit as sixteen-bit integers, [column][lane], so that the compiler can use its widest multiply-add.
       int16_t weights[kQuantBlock][kGroupRows];
-      const uint8_t* bytes = panel + group * Format::kGroupBytes;
       for (int column = 0; column < kQuantBlock; ++column) {
-        const int source = kNibbles ? column % 16 : column;
         for (int lane = 0; lane < kGroupRows; ++lane) {
-          const int byte = bytes[(source / 4) * 64 + lane * 4 + source % 4];
-          weights[column][lane] = static_cast<int16_t>(kNibbles ? ((column < 16 ? byte : byte >> 4) & 15) - 8 : byte - 128);
+          weights[column][lane] = static_cast<int16_t>(bytes[(column / 4) * 64 + lane * 4 + column % 4] - F::kZero);
         }
       }
-      for (int row = 0; row < kRows; ++row) {
-        const int8_t* quants = reinterpret_cast<const int8_t*>(rows.quants + row * rows.stride) + static_cast<size_t>(block) * kQuantBlock;
-        int32_t dots[kGroupRows] = {};
-        for (int column = 0; column < kQuantBlock; ++column) {
-          const int16_t x = quants[column];
-          for (int lane = 0; lane < kGroupRows; ++lane) dots[lane] += weights[column][lane] * x;
+      for (int half = 0; half < F::kHalves; ++half) {
+        const V16 scale = unit_weights.scale(half, group);
+        const uint8_t* weighted = rows.table(unit, F::kHalves == 1 ? kTileWeighted : kTileWeightedHalves + static_cast<size_t>(half) * 32);
+        for (int row = 0; row < kRows; ++row) {
+          const int8_t* quants = reinterpret_cast<const int8_t*>(rows.quants(unit) + row * kQuantBlock);
+          int32_t dots[kGroupRows] = {};
+          for (int column = half * kSpan; column < (half + 1) * kSpan; ++column) {
+            const int16_t x = quants[column];
+            for (int lane = 0; lane < kGroupRows; ++lane) dots[lane] += weights[column][lane] * x;
+          }
+          float lanes[kGroupRows];
+          for (int lane = 0; lane < kGroupRows; ++lane) lanes[lane] = static_cast<float>(dots[lane]);
+          V16& sum = sums[row][group];
+          sum = v_fma(v_load(lanes), v_mul(scale, v_set1(read_float(rows.table(unit, kTileScales) + row * 4))), sum);
+          if constexpr (F::kHasMin) {
+            const V16 x = v_set1(read_float(weighted + row * 4));
+            sum = F::kSubtractsMin ? v_fnma(unit_weights.min(half, group), x, sum) : v_fma(unit_weights.min(half, group), x, sum);
+          }
         }
-        float lanes[kGroupRows];
-        for (int lane = 0; lane < kGroupRows; ++lane) lanes[lane] = static_cast<float>(dots[lane]);
-        const V16 x_scale = v_set1(Int8Rows::at_float(rows.scales, row * rows.stride + block * 4));
-        sums[row][group] = v_fma(v_load(lanes), v_mul(scale, x_scale), sums[row][group]);
       }
     }
   }
   for (int row = 0; row < kRows; ++row) {
-    v_store(out + row * out_stride, sums[row][0]);
-    v_store(out + row * out_stride + 16, sums[row][1]);
+    for (int group = 0; group < 2; ++group) v_store(out + row * out_stride + group * 16, sums[row][group]);
   }
 }
 
 #endif
 
-template <int kRows, bool kNibbles>
-OCTAVO_INLINE void int8_tile_of(int32_t height, const uint8_t* panel, int32_t blocks, const Int8Rows& rows, const Prefetch& prefetch, float* out,
-                                size_t out_stride) {
+template <class F, int kRows>
+OCTAVO_INLINE void int8_tile_of(int32_t height, const uint8_t* panel, int32_t first_unit, int32_t units, const TileRows& rows,
+                                const Prefetch& prefetch, float* out, size_t out_stride, bool resume) {
   if constexpr (kRows > 0) {
-    if (height == kRows) int8_tile<kRows, kNibbles>(panel, blocks, rows, prefetch, out, out_stride);
-    else int8_tile_of<kRows - 1, kNibbles>(height, panel, blocks, rows, prefetch, out, out_stride);
+    if (height == kRows) int8_tile<F, kRows>(panel, first_unit, units, rows, prefetch, out, out_stride, resume);
+    else int8_tile_of<F, kRows - 1>(height, panel, first_unit, units, rows, prefetch, out, out_stride, resume);
   }
 }
 
-/** All rows of a panel, in tiles of nearly equal height. `records` points at the record of the first row. */
-template <bool kNibbles>
-void int8_panel(const uint8_t* panel, int32_t blocks, const uint8_t* records, const QuantRecord& record, int32_t row_count, float* out,
-                size_t out_stride) {
-  const size_t corrections = kNibbles ? record.corrections_q4 : record.corrections_q8;
-  int32_t tiles = (row_count + kInt8TileRows - 1) / kInt8TileRows;
+/** Rows [0, row_count) of consecutive tiles against units [first_unit, first_unit + units), which begin at `panel`. */
+template <class F>
+OCTAVO_INLINE void int8_rows(const uint8_t* panel, int32_t first_unit, int32_t units, const QuantizedRows& input, int32_t row_count,
+                             Prefetch prefetch, float* out, size_t out_stride, bool resume) {
+  for (int32_t row = 0; row < row_count;) {
+    const int32_t height = row_count - row < kInt8TileRows ? row_count - row : kInt8TileRows;
+    const TileRows rows = {input.tiles + static_cast<size_t>(row / kTileRows) * input.tile_bytes, input.block_bytes, row % kTileRows};
+    int8_tile_of<F, kInt8TileRows>(height, panel, first_unit, units, rows, prefetch, out + static_cast<size_t>(row) * out_stride,
+                                   out_stride, resume);
+    prefetch.at += static_cast<size_t>(units) * static_cast<size_t>(prefetch.lines) * 64;
+    row += height;
+  }
+}
+
+/** All rows of a panel of `units` units; `input` begins at the tile of the first row. `scratch`: kExpandedUnits units. */
+template <DType kDType>
+void int8_panel(const uint8_t* panel, int32_t units, const QuantizedRows& input, int32_t row_count, float* out, size_t out_stride,
+                uint8_t* scratch) {
+  const int32_t tiles = (row_count + kInt8TileRows - 1) / kInt8TileRows;
+  if constexpr (kDType != DType::kQ8_0) {
+    if (tiles >= kExpandFromTiles) {
+      for (int32_t first = 0; first < units; first += kExpandedUnits) {
+        const int32_t count = units - first < kExpandedUnits ? units - first : kExpandedUnits;
+        expand_units<kDType>(panel, first, count, scratch);
+        int8_rows<Expanded<kDType>>(scratch, first, count, input, row_count, {scratch, 0}, out, out_stride, first > 0);
+      }
+      return;
+    }
+  }
   // With a few tiles, the first would wait for memory and the others leave it idle: each fetches its share of the panel
   // that follows. One or two rows stream faster without, and many tiles hide the wait by themselves.
   const bool fetches = row_count > 2 && tiles <= 8;
-  const int32_t lines = fetches ? (static_cast<int32_t>(Int8Format<kNibbles>::kBlockBytes / 64) + tiles - 1) / tiles : 0;
-  Prefetch prefetch = {panel + static_cast<size_t>(blocks) * Int8Format<kNibbles>::kBlockBytes, lines};
-  for (int32_t row = 0; row < row_count; --tiles) {
-    const int32_t height = (row_count - row + tiles - 1) / tiles;
-    const uint8_t* first = records + row * record.stride;
-    const Int8Rows rows = {first, first + record.scales, first + corrections, record.stride};
-    int8_tile_of<kInt8TileRows, kNibbles>(height, panel, blocks, rows, prefetch, out + row * out_stride, out_stride);
-    prefetch.at += static_cast<size_t>(blocks) * static_cast<size_t>(lines) * 64;
-    row += height;
-  }
+  const size_t unit_lines = (Packed<kDType>::stream_bytes() + 63) / 64;
+  const int32_t lines = fetches ? (static_cast<int32_t>(unit_lines) + tiles - 1) / tiles : 0;
+  const size_t bytes = panel_bytes_of(kDType, units * kQuantBlock);
+  int8_rows<Packed<kDType>>(panel, 0, units, input, row_count, {panel + bytes, lines}, out, out_stride, false);
 }
 
 }  // namespace

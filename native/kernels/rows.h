@@ -1,6 +1,7 @@
 // Kernels over single rows of activations: norm, rope, gated activation, addition, quantisation, K/V writes.
 #pragma once
 
+#include "bytes.h"
 #include "kernels.h"
 #include "simd.h"
 
@@ -74,16 +75,21 @@ void rope_row(const RopeJob& job, float* row) {
   }
 }
 
+/** Sum of sixteen int8. */
+OCTAVO_INLINE int32_t sum_bytes(const int8_t* p) {
+  int32_t sum = 0;
+  for (int i = 0; i < 16; ++i) sum += p[i];
+  return sum;
+}
+
 /** Per 32 values: scale = largest / 127, quants rounded to nearest. A row with an infinity or NaN gets NaN scales. */
-void quantize_row(const float* input, int32_t columns, uint8_t* record_bytes) {
-  const QuantRecord record = quant_record_of(columns);
-  int8_t* quants = reinterpret_cast<int8_t*>(record_bytes);
-  float* scales = reinterpret_cast<float*>(record_bytes + record.scales);
-  int32_t* corrections_q8 = reinterpret_cast<int32_t*>(record_bytes + record.corrections_q8);
-  int32_t* corrections_q4 = reinterpret_cast<int32_t*>(record_bytes + record.corrections_q4);
+void quantize_row(const float* input, int32_t columns, uint8_t* tile, int32_t slot, bool halves) {
+  const size_t block_bytes = tile_block_bytes(halves);
   const int32_t blocks = columns / kQuantBlock;
   V16 poison = v_zero();
-  for (int32_t block = 0; block < blocks; ++block) {
+  uint8_t* at = tile;
+  const size_t entry = static_cast<size_t>(slot) * 4;
+  for (int32_t block = 0; block < blocks; ++block, at += block_bytes) {
     const V16 low = v_load(input + block * kQuantBlock);
     const V16 high = v_load(input + block * kQuantBlock + 16);
     poison = v_add(poison, v_add(v_sub(low, low), v_sub(high, high)));
@@ -91,14 +97,26 @@ void quantize_row(const float* input, int32_t columns, uint8_t* record_bytes) {
     // Below 1e-30 the block counts as zero: 127 / largest would overflow.
     const bool vanishes = !(largest > 1.0e-30f);
     const V16 factor = v_set1(vanishes ? 0.0f : 127.0f / largest);
-    const uint32_t sum = v_to_int8(v_mul(low, factor), v_mul(high, factor), quants + block * kQuantBlock);
-    scales[block] = vanishes ? 0.0f : largest / 127.0f;
-    corrections_q8[block] = static_cast<int32_t>(0u - 128u * sum);
-    corrections_q4[block] = static_cast<int32_t>(0u - 8u * sum);
+    int8_t* quants = reinterpret_cast<int8_t*>(at + static_cast<size_t>(slot) * kQuantBlock);
+    const int32_t sum = static_cast<int32_t>(v_to_int8(v_mul(low, factor), v_mul(high, factor), quants));
+    const float scale = vanishes ? 0.0f : largest / 127.0f;
+    write_float(at + kTileScales + entry, scale);
+    write_int(at + kTileMinus128 + entry, -128 * sum);
+    write_int(at + kTileMinus8 + entry, -8 * sum);
+    write_float(at + kTileWeighted + entry, scale * static_cast<float>(sum));
+    if (halves) {
+      const int32_t first = sum_bytes(quants);
+      const int32_t second = sum - first;
+      write_int(at + kTileMinus4Halves + entry, -4 * first);
+      write_int(at + kTileMinus4Halves + 32 + entry, -4 * second);
+      write_float(at + kTileWeightedHalves + entry, scale * static_cast<float>(first));
+      write_float(at + kTileWeightedHalves + 32 + entry, scale * static_cast<float>(second));
+    }
   }
   // What is not finite must show in the outputs, not turn into plausible integers.
   if (v_sum(poison) == 0.0f) return;
-  for (int32_t block = 0; block < blocks; ++block) scales[block] = __builtin_nanf("");
+  at = tile;
+  for (int32_t block = 0; block < blocks; ++block, at += block_bytes) write_float(at + kTileScales + entry, __builtin_nanf(""));
 }
 
 OCTAVO_INLINE void put_element(float* at, float value) { *at = value; }

@@ -42,6 +42,8 @@ OCTAVO_INLINE V16 v_div(V16 a, V16 b) { return _mm512_div_ps(a, b); }
 OCTAVO_INLINE V16 v_max(V16 a, V16 b) { return _mm512_max_ps(a, b); }
 /** a * b + c */
 OCTAVO_INLINE V16 v_fma(V16 a, V16 b, V16 c) { return _mm512_fmadd_ps(a, b, c); }
+/** c - a * b */
+OCTAVO_INLINE V16 v_fnma(V16 a, V16 b, V16 c) { return _mm512_fnmadd_ps(a, b, c); }
 /** Lanes of `value` where x >= limit, else 0. */
 OCTAVO_INLINE V16 v_keep_at_least(V16 x, float limit, V16 value) {
   return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, _mm512_set1_ps(limit), _CMP_NLT_UQ), value);
@@ -85,6 +87,7 @@ OCTAVO_INLINE V16 v_abs(V16 x) {
   return {_mm256_and_ps(x.a, mask), _mm256_and_ps(x.b, mask)};
 }
 OCTAVO_INLINE V16 v_fma(V16 x, V16 y, V16 z) { return {_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)}; }
+OCTAVO_INLINE V16 v_fnma(V16 x, V16 y, V16 z) { return {_mm256_fnmadd_ps(x.a, y.a, z.a), _mm256_fnmadd_ps(x.b, y.b, z.b)}; }
 OCTAVO_INLINE V16 v_keep_at_least(V16 x, float limit, V16 value) {
   const __m256 bound = _mm256_set1_ps(limit);
   return {_mm256_and_ps(_mm256_cmp_ps(x.a, bound, _CMP_NLT_UQ), value.a), _mm256_and_ps(_mm256_cmp_ps(x.b, bound, _CMP_NLT_UQ), value.b)};
@@ -131,6 +134,7 @@ OCTAVO_INLINE V16 v_min(V16 a, V16 b) { return a < b ? a : b; }
 OCTAVO_INLINE V16 v_abs(V16 a) { return reinterpret_cast<V16>(reinterpret_cast<I16>(a) & 0x7fffffff); }
 /** Two roundings: the portable set does not assume an FMA unit. */
 OCTAVO_INLINE V16 v_fma(V16 a, V16 b, V16 c) { return a * b + c; }
+OCTAVO_INLINE V16 v_fnma(V16 a, V16 b, V16 c) { return c - a * b; }
 OCTAVO_INLINE V16 v_keep_at_least(V16 x, float limit, V16 value) {
   const I16 mask = ~(x < limit);
   return reinterpret_cast<V16>(reinterpret_cast<I16>(value) & mask);

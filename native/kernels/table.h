@@ -9,11 +9,11 @@ namespace octavo {
 
 const Kernels& OCTAVO_KERNELS() {
   static constexpr Kernels kernels = {
-      OCTAVO_KERNELS_NAME, kAttentionTileRows, kFloatTileRows > kInt8TileRows ? kFloatTileRows : kInt8TileRows,
-      linear_panel,        quantize_row,       rms_norm_row,
+      OCTAVO_KERNELS_NAME, kAttentionTileRows, linear_panel,
+      quantize_row,        rms_norm_row,
       gated_silu_row,      add_row,            rope_row,
-      write_kv_row,        attention_piece,    attention_merge,
-      attention_finish,
+      write_kv_row,        attention_pack,     attention_piece,
+      attention_fold,      attention_finish,
   };
   return kernels;
 }

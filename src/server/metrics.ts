@@ -169,6 +169,18 @@ export function createMetrics(engine: Engine, servedModelName: string): ServerMe
       this.set(process.memoryUsage.rss());
     },
   });
+  new Gauge({
+    name: 'octavo_memory_planned_bytes',
+    help: 'What the model takes by plan: packed weights, the KV pool, scratch memory of steps.',
+    labelNames: ['part'],
+    registers,
+    collect() {
+      const { weightBytes, kvBytes, scratchBytes } = engine.memory;
+      this.set({ part: 'weights' }, weightBytes);
+      this.set({ part: 'kv' }, kvBytes);
+      this.set({ part: 'scratch' }, scratchBytes);
+    },
+  });
   const http = new Counter({
     name: 'octavo_http_requests_total',
     help: 'HTTP answers by route and status.',

@@ -3,6 +3,7 @@
 import { createRequire } from 'node:module';
 import { BackendError } from '../../errors/errors.ts';
 import type { StepBindings } from '../backend.ts';
+import type { MachineProbe, ProbeOptions } from './machine.ts';
 
 /** Instruction sets that kernels exist for, best first. */
 export const instructionSets = ['avx512', 'avx2', 'portable'] as const;
@@ -41,6 +42,8 @@ export interface ModelSpec {
   readonly kvHeadCount: number;
   readonly headSize: number;
   readonly kvHalf: number;
+  /** 1: attention reads leading blocks that sequences share once for all of them. */
+  readonly cascade: number;
 }
 
 /** Picks as native code reads them; see candidates.h. */
@@ -64,6 +67,8 @@ export interface Addon {
   logits(model: ModelHandle): Float32Array;
   readBlock(model: ModelHandle, blockId: number, into: Uint8Array): void;
   writeBlock(model: ModelHandle, blockId: number, from: Uint8Array): void;
+  /** Limits that this machine lacks are absent. */
+  probeMachine(options: Required<ProbeOptions>): Promise<Pick<MachineProbe, 'f32' | 'read' | 'readSmall'>>;
   memory(model: ModelHandle): { weightBytes: number; kvBytes: number; scratchBytes: number };
 }
 

@@ -1,7 +1,9 @@
 // The backend conformance suite over every instruction set that this machine runs, on 1, 2 and 3 threads.
 
+import { dtypeNames } from '../../tensor/index.ts';
 import { describeBackendConformance } from '../backend.conformance.ts';
 import { describePickConformance } from '../picks.conformance.ts';
+import { needsQuantizedInput } from './encoding.ts';
 import { createCpuBackend } from './index.ts';
 import { describeInstructionSets } from './testing/instruction-sets.ts';
 
@@ -11,7 +13,7 @@ describeInstructionSets('cpu', (isa) => {
       name: `cpu, ${isa}, ${threads} threads`,
       create: () => createCpuBackend({ threads, isa }),
       tolerance: { f32: 2e-5, quantized: 2e-2 },
-      quantizedProducts: ['q8_0', 'q4_0'],
+      quantizedProducts: dtypeNames.filter(needsQuantizedInput),
     });
     describePickConformance(`cpu, ${isa}, ${threads} threads`, () => createCpuBackend({ threads, isa }));
   }

@@ -19,6 +19,11 @@ export interface CpuBackendOptions {
   readonly threads: number;
   /** Instruction set of the kernels. Defaults to 'auto': the best that this machine has. */
   readonly isa?: 'auto' | InstructionSet;
+  /**
+   * Whether attention reads leading blocks that several sequences share once for all of them. Results are the same to the
+   * bit; without it such batches are slower. For tests and measurements. Defaults to true.
+   */
+  readonly cascade?: boolean;
 }
 
 /** Whether the addon is built and which instruction sets run here, best first; empty without the addon. */
@@ -34,7 +39,7 @@ export function availableInstructionSets(): InstructionSet[] {
 
 /** Throws BackendError when the addon is not built, the forced instruction set is unavailable, or `threads` is not 1 to 512. */
 export function createCpuBackend(options: CpuBackendOptions): Backend {
-  const { threads } = options;
+  const { threads, cascade = true } = options;
   if (!Number.isInteger(threads) || threads < 1 || threads > 512) {
     throw new BackendError('cpu', `The thread count must be an integer from 1 to 512, not ${threads}.`);
   }
@@ -52,7 +57,9 @@ export function createCpuBackend(options: CpuBackendOptions): Backend {
     description: `cpu, ${isa}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
     async compile(program, compileOptions) {
       if (closed) throw new BackendError('cpu', 'The backend is closed.');
-      const executable = await compile(addon, pool, isa, program, compileOptions, () => open.delete(executable));
+      const executable = await compile(addon, pool, isa, cascade, program, compileOptions, () =>
+        open.delete(executable),
+      );
       open.add(executable);
       return executable;
     },
@@ -83,6 +90,7 @@ async function compile(
   addon: Addon,
   pool: PoolHandle,
   isa: InstructionSet,
+  cascade: boolean,
   program: Program,
   options: CompileOptions,
   onClose: () => void,
@@ -118,6 +126,7 @@ async function compile(
       kvHeadCount: kv.kvHeadCount,
       headSize: kv.headSize,
       kvHalf: kv.dtype === 'f16' ? 1 : 0,
+      cascade: cascade ? 1 : 0,
     }),
   );
   try {

@@ -35,13 +35,20 @@ export const instructionCodes = {
 
 /** Whether matrices of this dtype are multiplied in int8 and so need their input quantised. */
 export function needsQuantizedInput(dtype: DType): boolean {
-  return dtype === 'q8_0' || dtype === 'q4_0';
+  return dtype !== 'f32' && dtype !== 'f16' && dtype !== 'bf16';
 }
 
-/** Bytes of one quantised activation row; quant_record_of in native/layout.h. */
-export function quantRecordBytes(columns: number): number {
-  const table = roundUp((columns / 32) * 4, 16);
-  return roundUp(roundUp(columns, 64) + 3 * table, 64);
+/** Whether a weight of this dtype has a scale for each 16 columns and needs its input summed by them. */
+export function needsHalves(dtype: DType): boolean {
+  return dtype === 'q2_k' || dtype === 'q3_k' || dtype === 'q6_k';
+}
+
+/** Rows of a tile of quantised activations; kTileRows in native/layout.h. */
+export const tileRows = 8;
+
+/** Bytes that one row takes of the tiles of quantised activations; quantized_row_bytes in native/layout.h. */
+export function quantizedRowBytes(columns: number, halves: boolean): number {
+  return ((columns / 32) * (halves ? 512 : 384)) / tileRows;
 }
 
 export function roundUp(value: number, multiple: number): number {

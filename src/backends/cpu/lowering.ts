@@ -11,11 +11,13 @@ import type { DType } from '../../tensor/dtype.ts';
 import type { StepLimits } from '../backend.ts';
 import {
   instructionCodes,
+  needsHalves,
   needsQuantizedInput,
-  quantRecordBytes,
+  quantizedRowBytes,
   regionCodes,
   roundUp,
   rowKindCodes,
+  tileRows,
 } from './encoding.ts';
 
 /** A weight as native code holds it: packed for products and row look-ups, or as a plain f32 vector. */
@@ -112,19 +114,25 @@ export function lowerProgram(program: Program, limits: StepLimits, dtypeOf: (ref
     return ropes.length - 1;
   }
 
+  function linearsOver(input: Value): LinearOperation[] {
+    return program.operations.filter((it): it is LinearOperation => it.kind === 'linear' && it.input.id === input.id);
+  }
+
   function lowerLinears(linears: LinearOperation[]): void {
     const { input } = linears[0];
     let quantized = -1;
     if (linears.some((it) => needsQuantizedInput(dtypeOf(it.weight)))) {
       quantized = quantizedInputs.get(input.id) ?? -1;
       if (quantized < 0) {
-        quantized = addBuffer(input.rows, quantRecordBytes(input.width), false);
+        const halves = linearsOver(input).some((it) => needsHalves(dtypeOf(it.weight)));
+        quantized = addBuffer(input.rows, quantizedRowBytes(input.width, halves), false);
         quantizedInputs.set(input.id, quantized);
         rowRegion(input.rows).words.push([
           instructionCodes.quantize,
           use(bufferOf(input)),
           input.width,
           use(quantized),
+          halves ? 1 : 0,
         ]);
       }
     }
@@ -298,7 +306,7 @@ function placeBuffers(buffers: readonly Buffer[], limits: StepLimits): { offsets
   const placed: number[] = [];
   let arenaBytes = 0;
   const bytesOf = (it: Buffer) =>
-    roundUp(it.rowBytes * (it.rows === 'tokens' ? limits.maxTokens : limits.maxOutputs), 64);
+    roundUp(it.rowBytes * roundUp(it.rows === 'tokens' ? limits.maxTokens : limits.maxOutputs, tileRows), 64);
   for (let i = 0; i < buffers.length; i++) {
     const buffer = buffers[i];
     if (buffer.isLogits) continue;

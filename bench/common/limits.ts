@@ -1,0 +1,59 @@
+// The machine's limits as the other benches use them: probed before and after a run, in a process of its own.
+
+import { type LimitSamples, type MachineProbe, probeMachine } from '../../src/backends/cpu/index.ts';
+import { type Summary, summarize } from '../stats.ts';
+
+/** One limit, in operations or bytes per second. */
+export interface Limit {
+  readonly single: Summary;
+  readonly all: Summary;
+}
+
+/** Limits that the machine lacks are null. */
+export type MachineLimits = { readonly [K in keyof MachineProbe]: null extends MachineProbe[K] ? Limit | null : Limit };
+export type LimitName = keyof MachineLimits;
+
+export const limitNames = ['f32', 'int8', 'bf16', 'amxInt8', 'amxBf16', 'read', 'readSmall'] as const;
+
+export interface MeasureOptions {
+  readonly threads: number;
+  readonly bufferBytes?: number;
+  readonly repetitions?: number;
+}
+
+/**
+ * The limits of this machine now, medians with their spread: two to three seconds. Run it before and after a bench and
+ * join the two with `joinLimits`: clouds and laptops drift.
+ */
+export async function measureLimits(options: MeasureOptions): Promise<MachineLimits> {
+  return summarizeProbes([await probeMachine(options)]);
+}
+
+/** Limits over the samples of several probes. */
+export function summarizeProbes(probes: readonly MachineProbe[]): MachineLimits {
+  const entries = limitNames.map((name): [LimitName, Limit | null] => {
+    const samples = probes.map((probe) => probe[name]).filter((it): it is LimitSamples => it !== null);
+    if (samples.length === 0) return [name, null];
+    return [
+      name,
+      { single: summarize(samples.flatMap(({ single }) => single)), all: summarize(samples.flatMap(({ all }) => all)) },
+    ];
+  });
+  return Object.fromEntries(entries) as MachineLimits;
+}
+
+/** Probes around `body`, and gives the limits over both probes with what `body` returned. */
+export async function withLimits<T>(
+  options: MeasureOptions,
+  body: (before: MachineLimits) => Promise<T>,
+): Promise<{ readonly limits: MachineLimits; readonly result: T }> {
+  const before = await probeMachine(options);
+  const result = await body(summarizeProbes([before]));
+  const after = await probeMachine(options);
+  return { limits: summarizeProbes([before, after]), result };
+}
+
+/** Limits on `threads` threads of which were measured 1 or all. */
+export function onThreads(limit: Limit | null, threads: 'single' | 'all'): number | null {
+  return limit === null ? null : limit[threads].median;
+}

@@ -1,0 +1,373 @@
+// Attention of a step: how it is cut into tasks, and the tasks.
+#include "attention.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace octavo {
+
+namespace {
+
+constexpr int64_t kPartialBytesLimit = int64_t{32} << 20;
+/** Sequences with more rows of a K/V head than this keep the arithmetic busy by themselves and share no items. */
+constexpr int32_t kShareRows = kMaxAttentionRows / 2;
+/** What reading a piece costs, in rows of arithmetic. */
+constexpr int32_t kPieceCost = 4;
+/** Heads that one merge takes. */
+constexpr int32_t kMergeHeads = 8;
+/** Arrays of one number per row are read in vectors of sixteen. */
+constexpr size_t kRowFloats = kMaxAttentionRows + 16;
+
+int32_t ceil_div(int32_t value, int32_t by) { return (value + by - 1) / by; }
+
+}  // namespace
+
+struct Attention::Scratch {
+  float* queries;
+  float* kernel;
+  float* outs;  // [kMaxAttentionRows][head_stride]
+  float* running_outs;
+  float* maxima;  // [kRowFloats]
+  float* sums;
+  float* running_maxima;
+  float* running_sums;
+};
+
+Attention::Attention(ThreadPool& threads, const Kernels& kernels, const KvPool& pool, const Limits& limits, const std::vector<Region>& regions,
+                     const StepBindings& bindings, bool cascade)
+    : threads_(threads), kernels_(kernels), pool_(pool), regions_(regions), bindings_(bindings), cascade_(cascade),
+      head_stride_(round_up(static_cast<size_t>(pool.head_size), 16)), prefixes_(limits.max_sequences) {
+  int64_t most_heads = 0;
+  for (const Region& region : regions) {
+    int32_t index = -1;
+    if (region.kind == RegionKind::kAttention) {
+      for (size_t i = 0; i < shapes_.size(); ++i) {
+        if (shapes_[i].head_count == region.head_count && shapes_[i].window == region.window) index = static_cast<int32_t>(i);
+      }
+      if (index == -1) {
+        index = static_cast<int32_t>(shapes_.size());
+        Shape shape{};
+        shape.head_count = region.head_count;
+        shape.kv_head_count = region.kv_head_count;
+        shape.group = region.head_count / region.kv_head_count;
+        shape.window = region.window;
+        shape.order.reserve(static_cast<size_t>(limits.max_tokens));
+        shape.first_slots.resize(static_cast<size_t>(limits.max_tokens));
+        shape.merged_tokens.reserve(static_cast<size_t>(limits.max_tokens));
+        shapes_.push_back(std::move(shape));
+        most_heads = std::max<int64_t>(most_heads, region.head_count);
+      }
+    }
+    region_shapes_.push_back(index);
+  }
+  counters_ = std::make_unique<Counter[]>(2 * regions.size());
+  if (shapes_.empty()) return;
+  leaves_.reserve(static_cast<size_t>(limits.max_sequences));
+  const size_t head_size = static_cast<size_t>(pool.head_size);
+  scratch_floats_ = round_up(attention_query_floats(head_size) + attention_scratch_floats(head_size) +
+                                 2 * static_cast<size_t>(kMaxAttentionRows) * head_stride_ + 4 * kRowFloats,
+                             1024);
+  scratch_ = MappedMemory(scratch_floats_ * 4 * static_cast<size_t>(threads_.size()));
+  if (threads_.size() == 1 && !(cascade && limits.max_sequences > 1)) return;
+  const int64_t slot_bytes = static_cast<int64_t>(head_stride_ + 2) * 4;
+  slot_limit_ = std::min(kPartialBytesLimit / slot_bytes, most_heads * limits.max_tokens * ceil_div(limits.max_context, kAttentionPiece));
+  const size_t slots = static_cast<size_t>(slot_limit_);
+  partial_memory_ = MappedMemory((slots * head_stride_ + 2 * (slots + 16)) * 4);
+  partial_outs_ = reinterpret_cast<float*>(partial_memory_.data());
+  partial_maxima_ = partial_outs_ + slots * head_stride_;
+  partial_sums_ = partial_maxima_ + slots + 16;
+}
+
+void Attention::plan() {
+  if (shapes_.empty()) return;
+  for (size_t i = 0; i < 2 * regions_.size(); ++i) counters_[i].next.store(0, std::memory_order_relaxed);
+  if (cascade_ && bindings_.sequence_count > 1) prefixes_.find(bindings_, pool_.block_size);
+  for (Shape& shape : shapes_) plan_shape(shape);
+}
+
+int32_t Attention::begin_of(const Shape& shape, int32_t token) const {
+  return shape.window > 0 ? std::max(0, end_of(token) - shape.window) : 0;
+}
+
+int32_t Attention::order_tokens(Shape& shape, int32_t sequence) const {
+  const int32_t first_row = static_cast<int32_t>(shape.order.size()) * shape.group;
+  const size_t s = static_cast<size_t>(sequence);
+  for (int32_t token = bindings_.query_starts[s]; token < bindings_.query_starts[s + 1]; ++token) shape.order.push_back(token);
+  return first_row;
+}
+
+void Attention::plan_shape(Shape& shape) {
+  shape.order.clear();
+  shape.merged_tokens.clear();
+  shape.items.clear();
+  shape.slot_count = 0;
+  std::fill(shape.first_slots.begin(), shape.first_slots.begin() + bindings_.token_count, -1);
+
+  int32_t tile_rows = kMaxAttentionRows;
+  const auto tile_count = [&] {
+    int32_t count = 0;
+    for (int32_t s = 0; s < bindings_.sequence_count; ++s) count += ceil_div(token_count(s) * shape.group, tile_rows);
+    return count;
+  };
+  while (threads_.size() > 1 && tile_rows >= 4 * kernels_.attention_tile_rows && tile_count() * shape.kv_head_count < 4 * threads_.size()) {
+    tile_rows /= 2;
+  }
+
+  const int32_t all_pieces = std::numeric_limits<int32_t>::max();
+  const bool cascade = cascade_ && bindings_.sequence_count > 1;
+  const auto may_share = [&](int32_t sequence) { return cascade && token_count(sequence) * shape.group <= kShareRows; };
+  leaves_.clear();
+  if (cascade) {
+    int32_t shared = all_pieces;
+    for (const SharedPrefixes::Leaf& leaf : prefixes_.leaves()) {
+      shared = std::min(shared, leaf.shared_positions);
+      if (!may_share(leaf.sequence)) continue;
+      const int32_t first_row = order_tokens(shape, leaf.sequence);
+      leaves_.push_back({leaf.sequence, leaves_.empty() ? 0 : shared, first_row, first_row + token_count(leaf.sequence) * shape.group});
+      shared = all_pieces;
+    }
+    if (!leaves_.empty()) share(shape, leaves_.data(), static_cast<int32_t>(leaves_.size()), 0, false, tile_rows);
+  }
+  for (int32_t s = 0; s < bindings_.sequence_count; ++s) {
+    if (may_share(s)) continue;
+    const int32_t first_row = order_tokens(shape, s);
+    add_items(shape, first_row, first_row + token_count(s) * shape.group, 0, all_pieces, s, tile_rows, false);
+  }
+
+  split_long_items(shape);
+  // Long tasks first, so that no thread begins one when the others are done.
+  std::sort(shape.items.begin(), shape.items.end(),
+            [](const Item& a, const Item& b) { return a.cost != b.cost ? a.cost > b.cost : a.first_row < b.first_row; });
+  shape.task_starts.assign(1, 0);
+  for (const Item& item : shape.items) {
+    shape.task_starts.push_back(shape.task_starts.back() + ceil_div(item.last_piece - item.first_piece, item.pieces_per_task) * shape.kv_head_count);
+  }
+}
+
+void Attention::add_items(Shape& shape, int32_t first_row, int32_t last_row, int32_t from, int32_t to, int32_t sequence, int32_t tile_rows,
+                          bool partial) const {
+  const int32_t rows = last_row - first_row;
+  const int32_t step = ceil_div(ceil_div(rows, ceil_div(rows, tile_rows)), kernels_.attention_tile_rows) * kernels_.attention_tile_rows;
+  for (int32_t row = first_row; row < last_row; row += step) {
+    const int32_t count = std::min(step, last_row - row);
+    int32_t earliest = std::numeric_limits<int32_t>::max();
+    int32_t latest = 0;
+    for (int32_t i = row / shape.group; i <= (row + count - 1) / shape.group; ++i) {
+      const int32_t token = shape.order[static_cast<size_t>(i)];
+      earliest = std::min(earliest, begin_of(shape, token));
+      latest = std::max(latest, end_of(token));
+    }
+    const int32_t first = std::max(from, earliest / kAttentionPiece);
+    const int32_t last = std::min(to, ceil_div(latest, kAttentionPiece));
+    if (first < last) shape.items.push_back({row, count, first, last, last - first, sequence, partial, 0});
+  }
+}
+
+void Attention::share(Shape& shape, const SharedPrefixes::Leaf* leaves, int32_t count, int32_t from, bool partial, int32_t tile_rows) const {
+  if (count == 1) {
+    add_items(shape, leaves[0].first_row, leaves[0].last_row, from, std::numeric_limits<int32_t>::max(), leaves[0].sequence, tile_rows, partial);
+    return;
+  }
+  int32_t common = leaves[1].shared_positions / kAttentionPiece;
+  for (int32_t i = 2; i < count; ++i) common = std::min(common, leaves[i].shared_positions / kAttentionPiece);
+  const int32_t first_row = leaves[0].first_row;
+  const int32_t last_row = leaves[count - 1].last_row;
+  if (common > from) {
+    int32_t earliest = std::numeric_limits<int32_t>::max();
+    for (int32_t i = first_row / shape.group; i < last_row / shape.group; ++i) {
+      earliest = std::min(earliest, begin_of(shape, shape.order[static_cast<size_t>(i)]) / kAttentionPiece);
+    }
+    if (common > earliest) {
+      if (!partial && !reserve_slots(shape, first_row, last_row)) {
+        for (int32_t i = 0; i < count; ++i) share(shape, leaves + i, 1, 0, false, tile_rows);
+        return;
+      }
+      partial = true;
+      add_items(shape, first_row, last_row, from, common, leaves[0].sequence, kMaxAttentionRows, true);
+    }
+    from = common;
+  }
+  // Where the run of two neighbours ends here, they part.
+  for (int32_t begin = 0; begin < count;) {
+    int32_t end = begin + 1;
+    while (end < count && leaves[end].shared_positions / kAttentionPiece > common) ++end;
+    share(shape, leaves + begin, end - begin, from, partial, tile_rows);
+    begin = end;
+  }
+}
+
+bool Attention::reserve_slots(Shape& shape, int32_t first_row, int32_t last_row) const {
+  const size_t first = static_cast<size_t>(first_row / shape.group);
+  const size_t last = static_cast<size_t>(last_row / shape.group);
+  const auto slots_of = [&](int32_t token) {
+    return static_cast<int64_t>(ceil_div(end_of(token), kAttentionPiece) - begin_of(shape, token) / kAttentionPiece) * shape.head_count;
+  };
+  int64_t needed = 0;
+  for (size_t i = first; i < last; ++i) needed += slots_of(shape.order[i]);
+  if (shape.slot_count + needed > slot_limit_) return false;
+  for (size_t i = first; i < last; ++i) {
+    const int32_t token = shape.order[i];
+    shape.first_slots[static_cast<size_t>(token)] = static_cast<int32_t>(shape.slot_count);
+    shape.slot_count += slots_of(token);
+    shape.merged_tokens.push_back(token);
+  }
+  return true;
+}
+
+void Attention::split_long_items(Shape& shape) {
+  std::vector<Item>& items = shape.items;
+  const int64_t threads = threads_.size();
+  int64_t total = 0;
+  for (Item& item : items) {
+    item.cost = static_cast<int64_t>(item.last_piece - item.first_piece) * (item.row_count + kPieceCost);
+    total += item.cost * shape.kv_head_count;
+  }
+  const auto is_long = [&](const Item& item) { return item.last_piece - item.first_piece > 1 && item.cost * 4 * threads > total; };
+  for (size_t begin = 0; begin < items.size() && threads > 1;) {
+    // All items of a sequence lie together, and all of them leave partial results, or none does.
+    size_t end = begin + 1;
+    while (end < items.size() && items[end].sequence == items[begin].sequence && items[end].partial == items[begin].partial) ++end;
+    if (!items[begin].partial && std::any_of(items.begin() + static_cast<int64_t>(begin), items.begin() + static_cast<int64_t>(end), is_long) &&
+        reserve_slots(shape, items[begin].first_row, items[end - 1].first_row + items[end - 1].row_count)) {
+      for (size_t i = begin; i < end; ++i) items[i].partial = true;
+    }
+    begin = end;
+  }
+  const int64_t aim = total / (8 * threads);
+  for (Item& item : items) {
+    if (!item.partial) continue;
+    const int64_t pieces = std::max<int64_t>(1, aim / (item.row_count + kPieceCost));
+    item.pieces_per_task = static_cast<int32_t>(std::min<int64_t>(pieces, item.last_piece - item.first_piece));
+    item.cost = static_cast<int64_t>(item.pieces_per_task) * (item.row_count + kPieceCost);
+  }
+}
+
+Attention::Scratch Attention::scratch_of(int32_t thread) const {
+  const size_t head_size = static_cast<size_t>(pool_.head_size);
+  Scratch scratch{};
+  float* at = reinterpret_cast<float*>(scratch_.data()) + static_cast<size_t>(thread) * scratch_floats_;
+  const auto take = [&](size_t floats) {
+    float* part = at;
+    at += floats;
+    return part;
+  };
+  scratch.queries = take(attention_query_floats(head_size));
+  scratch.kernel = take(attention_scratch_floats(head_size));
+  scratch.outs = take(static_cast<size_t>(kMaxAttentionRows) * head_stride_);
+  scratch.running_outs = take(static_cast<size_t>(kMaxAttentionRows) * head_stride_);
+  scratch.maxima = take(kRowFloats);
+  scratch.sums = take(kRowFloats);
+  scratch.running_maxima = take(kRowFloats);
+  scratch.running_sums = take(kRowFloats);
+  return scratch;
+}
+
+void Attention::run(size_t index, const float* queries, size_t query_stride, float* out, size_t out_stride, int32_t thread) {
+  const Region& region = regions_[index];
+  const Shape& shape = shapes_[static_cast<size_t>(region_shapes_[index])];
+  Counter* counters = counters_.get() + 2 * index;
+  const Rows rows{queries, query_stride, out, out_stride};
+  const Scratch scratch = scratch_of(thread);
+  const int32_t tasks = shape.task_starts.back();
+  size_t item = 0;
+  for (;;) {
+    const int32_t task = counters[0].next.fetch_add(1, std::memory_order_relaxed);
+    if (task >= tasks) break;
+    while (shape.task_starts[item + 1] <= task) ++item;
+    run_task(region, shape, rows, shape.items[item], task - shape.task_starts[item], scratch);
+  }
+  if (shape.merged_tokens.empty()) return;
+  threads_.barrier();
+  const int32_t parts = ceil_div(shape.head_count, kMergeHeads);
+  const int32_t merges = static_cast<int32_t>(shape.merged_tokens.size()) * parts;
+  for (;;) {
+    const int32_t merge = counters[1].next.fetch_add(1, std::memory_order_relaxed);
+    if (merge >= merges) return;
+    merge_heads(shape, rows, shape.merged_tokens[static_cast<size_t>(merge / parts)], merge % parts * kMergeHeads, scratch);
+  }
+}
+
+void Attention::run_task(const Region& region, const Shape& shape, const Rows& rows, const Item& item, int32_t task, const Scratch& scratch) {
+  const int32_t kv_head = task % shape.kv_head_count;
+  const int32_t part = task / shape.kv_head_count;
+  const int32_t pieces = item.last_piece - item.first_piece;
+  const int32_t parts = ceil_div(pieces, item.pieces_per_task);
+  const int32_t first_piece = item.first_piece + static_cast<int32_t>(static_cast<int64_t>(pieces) * part / parts);
+  const int32_t last_piece = item.first_piece + static_cast<int32_t>(static_cast<int64_t>(pieces) * (part + 1) / parts);
+
+  int32_t tokens[kMaxAttentionRows];
+  int32_t heads[kMaxAttentionRows];
+  int32_t begins[kMaxAttentionRows];
+  int32_t ends[kMaxAttentionRows];
+  const float* queries[kMaxAttentionRows];
+  float* outs[kMaxAttentionRows];
+  bool touched[kMaxAttentionRows];
+  for (int32_t i = 0; i < item.row_count; ++i) {
+    const int32_t r = item.first_row + i;
+    tokens[i] = shape.order[static_cast<size_t>(r / shape.group)];
+    heads[i] = kv_head * shape.group + r % shape.group;
+    begins[i] = begin_of(shape, tokens[i]);
+    ends[i] = end_of(tokens[i]);
+    queries[i] = rows.query(tokens[i]) + static_cast<size_t>(heads[i]) * region.head_size;
+    outs[i] = scratch.outs + static_cast<size_t>(i) * head_stride_;
+  }
+  kernels_.attention_pack(queries, item.row_count, region.head_size, region.scale, scratch.queries);
+  AttentionPiece piece = {&pool_,  region.layer, kv_head, bindings_.block_table(item.sequence), item.row_count, scratch.queries, begins, ends,
+                          first_piece, scratch.maxima, scratch.sums, outs, touched, scratch.kernel};
+
+  if (item.partial) {
+    size_t slots[kMaxAttentionRows];
+    for (; piece.piece < last_piece; ++piece.piece) {
+      for (int32_t i = 0; i < item.row_count; ++i) {
+        if (piece.piece < begins[i] / kAttentionPiece || piece.piece >= ceil_div(ends[i], kAttentionPiece)) {
+          outs[i] = scratch.outs + static_cast<size_t>(i) * head_stride_;  // not touched: no slot
+          continue;
+        }
+        slots[i] = static_cast<size_t>(shape.first_slots[static_cast<size_t>(tokens[i])]) +
+                   static_cast<size_t>(piece.piece - begins[i] / kAttentionPiece) * static_cast<size_t>(shape.head_count) +
+                   static_cast<size_t>(heads[i]);
+        outs[i] = partial_out(slots[i]);
+      }
+      kernels_.attention_piece(piece);
+      for (int32_t i = 0; i < item.row_count; ++i) {
+        if (!touched[i]) continue;
+        partial_maxima_[slots[i]] = scratch.maxima[i];
+        partial_sums_[slots[i]] = scratch.sums[i];
+      }
+    }
+    return;
+  }
+
+  std::fill_n(scratch.running_maxima, item.row_count, -std::numeric_limits<float>::infinity());
+  std::fill_n(scratch.running_sums, item.row_count, 0.0f);
+  std::fill_n(scratch.running_outs, static_cast<size_t>(item.row_count) * head_stride_, 0.0f);
+  const AttentionFold fold = {item.row_count, touched, scratch.maxima, scratch.sums, scratch.outs, scratch.running_maxima, scratch.running_sums,
+                              scratch.running_outs, head_stride_};
+  for (; piece.piece < last_piece; ++piece.piece) {
+    kernels_.attention_piece(piece);
+    kernels_.attention_fold(fold);
+  }
+  for (int32_t i = 0; i < item.row_count; ++i) {
+    kernels_.attention_finish(scratch.running_outs + static_cast<size_t>(i) * head_stride_, scratch.running_sums[i], region.head_size,
+                              rows.output(tokens[i]) + static_cast<size_t>(heads[i]) * region.head_size);
+  }
+}
+
+void Attention::merge_heads(const Shape& shape, const Rows& rows, int32_t token, int32_t first_head, const Scratch& scratch) {
+  const int32_t count = std::min(kMergeHeads, shape.head_count - first_head);
+  const int32_t pieces = ceil_div(end_of(token), kAttentionPiece) - begin_of(shape, token) / kAttentionPiece;
+  std::fill_n(scratch.running_maxima, count, -std::numeric_limits<float>::infinity());
+  std::fill_n(scratch.running_sums, count, 0.0f);
+  std::fill_n(scratch.running_outs, static_cast<size_t>(count) * head_stride_, 0.0f);
+  size_t slot = static_cast<size_t>(shape.first_slots[static_cast<size_t>(token)]) + static_cast<size_t>(first_head);
+  for (int32_t piece = 0; piece < pieces; ++piece, slot += static_cast<size_t>(shape.head_count)) {
+    kernels_.attention_fold({count, nullptr, partial_maxima_ + slot, partial_sums_ + slot, partial_out(slot), scratch.running_maxima,
+                             scratch.running_sums, scratch.running_outs, head_stride_});
+  }
+  for (int32_t i = 0; i < count; ++i) {
+    kernels_.attention_finish(scratch.running_outs + static_cast<size_t>(i) * head_stride_, scratch.running_sums[i], pool_.head_size,
+                              rows.output(token) + static_cast<size_t>(first_head + i) * static_cast<size_t>(pool_.head_size));
+  }
+}
+
+}  // namespace octavo

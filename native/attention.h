@@ -1,0 +1,124 @@
+// Attention of a step: how it is cut into tasks, and the tasks.
+//
+// The context of a row (a token and a query head) is worked through in pieces of 256 positions. An item is a run of pieces
+// for some rows of one K/V head; a task is an item, or some of its pieces. Where one item holds all pieces of its rows, each
+// task folds them as it goes. Elsewhere every piece leaves a partial result, and after a barrier the partial results of a row
+// are folded in ascending order. Both do the same arithmetic in the same order.
+//
+// Rows get partial results for one of two reasons:
+//   - Their sequence shares leading blocks with others (cascade). The shared pieces form items with the rows of all of them,
+//     so that each key and value is read once:
+//
+//       blocks of A   1  2  3  4            shared by A, B, C: pieces in 1 2      (rows of A, B and C)
+//       blocks of B   1  2  3  5            shared by A, B:    pieces in 3        (rows of A and B)
+//       blocks of C   1  2  6               own:               4 of A, 5 of B, 6 of C
+//
+//   - There are too few tasks to keep all threads busy, or one is too long.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "bindings.h"
+#include "kernels/kernels.h"
+#include "memory.h"
+#include "plan.h"
+#include "shared_prefixes.h"
+#include "thread_pool.h"
+
+namespace octavo {
+
+class Attention {
+ public:
+  /** Keeps references to all but `limits`. Without `cascade` every sequence reads its blocks by itself; bits are the same. */
+  Attention(ThreadPool& threads, const Kernels& kernels, const KvPool& pool, const Limits& limits, const std::vector<Region>& regions,
+            const StepBindings& bindings, bool cascade);
+
+  /** Cuts the attention of the bound step into tasks; before its threads start. */
+  void plan();
+  /** This thread's share of attention region `index`: rows of queries, one per token, into rows of outputs. */
+  void run(size_t index, const float* queries, size_t query_stride, float* out, size_t out_stride, int32_t thread);
+
+  size_t scratch_bytes() const { return scratch_.size() + partial_memory_.size(); }
+
+ private:
+  struct Item {
+    int32_t first_row;  // of the shape's order: row r is token order[r / group], head r % group of the K/V head
+    int32_t row_count;
+    int32_t first_piece;
+    int32_t last_piece;  // one past
+    int32_t pieces_per_task;
+    int32_t sequence;  // whose block table is read
+    bool partial;
+    int64_t cost;  // of one task
+  };
+  /** How the attention of a step is cut into tasks; shared by all regions with the same heads and window. */
+  struct Shape {
+    int32_t head_count;
+    int32_t kv_head_count;
+    int32_t group;  // query heads per K/V head
+    int32_t window;  // 0: unlimited
+    std::vector<int32_t> order;  // [tokens] tokens, those of sequences that share blocks beside each other
+    std::vector<int32_t> first_slots;  // [max tokens] of each token's partial results, or -1
+    std::vector<int32_t> merged_tokens;  // those with partial results
+    std::vector<Item> items;
+    std::vector<int32_t> task_starts;  // [items + 1]
+    int64_t slot_count;
+  };
+  struct alignas(64) Counter {
+    std::atomic<int32_t> next{0};
+  };
+  struct Rows {
+    const float* queries;
+    size_t query_stride;
+    float* out;
+    size_t out_stride;
+    const float* query(int32_t token) const { return queries + static_cast<size_t>(token) * query_stride; }
+    float* output(int32_t token) const { return out + static_cast<size_t>(token) * out_stride; }
+  };
+  /** Per-thread memory, as floats. */
+  struct Scratch;
+
+  void plan_shape(Shape& shape);
+  /** Appends a sequence's tokens to the order; returns the first row. */
+  int32_t order_tokens(Shape& shape, int32_t sequence) const;
+  int32_t token_count(int32_t sequence) const {
+    return bindings_.query_starts[static_cast<size_t>(sequence) + 1] - bindings_.query_starts[static_cast<size_t>(sequence)];
+  }
+  int32_t begin_of(const Shape& shape, int32_t token) const;
+  int32_t end_of(int32_t token) const { return bindings_.positions[static_cast<size_t>(token)] + 1; }
+  /** Cuts pieces [from, to) of rows into items of at most `tile_rows`. */
+  void add_items(Shape& shape, int32_t first_row, int32_t last_row, int32_t from, int32_t to, int32_t sequence, int32_t tile_rows, bool partial) const;
+  void share(Shape& shape, const SharedPrefixes::Leaf* leaves, int32_t count, int32_t from, bool partial, int32_t tile_rows) const;
+  /** Gives the tokens slots for partial results; false, and nothing changed, where they do not fit. */
+  bool reserve_slots(Shape& shape, int32_t first_row, int32_t last_row) const;
+  void split_long_items(Shape& shape);
+
+  void run_task(const Region& region, const Shape& shape, const Rows& rows, const Item& item, int32_t task, const Scratch& scratch);
+  void merge_heads(const Shape& shape, const Rows& rows, int32_t token, int32_t first_head, const Scratch& scratch);
+  Scratch scratch_of(int32_t thread) const;
+  float* partial_out(size_t slot) const { return partial_outs_ + slot * head_stride_; }
+
+  ThreadPool& threads_;
+  const Kernels& kernels_;
+  const KvPool& pool_;
+  const std::vector<Region>& regions_;
+  const StepBindings& bindings_;
+  const bool cascade_;
+  const size_t head_stride_;  // head size rounded up to 16
+  SharedPrefixes prefixes_;
+  std::vector<SharedPrefixes::Leaf> leaves_;  // of the shape being planned
+  std::vector<int32_t> region_shapes_;  // of attention regions: index into shapes_
+  std::vector<Shape> shapes_;
+  MappedMemory scratch_;
+  size_t scratch_floats_ = 0;  // of one thread
+  MappedMemory partial_memory_;
+  int64_t slot_limit_ = 0;
+  float* partial_outs_ = nullptr;  // [slots][head_stride]
+  float* partial_maxima_ = nullptr;  // [slots]
+  float* partial_sums_ = nullptr;  // [slots]
+  std::unique_ptr<Counter[]> counters_;  // two for each region
+};
+
+}  // namespace octavo

@@ -1,0 +1,122 @@
+// Reading one unit (32 columns x 32 rows) of a quantised panel: codes, scales, minima. See quant_format.h.
+#pragma once
+
+#include <utility>
+
+#include "../layout.h"
+#include "bytes.h"
+
+namespace octavo {
+namespace {
+
+/** A format as it lies in a packed weight. */
+template <DType kDType>
+struct Packed {
+  static constexpr QuantFormat kFormat = quant_format_of(kDType);
+  static constexpr int kHalves = kFormat.halves();
+  static constexpr bool kHasMin = kFormat.has_min();
+  static constexpr bool kSubtractsMin = kFormat.scales != ScaleKind::kF16Min;
+  static constexpr int kZero = kFormat.zero;
+  /** Codes of eight bits, whose pairwise products overflow 16 bits. */
+  static constexpr bool kWide = kFormat.code_bits == 8;
+
+  const uint8_t* header;
+  const uint8_t* unit;
+
+  OCTAVO_INLINE Packed at(const uint8_t* panel, int32_t index) {
+    return {panel + kFormat.header_offset(index), panel + kFormat.unit_offset(index)};
+  }
+  /** Bytes from one unit to the next, for prefetching. */
+  OCTAVO_INLINE size_t stream_bytes() { return kFormat.super_bytes() / kFormat.units_per_super; }
+
+  /** Columns 4j..4j+3 of the sixteen rows of a group, as unsigned codes. */
+  template <int kStep>
+  __attribute__((always_inline)) B64 codes(int group) const {
+    const uint8_t* base = unit + static_cast<size_t>(group) * kFormat.group_bytes();
+    if constexpr (kFormat.code_bits == 8) return b_load(base + kStep * 64);
+    else if constexpr (kFormat.code_bits == 4) return with_plane<kStep>(group, b_and(b_shift<kStep / 4 * 4>(b_load(base + kStep % 4 * 64)), 15));
+    else return with_plane<kStep>(group, b_and(b_shift<kStep % 4 * 2>(b_load(base + kStep / 4 * 64)), 3));
+  }
+  template <int kStep>
+  __attribute__((always_inline)) B64 with_plane(int group, B64 value) const {
+    constexpr int kTo = kFormat.code_bits;
+    const uint8_t* plane = unit + kFormat.plane_offset() + static_cast<size_t>(group) * kFormat.plane_bytes();
+    if constexpr (kFormat.plane_bits == 1) return b_merge(value, b_shift<kStep - kTo>(b_load(plane)), 1 << kTo);
+    else if constexpr (kFormat.plane_bits == 2) return b_merge(value, b_shift<kStep % 4 * 2 - kTo>(b_load(plane + kStep / 4 * 64)), 3 << kTo);
+    else return value;
+  }
+
+  __attribute__((always_inline)) const uint16_t* halves_at(const uint8_t* base, int group) const {
+    return reinterpret_cast<const uint16_t*>(base) + group * 16;
+  }
+  __attribute__((always_inline)) V16 scale(int half, int group) const {
+    const uint8_t* scales = unit + kFormat.scale_offset();
+    const size_t lane = static_cast<size_t>(half * 32 + group * 16);
+    if constexpr (kFormat.scales == ScaleKind::kF16 || kFormat.scales == ScaleKind::kF16Min) return v_load_f16(halves_at(scales, group));
+    const V16 d = v_load_f16(halves_at(header, group));
+    if constexpr (kFormat.scales == ScaleKind::kSuperMin) return v_mul(d, v_load_u8(scales + lane));
+    else if constexpr (kFormat.scales == ScaleKind::kSuperHalves) return v_mul(d, v_load_i8(scales + lane));
+    else return v_mul(d, v_load_nibble<0>(scales + lane));
+  }
+  __attribute__((always_inline)) V16 min(int half, int group) const {
+    const uint8_t* scales = unit + kFormat.scale_offset();
+    const size_t lane = static_cast<size_t>(half * 32 + group * 16);
+    if constexpr (kFormat.scales == ScaleKind::kF16Min) return v_load_f16(halves_at(scales + 64, group));
+    const V16 d = v_load_f16(halves_at(header + 64, group));
+    if constexpr (kFormat.scales == ScaleKind::kSuperMin) return v_mul(d, v_load_u8(scales + 32 + lane));
+    else return v_mul(d, v_load_nibble<4>(scales + lane));
+  }
+
+};
+
+/** A format expanded for many rows: 8-bit codes, f32 scales and minima. */
+template <DType kDType>
+struct Expanded {
+  using Source = Packed<kDType>;
+  static constexpr int kHalves = Source::kHalves;
+  static constexpr bool kHasMin = Source::kHasMin;
+  static constexpr bool kSubtractsMin = Source::kSubtractsMin;
+  static constexpr int kZero = Source::kZero;
+  static constexpr bool kWide = false;
+  static constexpr size_t kBytes = 1024 + static_cast<size_t>(kHalves) * 128 * (kHasMin ? 2 : 1);
+
+  const uint8_t* unit;
+
+  OCTAVO_INLINE Expanded at(const uint8_t* panel, int32_t index) { return {panel + static_cast<size_t>(index) * kBytes}; }
+  OCTAVO_INLINE size_t stream_bytes() { return 0; }
+  template <int kStep>
+  __attribute__((always_inline)) B64 codes(int group) const {
+    return b_load(unit + group * 512 + kStep * 64);
+  }
+  __attribute__((always_inline)) V16 scale(int half, int group) const {
+    return v_load(reinterpret_cast<const float*>(unit + 1024) + half * 32 + group * 16);
+  }
+  __attribute__((always_inline)) V16 min(int half, int group) const {
+    return v_load(reinterpret_cast<const float*>(unit + 1024) + kHalves * 32 + half * 32 + group * 16);
+  }
+};
+
+template <DType kDType, int... kSteps>
+OCTAVO_INLINE void expand_codes(const Packed<kDType>& from, int group, uint8_t* to, std::integer_sequence<int, kSteps...>) {
+  (b_store(to + kSteps * 64, from.template codes<kSteps>(group)), ...);
+}
+
+/** Units [first, first + count) of a panel in the form that Expanded reads. */
+template <DType kDType>
+void expand_units(const uint8_t* panel, int32_t first, int32_t count, uint8_t* to) {
+  using Target = Expanded<kDType>;
+  for (int32_t i = 0; i < count; ++i, to += Target::kBytes) {
+    const Packed<kDType> from = Packed<kDType>::at(panel, first + i);
+    float* floats = reinterpret_cast<float*>(to + 1024);
+    for (int group = 0; group < 2; ++group) {
+      expand_codes<kDType>(from, group, to + group * 512, std::make_integer_sequence<int, 8>{});
+      for (int half = 0; half < Target::kHalves; ++half) {
+        v_store(floats + half * 32 + group * 16, from.scale(half, group));
+        if constexpr (Target::kHasMin) v_store(floats + Target::kHalves * 32 + half * 32 + group * 16, from.min(half, group));
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace octavo
