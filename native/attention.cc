@@ -312,8 +312,9 @@ void Attention::run_task(const Region& region, const Shape& shape, const Rows& r
     outs[i] = scratch.outs + static_cast<size_t>(i) * head_stride_;
   }
   kernels_.attention_pack(queries, item.row_count, region.head_size, region.scale, scratch.queries);
+  const int32_t next_end = std::min(*std::max_element(ends, ends + item.row_count), last_piece * kAttentionPiece);
   AttentionPiece piece = {&pool_,  region.layer, kv_head, bindings_.block_table(item.sequence), item.row_count, scratch.queries, begins, ends,
-                          first_piece, scratch.maxima, scratch.sums, outs, touched, scratch.kernel};
+                          first_piece, next_end, scratch.maxima, scratch.sums, outs, touched, scratch.kernel};
 
   if (item.partial) {
     size_t slots[kMaxAttentionRows];

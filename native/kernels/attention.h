@@ -69,9 +69,16 @@ OCTAVO_INLINE void with_count(int32_t count, const Body& body) {
   }
 }
 
-/** Scores of kRows rows (queries [dimension][kAttentionTileRows]) against kChunks chunks of 16 positions. */
-template <int kRows, int kChunks, typename T>
-OCTAVO_INLINE void score_chunks(const T* const* chunks, size_t key_stride, const float* queries, int32_t head_size, float* scores) {
+/** Asks for a line in the second-level cache. */
+OCTAVO_INLINE void fetch_ahead(const void* p) { __builtin_prefetch(p, 0, 2); }
+
+/**
+ * Scores of kRows rows (queries [dimension][kAttentionTileRows]) against kChunks chunks of 16 positions. `ahead`: where the
+ * values of each chunk lie, fetched meanwhile; null: they are near.
+ */
+template <int kRows, int kChunks, bool kAhead, typename T>
+OCTAVO_INLINE void score_chunks(const T* const* chunks, const T* const* ahead, size_t key_stride, const float* queries, int32_t head_size,
+                                float* scores) {
   V16 sums[kChunks][kRows];
   const T* keys[kChunks];
   for (int c = 0; c < kChunks; ++c) {
@@ -84,6 +91,7 @@ OCTAVO_INLINE void score_chunks(const T* const* chunks, size_t key_stride, const
     for (int c = 0; c < kChunks; ++c) {
       loaded[c] = load_kv(keys[c]);
       keys[c] += key_stride;
+      if (kAhead) fetch_ahead(ahead[c] + d * 16);
     }
 #pragma GCC unroll 12
     for (int r = 0; r < kRows; ++r) {
@@ -97,22 +105,26 @@ OCTAVO_INLINE void score_chunks(const T* const* chunks, size_t key_stride, const
   }
 }
 
-template <int kRows, int kChunks, typename T>
-OCTAVO_INLINE void score_rows(const T* const* chunks, int32_t count, size_t key_stride, const float* queries, int32_t head_size, float* scores) {
+template <int kRows, int kChunks, bool kAhead, typename T>
+OCTAVO_INLINE void score_rows(const T* const* chunks, const T* const* ahead, int32_t count, size_t key_stride, const float* queries,
+                              int32_t head_size, float* scores) {
   int32_t chunk = 0;
   for (; chunk + kChunks <= count; chunk += kChunks) {
-    score_chunks<kRows, kChunks, T>(chunks + chunk, key_stride, queries, head_size, scores + chunk * 16);
+    score_chunks<kRows, kChunks, kAhead, T>(chunks + chunk, ahead + chunk, key_stride, queries, head_size, scores + chunk * 16);
   }
   if constexpr (kChunks > 1) {
-    if (chunk < count) score_rows<kRows, kChunks / 2, T>(chunks + chunk, count - chunk, key_stride, queries, head_size, scores + chunk * 16);
+    if (chunk < count) {
+      score_rows<kRows, kChunks / 2, kAhead, T>(chunks + chunk, ahead + chunk, count - chunk, key_stride, queries, head_size, scores + chunk * 16);
+    }
   }
 }
 
-/** `chunks` chunks, one for every 16 positions, scores from the first of them on. */
-template <typename T>
-void score_tile(int32_t rows, const T* const* chunks, int32_t count, size_t key_stride, const float* queries, int32_t head_size, float* scores) {
+/** Scores against `count` chunks, one for every 16 positions, from the first of them on. */
+template <bool kAhead, typename T>
+void score_tile(int32_t rows, const T* const* chunks, const T* const* ahead, int32_t count, size_t key_stride, const float* queries,
+                int32_t head_size, float* scores) {
   with_count<kAttentionTileRows>(rows, [&](auto n) __attribute__((always_inline)) {
-    score_rows<n.value, tile_vectors(n.value), T>(chunks, count, key_stride, queries, head_size, scores);
+    score_rows<n.value, tile_vectors(n.value), kAhead, T>(chunks, ahead, count, key_stride, queries, head_size, scores);
   });
 }
 
@@ -174,10 +186,12 @@ struct PieceView {
   const T* values[kPieceChunks];  // [16][value_stride]
   size_t key_stride;
   size_t value_stride;
+  bool has_next;  // the next piece is wanted too, and its keys can be fetched
+  const T* next_keys[kPieceChunks];
 };
 
 /** outs[r][column ..] takes weight * value of positions [begin, end), which are not empty. */
-template <int kRows, int kVectors, typename T>
+template <int kRows, int kVectors, bool kAhead, typename T>
 OCTAVO_INLINE void accumulate_columns(const PieceView<T>& view, int32_t begin, int32_t end, const float* weights, float* const* outs,
                                       size_t column) {
   V16 sums[kRows][kVectors];
@@ -185,10 +199,16 @@ OCTAVO_INLINE void accumulate_columns(const PieceView<T>& view, int32_t begin, i
     for (int v = 0; v < kVectors; ++v) sums[r][v] = v_load(outs[r] + column + v * 16);
   }
   const size_t stride = view.value_stride;
+  // Sixteen positions fetch the sixteen keys of the same place in the next piece, some dimensions each.
+  const size_t step = stride / 16;
   for (int32_t at = begin; at < end;) {
     const T* values = view.values[at / 16] + static_cast<size_t>(at % 16) * stride + column;
     const int32_t stop = at / 16 * 16 + 16 < end ? at / 16 * 16 + 16 : end;
+    const T* ahead = kAhead ? view.next_keys[at / 16] + static_cast<size_t>(at % 16) * step * view.key_stride : nullptr;
     for (; at < stop; ++at, values += stride) {
+      if (kAhead) {
+        for (size_t i = 0; i < step; ++i, ahead += view.key_stride) fetch_ahead(ahead);
+      }
       V16 loaded[kVectors];
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) loaded[v] = load_kv(values + v * 16);
@@ -205,22 +225,23 @@ OCTAVO_INLINE void accumulate_columns(const PieceView<T>& view, int32_t begin, i
   }
 }
 
-template <int kRows, int kVectors, typename T>
+template <int kRows, int kVectors, bool kAhead, typename T>
 OCTAVO_INLINE void accumulate_rows(const PieceView<T>& view, int32_t begin, int32_t end, const float* weights, float* const* outs, size_t column,
                                    size_t columns) {
   for (; column + kVectors * 16 <= columns; column += kVectors * 16) {
-    accumulate_columns<kRows, kVectors, T>(view, begin, end, weights, outs, column);
+    if (kAhead && column == 0) accumulate_columns<kRows, kVectors, true, T>(view, begin, end, weights, outs, column);
+    else accumulate_columns<kRows, kVectors, false, T>(view, begin, end, weights, outs, column);
   }
   if constexpr (kVectors > 1) {
-    if (column < columns) accumulate_rows<kRows, kVectors / 2, T>(view, begin, end, weights, outs, column, columns);
+    if (column < columns) accumulate_rows<kRows, kVectors / 2, kAhead, T>(view, begin, end, weights, outs, column, columns);
   }
 }
 
-template <typename T>
+template <bool kAhead, typename T>
 void accumulate_tile(int32_t rows, const PieceView<T>& view, int32_t begin, int32_t end, const float* weights, float* const* outs, size_t columns) {
   if (begin >= end) return;
   with_count<kAttentionTileRows>(rows, [&](auto n) __attribute__((always_inline)) {
-    accumulate_rows<n.value, tile_vectors(n.value), T>(view, begin, end, weights, outs, 0, columns);
+    accumulate_rows<n.value, tile_vectors(n.value), kAhead, T>(view, begin, end, weights, outs, 0, columns);
   });
 }
 
@@ -260,6 +281,12 @@ OCTAVO_INLINE void view_in_place(const AttentionPiece& piece, int32_t begin, int
       view.keys[(at + i) / 16] = keys + i;
       view.values[(at + i) / 16] = values + static_cast<size_t>(i) * view.value_stride;
     }
+  });
+  // Only whole pieces: the last one is short of blocks to fetch.
+  view.has_next = piece.next_end >= (piece.piece + 2) * kAttentionPiece;
+  if (!view.has_next) return;
+  each_run<T>(piece, kAttentionPiece, 2 * kAttentionPiece, [&](const T* keys, const T*, int32_t at, int32_t count) {
+    for (int32_t i = 0; i < count; i += 16) view.next_keys[(at + i) / 16 - kPieceChunks] = keys + i;
   });
 }
 
@@ -328,8 +355,8 @@ OCTAVO_INLINE int32_t tiles_of(const AttentionPiece& piece, int32_t* begins, int
   return tile_count;
 }
 
-/** Scores, softmax and weighted values of one tile. */
-template <typename T>
+/** Scores, softmax and weighted values of one tile. kAhead: also fetches what comes next. */
+template <bool kAhead, typename T>
 void attend_tile(const AttentionPiece& piece, const AttentionTile& tile, const int32_t* begins, const int32_t* ends, const PieceView<T>& view) {
   const int32_t head_size = piece.pool->head_size;
   const size_t columns = round_up(static_cast<size_t>(head_size), 16);
@@ -339,7 +366,8 @@ void attend_tile(const AttentionPiece& piece, const AttentionTile& tile, const i
   float* const scores = piece.scratch;  // of row `first`, from the piece's start
   const float* queries =
       piece.queries + static_cast<size_t>(first / kAttentionTileRows) * head_size * kAttentionTileRows + first % kAttentionTileRows;
-  score_tile<T>(tile.row_count, view.keys + chunk, (tile.end + 15) / 16 - chunk, view.key_stride, queries, head_size, scores + chunk * 16);
+  score_tile<kAhead, T>(tile.row_count, view.keys + chunk, view.values + chunk, (tile.end + 15) / 16 - chunk, view.key_stride, queries, head_size,
+                        scores + chunk * 16);
 
   for (int32_t row = first; row < last; ++row) {
     for (size_t i = 0; i < columns; i += 16) v_store(piece.outs[row] + i, v_zero());
@@ -356,16 +384,17 @@ void attend_tile(const AttentionPiece& piece, const AttentionTile& tile, const i
   if (!has_common || tile.begin < tile.common_begin) {
     for (int32_t row = first; row < last; ++row) {
       if (!piece.touched[row]) continue;
-      accumulate_tile<T>(1, view, begins[row], has_common ? tile.common_begin : ends[row], scores + (row - first) * kScoreStride,
+      accumulate_tile<false, T>(1, view, begins[row], has_common ? tile.common_begin : ends[row], scores + (row - first) * kScoreStride,
                          piece.outs + row, columns);
     }
   }
   if (!has_common) return;
-  accumulate_tile<T>(tile.row_count, view, tile.common_begin, tile.common_end, scores, piece.outs + first, columns);
+  if (kAhead && view.has_next) accumulate_tile<true, T>(tile.row_count, view, tile.common_begin, tile.common_end, scores, piece.outs + first, columns);
+  else accumulate_tile<false, T>(tile.row_count, view, tile.common_begin, tile.common_end, scores, piece.outs + first, columns);
   if (tile.common_end >= tile.end) return;
   for (int32_t row = first; row < last; ++row) {
     if (!piece.touched[row]) continue;
-    accumulate_tile<T>(1, view, tile.common_end, ends[row], scores + (row - first) * kScoreStride, piece.outs + row, columns);
+    accumulate_tile<false, T>(1, view, tile.common_end, ends[row], scores + (row - first) * kScoreStride, piece.outs + row, columns);
   }
 }
 
@@ -385,12 +414,13 @@ void attention_piece_typed(const AttentionPiece& piece) {
   if (piece.pool->block_size % 16 == 0) {
     PieceView<T> view;
     view_in_place<T>(piece, begin, end, view);
-    for (int32_t i = 0; i < tile_count; ++i) attend_tile<T>(piece, tiles[i], begins, ends, view);
+    attend_tile<true, T>(piece, tiles[0], begins, ends, view);
+    for (int32_t i = 1; i < tile_count; ++i) attend_tile<false, T>(piece, tiles[i], begins, ends, view);
   } else {
     PieceView<float> view;
     float* const keys = piece.scratch + kAttentionTileRows * kScoreStride;
     unpack_piece<T>(piece, begin, end, keys, keys + static_cast<size_t>(kAttentionPiece) * piece.pool->head_size, view);
-    for (int32_t i = 0; i < tile_count; ++i) attend_tile<float>(piece, tiles[i], begins, ends, view);
+    for (int32_t i = 0; i < tile_count; ++i) attend_tile<false, float>(piece, tiles[i], begins, ends, view);
   }
 }
 
