@@ -140,7 +140,8 @@ void Attention::plan_shape(Shape& shape) {
             [](const Item& a, const Item& b) { return a.cost != b.cost ? a.cost > b.cost : a.first_row < b.first_row; });
   shape.task_starts.assign(1, 0);
   for (const Item& item : shape.items) {
-    shape.task_starts.push_back(shape.task_starts.back() + ceil_div(item.last_piece - item.first_piece, item.pieces_per_task) * shape.kv_head_count);
+    shape.task_starts.push_back(shape.task_starts.back() + ceil_div(item.last_piece - item.first_piece, item.pieces_per_task) *
+                                                               ceil_div(shape.kv_head_count, item.heads_per_task));
   }
 }
 
@@ -159,7 +160,7 @@ void Attention::add_items(Shape& shape, int32_t first_row, int32_t last_row, int
     }
     const int32_t first = std::max(from, earliest / kAttentionPiece);
     const int32_t last = std::min(to, ceil_div(latest, kAttentionPiece));
-    if (first < last) shape.items.push_back({row, count, first, last, last - first, sequence, partial, 0});
+    if (first < last) shape.items.push_back({row, count, first, last, last - first, 1, sequence, partial, 0});
   }
 }
 
@@ -233,12 +234,17 @@ void Attention::split_long_items(Shape& shape) {
     }
     begin = end;
   }
-  const int64_t aim = total / (8 * threads);
+  const int64_t aim = std::max<int64_t>(1, total / (8 * threads));
   for (Item& item : items) {
-    if (!item.partial) continue;
-    const int64_t pieces = std::max<int64_t>(1, aim / (item.row_count + kPieceCost));
-    item.pieces_per_task = static_cast<int32_t>(std::min<int64_t>(pieces, item.last_piece - item.first_piece));
-    item.cost = static_cast<int64_t>(item.pieces_per_task) * (item.row_count + kPieceCost);
+    // The heads of a block lie side by side: a thread that takes all of them reads long runs of memory.
+    const int64_t head_rows = ceil_div(item.row_count, kernels_.attention_tile_rows) * kernels_.attention_tile_rows;
+    const int64_t most_heads = std::min<int64_t>(shape.kv_head_count, kMaxAttentionRows / head_rows);
+    const int64_t cost = item.row_count + kPieceCost;
+    const int64_t pieces = item.last_piece - item.first_piece;
+    const int64_t heads = std::clamp<int64_t>(aim / (item.partial ? cost : cost * pieces), 1, most_heads);
+    item.heads_per_task = static_cast<int32_t>(heads);
+    if (item.partial) item.pieces_per_task = static_cast<int32_t>(std::clamp<int64_t>(aim / (cost * heads), 1, pieces));
+    item.cost = cost * heads * item.pieces_per_task;
   }
 }
 
@@ -288,69 +294,86 @@ void Attention::run(size_t index, const float* queries, size_t query_stride, flo
 }
 
 void Attention::run_task(const Region& region, const Shape& shape, const Rows& rows, const Item& item, int32_t task, const Scratch& scratch) {
-  const int32_t kv_head = task % shape.kv_head_count;
-  const int32_t part = task / shape.kv_head_count;
-  const int32_t pieces = item.last_piece - item.first_piece;
-  const int32_t parts = ceil_div(pieces, item.pieces_per_task);
-  const int32_t first_piece = item.first_piece + static_cast<int32_t>(static_cast<int64_t>(pieces) * part / parts);
-  const int32_t last_piece = item.first_piece + static_cast<int32_t>(static_cast<int64_t>(pieces) * (part + 1) / parts);
+  const int32_t head_parts = ceil_div(shape.kv_head_count, item.heads_per_task);
+  const int32_t first_head = shape.kv_head_count * (task % head_parts) / head_parts;
+  const int32_t last_head = shape.kv_head_count * (task % head_parts + 1) / head_parts;
+  const int64_t part = task / head_parts;
+  const int64_t pieces = item.last_piece - item.first_piece;
+  const int64_t parts = ceil_div(item.last_piece - item.first_piece, item.pieces_per_task);
+  const int32_t first_piece = item.first_piece + static_cast<int32_t>(pieces * part / parts);
+  const int32_t last_piece = item.first_piece + static_cast<int32_t>(pieces * (part + 1) / parts);
 
+  const int32_t count = item.row_count;
   int32_t tokens[kMaxAttentionRows];
-  int32_t heads[kMaxAttentionRows];
   int32_t begins[kMaxAttentionRows];
   int32_t ends[kMaxAttentionRows];
-  const float* queries[kMaxAttentionRows];
-  float* outs[kMaxAttentionRows];
-  bool touched[kMaxAttentionRows];
-  for (int32_t i = 0; i < item.row_count; ++i) {
+  int32_t heads[kMaxAttentionRows];  // in their group
+  int32_t latest = 0;
+  for (int32_t i = 0; i < count; ++i) {
     const int32_t r = item.first_row + i;
     tokens[i] = shape.order[static_cast<size_t>(r / shape.group)];
-    heads[i] = kv_head * shape.group + r % shape.group;
+    heads[i] = r % shape.group;
     begins[i] = begin_of(shape, tokens[i]);
     ends[i] = end_of(tokens[i]);
-    queries[i] = rows.query(tokens[i]) + static_cast<size_t>(heads[i]) * region.head_size;
-    outs[i] = scratch.outs + static_cast<size_t>(i) * head_stride_;
+    latest = std::max(latest, ends[i]);
   }
-  kernels_.attention_pack(queries, item.row_count, region.head_size, region.scale, scratch.queries);
-  const int32_t next_end = std::min(*std::max_element(ends, ends + item.row_count), last_piece * kAttentionPiece);
-  AttentionPiece piece = {&pool_,  region.layer, kv_head, bindings_.block_table(item.sequence), item.row_count, scratch.queries, begins, ends,
-                          first_piece, next_end, scratch.maxima, scratch.sums, outs, touched, scratch.kernel};
+  const size_t head_size = static_cast<size_t>(region.head_size);
+  const size_t query_floats = static_cast<size_t>(ceil_div(count, kernels_.attention_tile_rows) * kernels_.attention_tile_rows) * head_size;
+  for (int32_t head = first_head; head < last_head; ++head) {
+    const float* queries[kMaxAttentionRows];
+    for (int32_t i = 0; i < count; ++i) queries[i] = rows.query(tokens[i]) + static_cast<size_t>(head * shape.group + heads[i]) * head_size;
+    kernels_.attention_pack(queries, count, region.head_size, region.scale, scratch.queries + static_cast<size_t>(head - first_head) * query_floats);
+  }
+  const size_t all_rows = static_cast<size_t>(count * (last_head - first_head));
+  if (!item.partial) {
+    std::fill_n(scratch.running_maxima, all_rows, -std::numeric_limits<float>::infinity());
+    std::fill_n(scratch.running_sums, all_rows, 0.0f);
+    std::fill_n(scratch.running_outs, all_rows * head_stride_, 0.0f);
+  }
 
-  if (item.partial) {
-    size_t slots[kMaxAttentionRows];
-    for (; piece.piece < last_piece; ++piece.piece) {
-      for (int32_t i = 0; i < item.row_count; ++i) {
-        if (piece.piece < begins[i] / kAttentionPiece || piece.piece >= ceil_div(ends[i], kAttentionPiece)) {
-          outs[i] = scratch.outs + static_cast<size_t>(i) * head_stride_;  // not touched: no slot
-          continue;
+  float* outs[kMaxAttentionRows];
+  bool touched[kMaxAttentionRows];
+  size_t slots[kMaxAttentionRows];
+  for (int32_t i = 0; i < count; ++i) outs[i] = scratch.outs + static_cast<size_t>(i) * head_stride_;
+  AttentionPiece piece = {&pool_, region.layer, 0, bindings_.block_table(item.sequence), count, nullptr, begins, ends, 0, 0, 0,
+                          scratch.maxima, scratch.sums, outs, touched, scratch.kernel};
+  for (piece.piece = first_piece; piece.piece < last_piece; ++piece.piece) {
+    for (piece.kv_head = first_head; piece.kv_head < last_head; ++piece.kv_head) {
+      const bool is_last_head = piece.kv_head + 1 == last_head;
+      piece.next_kv_head = is_last_head ? first_head : piece.kv_head + 1;
+      piece.next_piece = is_last_head ? piece.piece + 1 : piece.piece;
+      // A piece that the context ends in is short of blocks to fetch.
+      if (piece.next_piece >= last_piece || (piece.next_piece + 1) * kAttentionPiece > latest) piece.next_piece = -1;
+      const size_t local = static_cast<size_t>(piece.kv_head - first_head);
+      piece.queries = scratch.queries + local * query_floats;
+      if (item.partial) {
+        for (int32_t i = 0; i < count; ++i) {
+          const int32_t first = begins[i] / kAttentionPiece;
+          const bool reaches = piece.piece >= first && piece.piece < ceil_div(ends[i], kAttentionPiece);
+          if (reaches) slots[i] = slot_of(shape, tokens[i], piece.piece - first, piece.kv_head * shape.group + heads[i]);
+          outs[i] = reaches ? partial_out(slots[i]) : scratch.outs + static_cast<size_t>(i) * head_stride_;
         }
-        slots[i] = static_cast<size_t>(shape.first_slots[static_cast<size_t>(tokens[i])]) +
-                   static_cast<size_t>(piece.piece - begins[i] / kAttentionPiece) * static_cast<size_t>(shape.head_count) +
-                   static_cast<size_t>(heads[i]);
-        outs[i] = partial_out(slots[i]);
       }
       kernels_.attention_piece(piece);
-      for (int32_t i = 0; i < item.row_count; ++i) {
-        if (!touched[i]) continue;
-        partial_maxima_[slots[i]] = scratch.maxima[i];
-        partial_sums_[slots[i]] = scratch.sums[i];
+      if (item.partial) {
+        for (int32_t i = 0; i < count; ++i) {
+          if (!touched[i]) continue;
+          partial_maxima_[slots[i]] = scratch.maxima[i];
+          partial_sums_[slots[i]] = scratch.sums[i];
+        }
+      } else {
+        const size_t row = local * static_cast<size_t>(count);
+        kernels_.attention_fold({count, touched, scratch.maxima, scratch.sums, scratch.outs, scratch.running_maxima + row,
+                                 scratch.running_sums + row, scratch.running_outs + row * head_stride_, head_stride_});
       }
     }
-    return;
   }
-
-  std::fill_n(scratch.running_maxima, item.row_count, -std::numeric_limits<float>::infinity());
-  std::fill_n(scratch.running_sums, item.row_count, 0.0f);
-  std::fill_n(scratch.running_outs, static_cast<size_t>(item.row_count) * head_stride_, 0.0f);
-  const AttentionFold fold = {item.row_count, touched, scratch.maxima, scratch.sums, scratch.outs, scratch.running_maxima, scratch.running_sums,
-                              scratch.running_outs, head_stride_};
-  for (; piece.piece < last_piece; ++piece.piece) {
-    kernels_.attention_piece(piece);
-    kernels_.attention_fold(fold);
-  }
-  for (int32_t i = 0; i < item.row_count; ++i) {
-    kernels_.attention_finish(scratch.running_outs + static_cast<size_t>(i) * head_stride_, scratch.running_sums[i], region.head_size,
-                              rows.output(tokens[i]) + static_cast<size_t>(heads[i]) * region.head_size);
+  if (item.partial) return;
+  for (size_t row = 0; row < all_rows; ++row) {
+    const size_t i = row % static_cast<size_t>(count);
+    const size_t head = static_cast<size_t>(first_head) + row / static_cast<size_t>(count);
+    kernels_.attention_finish(scratch.running_outs + row * head_stride_, scratch.running_sums[row], region.head_size,
+                              rows.output(tokens[i]) + (head * static_cast<size_t>(shape.group) + static_cast<size_t>(heads[i])) * head_size);
   }
 }
 
@@ -360,7 +383,7 @@ void Attention::merge_heads(const Shape& shape, const Rows& rows, int32_t token,
   std::fill_n(scratch.running_maxima, count, -std::numeric_limits<float>::infinity());
   std::fill_n(scratch.running_sums, count, 0.0f);
   std::fill_n(scratch.running_outs, static_cast<size_t>(count) * head_stride_, 0.0f);
-  size_t slot = static_cast<size_t>(shape.first_slots[static_cast<size_t>(token)]) + static_cast<size_t>(first_head);
+  size_t slot = slot_of(shape, token, 0, first_head);
   for (int32_t piece = 0; piece < pieces; ++piece, slot += static_cast<size_t>(shape.head_count)) {
     kernels_.attention_fold({count, nullptr, partial_maxima_ + slot, partial_sums_ + slot, partial_out(slot), scratch.running_maxima,
                              scratch.running_sums, scratch.running_outs, head_stride_});

@@ -1,8 +1,8 @@
 // Attention of a step: how it is cut into tasks, and the tasks.
 //
 // The context of a row (a token and a query head) is worked through in pieces of 256 positions. An item is a run of pieces
-// for some rows of one K/V head; a task is an item, or some of its pieces. Where one item holds all pieces of its rows, each
-// task folds them as it goes. Elsewhere every piece leaves a partial result, and after a barrier the partial results of a row
+// for some rows of every K/V head; a task is some of its pieces for some of its K/V heads. Where the tasks of an item hold all its pieces, each
+// folds them as it goes. Elsewhere every piece leaves a partial result, and after a barrier the partial results of a row
 // are folded in ascending order. Both do the same arithmetic in the same order.
 //
 // Rows get partial results for one of two reasons:
@@ -49,6 +49,7 @@ class Attention {
     int32_t first_piece;
     int32_t last_piece;  // one past
     int32_t pieces_per_task;
+    int32_t heads_per_task;  // K/V heads: they lie beside each other in a block
     int32_t sequence;  // whose block table is read
     bool partial;
     int64_t cost;  // of one task
@@ -98,6 +99,11 @@ class Attention {
   void run_task(const Region& region, const Shape& shape, const Rows& rows, const Item& item, int32_t task, const Scratch& scratch);
   void merge_heads(const Shape& shape, const Rows& rows, int32_t token, int32_t first_head, const Scratch& scratch);
   Scratch scratch_of(int32_t thread) const;
+  /** Of a token's partial result in the `piece`th piece that it attends; those of one piece lie together. */
+  size_t slot_of(const Shape& shape, int32_t token, int32_t piece, int32_t head) const {
+    return static_cast<size_t>(shape.first_slots[static_cast<size_t>(token)]) +
+           static_cast<size_t>(piece) * static_cast<size_t>(shape.head_count) + static_cast<size_t>(head);
+  }
   float* partial_out(size_t slot) const { return partial_outs_ + slot * head_stride_; }
 
   ThreadPool& threads_;

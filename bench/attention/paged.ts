@@ -1,12 +1,11 @@
-// Paged against contiguous: the same kernels over blocks scattered through the pool of a model and over memory in one run.
+// Paged against contiguous: the same kernels over blocks scattered through a pool and over memory in long runs.
 //
-// Each case reads the K/V of `layers` layers once. The paged pool holds them as a model does, block by block with all layers of
-// a block together, and its block ids are shuffled. The contiguous pools have a single layer and hold the layers one after the
-// other: "linear" in blocks of 16 with ascending ids, so that memory is read strictly from front to back (keys and values
-// interleaved by sixteen positions, the layout that the kernel streams best); "one block" with the whole context in one block
-// (all keys of a head, then all values). The faster of the two is the reference.
+// Every variant reads the K/V of `layers` layers once, from a pool that holds them as a model's does: all layers of a block
+// together. The paged variants have shuffled block ids. The contiguous ones are "one block", the whole context of a sequence in
+// one block (all keys of a layer's head, then all its values), and "blocks of 256" with ascending ids: a piece, the unit that the
+// kernel works through, in one run. The faster of these two is the reference.
 
-import type { Backend, Executable, StepBindings } from '../../src/backends/backend.ts';
+import type { Backend } from '../../src/backends/backend.ts';
 import { type AttentionShape, bindAttention, compileAttention, shuffledBlocks } from './workload.ts';
 
 export interface PagedCase {
@@ -32,83 +31,49 @@ export async function pagedVariants(
   blockSizes: readonly number[],
 ): Promise<Variant[]> {
   const variants = [
-    await contiguous(backend, shape, work, layers, 'linear', 16),
-    await contiguous(backend, shape, work, layers, 'one block', work.contextTokens),
+    await compileVariant(backend, shape, work, layers, 'contiguous, one block', work.contextTokens, true),
+    await compileVariant(backend, shape, work, layers, 'contiguous, of 256', 256, true),
   ];
-  for (const blockSize of blockSizes) variants.push(await paged(backend, shape, work, layers, blockSize));
+  for (const blockSize of blockSizes) {
+    const name = `paged, blocks of ${blockSize}`;
+    variants.push(await compileVariant(backend, shape, work, layers, name, blockSize, false));
+  }
   return variants;
 }
 
-function limitsOf({ sequences, contextTokens, tokens }: PagedCase) {
-  return { maxTokens: sequences * tokens, maxSequences: sequences, maxContextTokens: contextTokens };
-}
-
-async function contiguous(
+async function compileVariant(
   backend: Backend,
   shape: AttentionShape,
-  work: PagedCase,
+  { sequences, contextTokens, tokens }: PagedCase,
   layers: number,
   name: string,
   blockSize: number,
+  isReference: boolean,
 ): Promise<Variant> {
-  const perSequence = Math.ceil(work.contextTokens / blockSize);
+  const perSequence = Math.ceil(contextTokens / blockSize);
+  const blockCount = sequences * perSequence;
   const executable = await compileAttention(backend, {
     shape,
-    layers: 1,
+    layers,
     blockSize,
-    blockCount: layers * work.sequences * perSequence,
-    ...limitsOf(work),
+    blockCount,
+    maxTokens: sequences * tokens,
+    maxSequences: sequences,
+    maxContextTokens: contextTokens,
   });
-  const steps = Array.from({ length: layers }, (_, layer) =>
-    bindAttention(
-      Array.from({ length: work.sequences }, (_, s) => ({
-        contextTokens: work.contextTokens,
-        tokens: work.tokens,
-        blocks: Array.from({ length: perSequence }, (_, i) => (layer * work.sequences + s) * perSequence + i),
-      })),
-      blockSize,
-    ),
-  );
-  return variant(`contiguous, ${name}`, true, executable, steps, layers);
-}
-
-async function paged(
-  backend: Backend,
-  shape: AttentionShape,
-  work: PagedCase,
-  layers: number,
-  blockSize: number,
-): Promise<Variant> {
-  const perSequence = Math.ceil(work.contextTokens / blockSize);
-  const blockCount = work.sequences * perSequence;
-  const executable = await compileAttention(backend, { shape, layers, blockSize, blockCount, ...limitsOf(work) });
-  const ids = shuffledBlocks(blockCount);
+  const ids = isReference ? Array.from({ length: blockCount }, (_, id) => id) : shuffledBlocks(blockCount);
   const step = bindAttention(
-    Array.from({ length: work.sequences }, (_, s) => ({
-      contextTokens: work.contextTokens,
-      tokens: work.tokens,
+    Array.from({ length: sequences }, (_, s) => ({
+      contextTokens,
+      tokens,
       blocks: ids.slice(s * perSequence, (s + 1) * perSequence),
     })),
     blockSize,
   );
-  return variant(`paged, blocks of ${blockSize}`, false, executable, [step], layers);
-}
-
-function variant(
-  name: string,
-  isReference: boolean,
-  executable: Executable,
-  steps: readonly StepBindings[],
-  layers: number,
-): Variant {
   return {
     name,
     isReference,
-    async measure() {
-      let totalMs = 0;
-      for (const step of steps) totalMs += (await executable.execute(step)).kernelMs;
-      return totalMs / layers;
-    },
+    measure: async () => (await executable.execute(step)).kernelMs / layers,
     close: () => executable.close(),
   };
 }

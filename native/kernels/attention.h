@@ -186,7 +186,7 @@ struct PieceView {
   const T* values[kPieceChunks];  // [16][value_stride]
   size_t key_stride;
   size_t value_stride;
-  bool has_next;  // the next piece is wanted too, and its keys can be fetched
+  bool has_next;  // what comes next has keys to fetch
   const T* next_keys[kPieceChunks];
 };
 
@@ -253,13 +253,13 @@ struct AttentionTile {
   int32_t common_begin, common_end;  // that all rows attend; may be empty
 };
 
-/** Calls body(keys at the first position, values at it, its offset in the piece, count) for each block of [begin, end). */
+/** Calls body(keys at the first position, values at it, its offset in the piece, count) for each block of a piece's [begin, end). */
 template <typename T, typename Body>
-OCTAVO_INLINE void each_run(const AttentionPiece& piece, int32_t begin, int32_t end, const Body& body) {
+OCTAVO_INLINE void each_run(const AttentionPiece& piece, int32_t index_of_piece, int32_t kv_head, int32_t begin, int32_t end, const Body& body) {
   const KvPool& pool = *piece.pool;
-  const size_t key_offset = pool.key_offset(piece.layer, piece.kv_head);
-  const size_t value_offset = pool.value_offset(piece.layer, piece.kv_head);
-  const int32_t base = piece.piece * kAttentionPiece;
+  const size_t key_offset = pool.key_offset(piece.layer, kv_head);
+  const size_t value_offset = pool.value_offset(piece.layer, kv_head);
+  const int32_t base = index_of_piece * kAttentionPiece;
   for (int32_t at = begin; at < end;) {
     const int32_t index = (base + at) / pool.block_size;
     const int32_t within = base + at - index * pool.block_size;
@@ -276,17 +276,16 @@ template <typename T>
 OCTAVO_INLINE void view_in_place(const AttentionPiece& piece, int32_t begin, int32_t end, PieceView<T>& view) {
   view.key_stride = static_cast<size_t>(piece.pool->block_size);
   view.value_stride = static_cast<size_t>(piece.pool->head_size);
-  each_run<T>(piece, begin / 16 * 16, end, [&](const T* keys, const T* values, int32_t at, int32_t count) {
+  each_run<T>(piece, piece.piece, piece.kv_head, begin / 16 * 16, end, [&](const T* keys, const T* values, int32_t at, int32_t count) {
     for (int32_t i = 0; i < count; i += 16) {
       view.keys[(at + i) / 16] = keys + i;
       view.values[(at + i) / 16] = values + static_cast<size_t>(i) * view.value_stride;
     }
   });
-  // Only whole pieces: the last one is short of blocks to fetch.
-  view.has_next = piece.next_end >= (piece.piece + 2) * kAttentionPiece;
+  view.has_next = piece.next_piece >= 0;
   if (!view.has_next) return;
-  each_run<T>(piece, kAttentionPiece, 2 * kAttentionPiece, [&](const T* keys, const T*, int32_t at, int32_t count) {
-    for (int32_t i = 0; i < count; i += 16) view.next_keys[(at + i) / 16 - kPieceChunks] = keys + i;
+  each_run<T>(piece, piece.next_piece, piece.next_kv_head, 0, kAttentionPiece, [&](const T* keys, const T*, int32_t at, int32_t count) {
+    for (int32_t i = 0; i < count; i += 16) view.next_keys[(at + i) / 16] = keys + i;
   });
 }
 
@@ -315,7 +314,7 @@ void unpack_piece(const AttentionPiece& piece, int32_t begin, int32_t end, float
     view.keys[chunk] = keys + static_cast<size_t>(chunk) * chunk_floats;
     view.values[chunk] = values + static_cast<size_t>(chunk) * 16 * view.value_stride;
   }
-  each_run<T>(piece, begin, end, [&](const T* block_keys, const T* block_values, int32_t at, int32_t count) {
+  each_run<T>(piece, piece.piece, piece.kv_head, begin, end, [&](const T* block_keys, const T* block_values, int32_t at, int32_t count) {
     for (int32_t i = 0; i < count;) {
       const int32_t lane = (at + i) % 16;
       const int32_t room = count - i < 16 - lane ? count - i : 16 - lane;

@@ -40,7 +40,8 @@ struct AttentionPiece {
   const int32_t* begins;  // [row_count] first position attended
   const int32_t* ends;  // [row_count] one past the last
   int32_t piece;  // index: positions piece * kAttentionPiece ...
-  int32_t next_end;  // positions before this are wanted next: the following piece is fetched ahead
+  int32_t next_piece;  // whose keys are fetched ahead, with next_kv_head; -1: none
+  int32_t next_kv_head;
   // Results; of rows whose range misses the piece `touched` is 0 and nothing else is meaningful.
   float* maxima;  // [row_count]
   float* sums;  // [row_count]
