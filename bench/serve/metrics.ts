@@ -22,7 +22,7 @@ export interface ServerReport {
   readonly prefixHitTokens: number | null;
   readonly preemptions: number | null;
   readonly steps: number | null;
-  /** Share of the steps' time that is not kernels. */
+  /** Share of the steps' time that is not kernels; of steps that another followed at once, where the server tells. */
   readonly outsideKernelsShare: number | null;
   readonly eventLoopDelayP99Ms: number | null;
   readonly weightBytes: number | null;
@@ -37,8 +37,10 @@ export function reportOf(before: Samples, after: Samples, requestCount: number):
   const gauge = (name: string): number | null => after.get(name) ?? null;
   const computed = growth('octavo_computed_tokens_total');
   const generated = growth('octavo_generation_tokens_total');
-  const stepSeconds = growth('octavo_step_seconds_total');
-  const kernelSeconds = growth('octavo_step_kernel_seconds_total');
+  // Steps that overlap tell the time from one start to the next, and the kernels of those steps.
+  const stepSeconds = growth('octavo_step_followed_seconds_total') ?? growth('octavo_step_seconds_total');
+  const kernelSeconds =
+    growth('octavo_step_followed_kernel_seconds_total') ?? growth('octavo_step_kernel_seconds_total');
   const delaySeconds = gauge('octavo_event_loop_delay_seconds{quantile="0.99"}');
   return {
     promptTokens: growth('octavo_prompt_tokens_total'),
@@ -46,7 +48,8 @@ export function reportOf(before: Samples, after: Samples, requestCount: number):
     prefixHitTokens: growth('octavo_prefix_cache_hits_total'),
     preemptions: growth('octavo_num_preemptions_total'),
     steps: growth('octavo_step_total'),
-    outsideKernelsShare: stepSeconds === null || kernelSeconds === null ? null : 1 - kernelSeconds / stepSeconds,
+    outsideKernelsShare:
+      stepSeconds === null || kernelSeconds === null || stepSeconds === 0 ? null : 1 - kernelSeconds / stepSeconds,
     eventLoopDelayP99Ms: delaySeconds === null ? null : delaySeconds * 1000,
     weightBytes: gauge('octavo_memory_planned_bytes{part="weights"}'),
     kvBytes: gauge('octavo_memory_planned_bytes{part="kv"}'),

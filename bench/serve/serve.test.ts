@@ -181,5 +181,17 @@ describe('metrics', () => {
     expect(report.promptTokensComputed).toBe(144);
     expect(report.kvBytes).toBe(4096);
     expect(report.steps).toBeNull();
+    expect(report.outsideKernelsShare).toBeNull();
+  });
+
+  it.each(['', 'followed_'])('give the share outside kernels, of %ssteps', (kind) => {
+    const text = (seconds: number, kernelSeconds: number) =>
+      parseMetrics(
+        [
+          `octavo_step_${kind}seconds_total{model_name="m"} ${seconds}`,
+          `octavo_step_${kind}kernel_seconds_total{model_name="m"} ${kernelSeconds}`,
+        ].join('\n'),
+      );
+    expect(reportOf(text(1, 1), text(5, 4), 1).outsideKernelsShare).toBeCloseTo(0.25, 9);
   });
 });
