@@ -22,7 +22,7 @@ export interface ServerReport {
   readonly prefixHitTokens: number | null;
   readonly preemptions: number | null;
   readonly steps: number | null;
-  /** Share of the steps' time that is not kernels. */
+  /** Share of the time between the starts of consecutive steps that is not kernels. */
   readonly outsideKernelsShare: number | null;
   readonly eventLoopDelayP99Ms: number | null;
   readonly weightBytes: number | null;
@@ -37,8 +37,8 @@ export function reportOf(before: Samples, after: Samples, requestCount: number):
   const gauge = (name: string): number | null => after.get(name) ?? null;
   const computed = growth('octavo_computed_tokens_total');
   const generated = growth('octavo_generation_tokens_total');
-  const stepSeconds = growth('octavo_step_seconds_total');
-  const kernelSeconds = growth('octavo_step_kernel_seconds_total');
+  const stepSeconds = growth('octavo_step_followed_seconds_total');
+  const kernelSeconds = growth('octavo_step_followed_kernel_seconds_total');
   const delaySeconds = gauge('octavo_event_loop_delay_seconds{quantile="0.99"}');
   return {
     promptTokens: growth('octavo_prompt_tokens_total'),
