@@ -10,7 +10,7 @@ import { choices, flag, integer, integers, optionalInteger, runBench, text, Usag
 import { progress } from './common/progress.ts';
 import { formatRatio, formatShare, formatTable } from './common/table.ts';
 import { type Player, startPlayer } from './peer/players.ts';
-import type { Measurement, Task } from './peer/protocol.ts';
+import type { Measurement, OutsideKernels, Task } from './peer/protocol.ts';
 import { type ModelWeights, readWeights, scaledReference, shareOf, tileShareOf } from './peer/shares.ts';
 import { referenceName } from './reference.ts';
 import { formatSummary, type Summary, summarize } from './stats.ts';
@@ -60,6 +60,8 @@ interface Result {
   /** Prefill of the prompts included; decoding of several sequences only. */
   readonly octavoOverall: Summary;
   readonly delayP99Ms: number;
+  /** Median of our runs; null for a task of single steps. */
+  readonly outsideKernels: OutsideKernels | null;
   readonly peer: (Summary & { readonly setting: string; readonly overall: Summary }) | null;
   /** Ours to the peer's, run by run. */
   readonly ratio: Summary | null;
@@ -90,11 +92,15 @@ async function runTask(
   const ratesOf = (of: readonly Measurement[]) => of.map(({ tokensPerSecond }) => tokensPerSecond);
   const overallOf = (of: readonly Measurement[]) =>
     summarize(of.map(({ overallTokensPerSecond }) => overallTokensPerSecond));
+  const outside = mine
+    .flatMap(({ outsideKernels }) => (outsideKernels === null ? [] : [outsideKernels]))
+    .sort((a, b) => a.msPerStep - b.msPerStep);
   return {
     task: name,
     octavo: summarize(ratesOf(mine)),
     octavoOverall: overallOf(mine),
     delayP99Ms: summarize(mine.map(({ delayP99Ms }) => delayP99Ms)).median,
+    outsideKernels: outside.length === 0 ? null : outside[outside.length >> 1],
     peer:
       peer === null ? null : { setting: peer.player.name, ...summarize(ratesOf(theirs)), overall: overallOf(theirs) },
     ratio: peer === null ? null : summarize(mine.map((it, run) => it.tokensPerSecond / theirs[run].tokensPerSecond)),
@@ -175,7 +181,18 @@ await runBench(
       console.log(`${limitsLine(limits)}\n`);
       console.log(
         formatTable(
-          ['', 'octavo', 'node-llama-cpp', 'ratio, run by run', 'of limit', 'limit', 'of AMX', 'reference', 'ratio'],
+          [
+            '',
+            'octavo',
+            'node-llama-cpp',
+            'ratio, run by run',
+            'of limit',
+            'limit',
+            'of AMX',
+            'reference',
+            'ratio',
+            'outside kernels',
+          ],
           rows.map((row) => [
             row.task,
             formatSummary(row.octavo),
@@ -186,6 +203,9 @@ await runBench(
             formatShare(row.tileShare),
             row.reference === null ? '-' : row.reference.toFixed(1),
             formatRatio(row.toReference),
+            row.outsideKernels === null
+              ? '-'
+              : `${formatShare(row.outsideKernels.share)}, ${row.outsideKernels.msPerStep.toFixed(2)} ms`,
           ]),
         ),
       );

@@ -2,9 +2,22 @@
 
 import { createKvMemory } from '../src/memory/index.ts';
 import { createScheduler } from '../src/scheduler/index.ts';
-import { formatSummary, summarize } from './stats.ts';
+import { integers, runBench } from './common/options.ts';
+import { formatTable } from './common/table.ts';
+import { formatSummary, type Summary, summarize } from './stats.ts';
 
-for (const sequences of [16, 64, 256]) {
+const options = { sequences: integers('16,64,256', 'numbers of sequences that decode at once', 1, 4096) };
+
+interface Cost {
+  readonly sequences: number;
+  readonly schedule: Summary;
+  readonly complete: Summary;
+  readonly both: Summary;
+  /** Blocks fill, and are hashed, in one step of sixteen: the mean has them, the median does not. */
+  readonly meanMs: number;
+}
+
+function measure(sequences: number): Cost {
   const prompt = 128;
   const memory = createKvMemory({
     blockCount: sequences * 64,
@@ -16,7 +29,7 @@ for (const sequences of [16, 64, 256]) {
   const scheduler = createScheduler({
     memory,
     maxNumSeqs: sequences,
-    maxNumBatchedTokens: 2048,
+    maxNumBatchedTokens: Math.max(2048, sequences),
     maxOutputs: sequences,
     maxModelLen: 1024,
     maxQueuedRequests: sequences,
@@ -42,9 +55,29 @@ for (const sequences of [16, 64, 256]) {
     completeMs.push(performance.now() - sampledMs);
   }
   const total = planMs.map((ms, i) => ms + completeMs[i]);
-  console.log(`${sequences} sequences decoding, milliseconds per step: median (lowest to highest)`);
-  console.log(`  schedule  ${formatSummary(summarize(planMs), 3)}`);
-  console.log(`  complete  ${formatSummary(summarize(completeMs), 3)}`);
-  console.log(`  both      ${formatSummary(summarize(total), 3)}`);
-  console.log(`  mean      ${(total.reduce((a, b) => a + b) / total.length).toFixed(3)}`);
+  return {
+    sequences,
+    schedule: summarize(planMs),
+    complete: summarize(completeMs),
+    both: summarize(total),
+    meanMs: total.reduce((sum, ms) => sum + ms) / total.length,
+  };
 }
+
+await runBench('bench:scheduler', 'Cost of scheduler and memory manager per step.', options, async (values) => {
+  const costs = values.sequences.map(measure);
+  console.log('milliseconds per step: median (lowest to highest)\n');
+  console.log(
+    formatTable(
+      ['sequences', 'schedule', 'complete', 'both', 'mean of both'],
+      costs.map(({ sequences, schedule, complete, both, meanMs }) => [
+        String(sequences),
+        formatSummary(schedule, 3),
+        formatSummary(complete, 3),
+        formatSummary(both, 3),
+        meanMs.toFixed(3),
+      ]),
+    ),
+  );
+  return { costs };
+});

@@ -1,22 +1,23 @@
 // Where a step's time goes: kernels and everything else, for sequences that all decode, per way of sampling.
 
-import { parseArgs } from 'node:util';
+import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { createEngine, type Engine, type EngineStats, type SamplingParams } from '../src/index.ts';
+import { type SynthDType, synthDTypes, synthShapeNames } from '../src/models/synth/index.ts';
+import { ensureModel } from './common/models.ts';
+import { choices, integer, runBench, text, UsageError } from './common/options.ts';
+import { formatTable } from './common/table.ts';
 import { randomPrompt } from './peer/protocol.ts';
 import { formatSummary, summarize } from './stats.ts';
 
-const { values } = parseArgs({
-  options: {
-    model: { type: 'string', default: 'bench/.cache/smollm2-135m-q8_0.gguf' },
-    sequences: { type: 'string', default: '16' },
-    threads: { type: 'string', default: '2' },
-    tokens: { type: 'string', default: '48' },
-    runs: { type: 'string', default: '3' },
-    json: { type: 'boolean', default: false },
-  },
-});
-const sequences = Number(values.sequences);
-const tokens = Number(values.tokens);
+const options = {
+  model: text('smollm2-135m', `a shape (${synthShapeNames.join(', ')}), or a GGUF file`),
+  type: choices(synthDTypes as readonly SynthDType[], 'q8_0', "type of the shape's weights"),
+  sequences: integer(16, 'sequences that decode at once', 1, 256),
+  threads: integer(availableParallelism(), 'threads', 1, 512),
+  tokens: integer(48, 'tokens that each sequence decodes', 12, 400),
+  runs: integer(3, 'runs of each way of sampling', 1, 1000),
+};
 
 const ways: Record<string, SamplingParams> = {
   greedy: { temperature: 0 },
@@ -34,7 +35,11 @@ interface Sample {
 }
 
 /** Mean time of a step and of its kernels, over the steps in which all sequences decode. */
-async function measure(engine: Engine, sampling: SamplingParams, seed: number): Promise<Sample> {
+async function measure(
+  engine: Engine,
+  sampling: SamplingParams,
+  { sequences, tokens, seed }: { readonly sequences: number; readonly tokens: number; readonly seed: number },
+): Promise<Sample> {
   let begin: EngineStats | null = null;
   let sample: Sample | null = null;
   await Promise.all(
@@ -65,33 +70,51 @@ async function measure(engine: Engine, sampling: SamplingParams, seed: number): 
   return sample;
 }
 
-const engine = await createEngine({
-  model: values.model,
-  backend: 'cpu',
-  threads: Number(values.threads),
-  maxNumSeqs: sequences,
-  maxModelLen: 512,
-  enablePrefixCaching: true,
-});
-console.log(
-  `${values.model}, ${engine.backendDescription}, ${sequences} sequences, ${values.runs} runs; milliseconds per step`,
-);
-const results: Record<string, unknown> = {};
-await measure(engine, { temperature: 0 }, 99);
-for (const [name, sampling] of Object.entries(ways)) {
-  const samples: Sample[] = [];
-  for (let run = 0; run < Number(values.runs); run++) samples.push(await measure(engine, sampling, run));
-  const step = summarize(samples.map(({ stepMs }) => stepMs));
-  const kernels = summarize(samples.map(({ kernelMs }) => kernelMs));
-  const picks = summarize(samples.map(({ pickMs }) => pickMs));
-  const outside = summarize(samples.map(({ stepMs, kernelMs }) => stepMs - kernelMs));
-  const share = summarize(samples.map(({ stepMs, kernelMs }) => (100 * (stepMs - kernelMs)) / stepMs));
-  console.log(`\n${name}`);
-  console.log(`  step             ${formatSummary(step, 3)}`);
-  console.log(`  kernels          ${formatSummary(kernels, 3)}`);
-  console.log(`  of them, picks   ${formatSummary(picks, 3)}`);
-  console.log(`  outside kernels  ${formatSummary(outside, 3)} ms, ${formatSummary(share, 1)} %`);
-  results[name] = { step, kernels, picks, outside, share };
+async function pathOf(model: string, type: SynthDType): Promise<string> {
+  const shape = synthShapeNames.find((name) => name === model);
+  if (shape !== undefined) return ensureModel(shape, type);
+  if (!existsSync(model)) throw new UsageError(`--model ${model} is neither a shape nor a file`);
+  return model;
 }
-await engine.close();
-if (values.json) console.log(JSON.stringify({ model: values.model, sequences, results }));
+
+await runBench('bench:steps', 'Where the time of a decoding step goes.', options, async (values) => {
+  const { sequences, tokens, threads, runs } = values;
+  await using engine = await createEngine({
+    model: await pathOf(values.model, values.type[0]),
+    backend: 'cpu',
+    threads,
+    maxNumSeqs: sequences,
+    maxModelLen: 512,
+  });
+  await measure(engine, { temperature: 0 }, { sequences, tokens, seed: 99 });
+  const results = [];
+  for (const [name, sampling] of Object.entries(ways)) {
+    const samples: Sample[] = [];
+    for (let seed = 0; seed < runs; seed++) samples.push(await measure(engine, sampling, { sequences, tokens, seed }));
+    results.push({
+      name,
+      step: summarize(samples.map(({ stepMs }) => stepMs)),
+      kernels: summarize(samples.map(({ kernelMs }) => kernelMs)),
+      picks: summarize(samples.map(({ pickMs }) => pickMs)),
+      outside: summarize(samples.map(({ stepMs, kernelMs }) => stepMs - kernelMs)),
+      outsidePercent: summarize(samples.map(({ stepMs, kernelMs }) => (100 * (stepMs - kernelMs)) / stepMs)),
+    });
+  }
+  console.log(
+    `${values.model}, ${engine.backendDescription}, ${sequences} sequences, ${runs} runs; milliseconds per step\n`,
+  );
+  console.log(
+    formatTable(
+      ['', 'step', 'kernels', 'of them picks', 'outside kernels', 'outside, %'],
+      results.map(({ name, step, kernels, picks, outside, outsidePercent }) => [
+        name,
+        formatSummary(step, 2),
+        formatSummary(kernels, 2),
+        formatSummary(picks, 3),
+        formatSummary(outside, 3),
+        formatSummary(outsidePercent),
+      ]),
+    ),
+  );
+  return { sequences, threads, runs, results };
+});

@@ -23,7 +23,16 @@ serveTasks(async (): Promise<Contestant> => {
     }
     return times;
   }
+  let last = engine.stats();
   return {
+    outsideKernels() {
+      const before = last;
+      last = engine.stats();
+      const ms = last.followedMs - before.followedMs;
+      const steps = last.followedSteps - before.followedSteps;
+      const outsideMs = ms - (last.followedKernelMs - before.followedKernelMs);
+      return steps > 0 ? { msPerStep: outsideMs / steps, share: outsideMs / ms } : null;
+    },
     generate: (prompts, tokens) => Promise.all(prompts.map((prompt) => generateOne(prompt, tokens))),
     close: () => engine.close(),
   };

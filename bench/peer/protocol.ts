@@ -9,7 +9,17 @@ export interface Measurement {
   /** Of several sequences: from the first prompt to the last token; else as `tokensPerSecond`. */
   readonly overallTokensPerSecond: number;
   readonly delayP99Ms: number;
+  /** Null where the contestant does not tell. */
+  readonly outsideKernels: OutsideKernels | null;
 }
+
+/** What of a step is not kernels, from step to step over one measurement. */
+export interface OutsideKernels {
+  readonly msPerStep: number;
+  readonly share: number;
+}
+
+type Rates = Pick<Measurement, 'tokensPerSecond' | 'overallTokensPerSecond'>;
 
 export type Task =
   | { readonly kind: 'prefill'; readonly tokens: number }
@@ -22,6 +32,8 @@ export interface Contestant {
    * token of each answer, in milliseconds of performance.now.
    */
   generate(prompts: readonly (readonly number[])[], tokens: number): Promise<readonly (readonly number[])[]>;
+  /** Since it was asked last. */
+  outsideKernels?(): OutsideKernels | null;
   close(): Promise<void>;
 }
 
@@ -34,7 +46,8 @@ export function serveTasks(make: () => Promise<Contestant>): void {
       delay.enable();
       const rates = await measure(contestant, task, seed);
       delay.disable();
-      process.send?.({ ...rates, delayP99Ms: delay.percentile(99) / 1e6 });
+      const outsideKernels = contestant.outsideKernels?.() ?? null;
+      process.send?.({ ...rates, delayP99Ms: delay.percentile(99) / 1e6, outsideKernels });
     });
     process.on('disconnect', () => {
       void contestant.close().finally(() => process.exit(0));
@@ -46,7 +59,7 @@ export function serveTasks(make: () => Promise<Contestant>): void {
   });
 }
 
-async function measure(contestant: Contestant, task: Task, seed: number): Promise<Omit<Measurement, 'delayP99Ms'>> {
+async function measure(contestant: Contestant, task: Task, seed: number): Promise<Rates> {
   const startMs = performance.now();
   if (task.kind === 'prefill') {
     const [times] = await contestant.generate([randomPrompt(task.tokens, seed)], 1);
@@ -61,7 +74,7 @@ async function measure(contestant: Contestant, task: Task, seed: number): Promis
  * Tokens per second while every sequence decodes: those after the last first token and up to the first last one. Where
  * no such time was (a contestant that runs one after the other), both rates are the overall one.
  */
-export function decodeRates(times: readonly (readonly number[])[], startMs: number): Omit<Measurement, 'delayP99Ms'> {
+export function decodeRates(times: readonly (readonly number[])[], startMs: number): Rates {
   const all = times.flat();
   const endMs = Math.max(...all);
   const overallTokensPerSecond = (all.length / (endMs - startMs)) * 1000;
