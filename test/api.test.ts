@@ -275,6 +275,10 @@ describe('other routes', () => {
     expect(value(after, 'octavo_time_to_first_token_seconds_count')).toBeGreaterThan(0);
     expect(value(after, 'octavo_request_success_total{finished_reason="length"')).toBeGreaterThan(0);
     for (const name of [
+      'octavo_step_outside_kernels_ratio',
+      'octavo_step_pick_seconds_total',
+      'octavo_step_followed_seconds_total',
+      'octavo_step_followed_kernel_seconds_total',
       'octavo_num_requests_running',
       'octavo_num_requests_waiting',
       'octavo_kv_cache_usage_perc',

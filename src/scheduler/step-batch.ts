@@ -74,12 +74,14 @@ export function createStepBatch(memory: KvMemory, limits: StepBatchLimits): Step
       };
     },
     finish() {
-      blockCopies.set(memory.blockCopies);
+      // Not `set`: from an array it is slow, and most steps copy nothing.
+      const copies = memory.blockCopies;
+      for (let i = 0; i < copies.length; i++) blockCopies[i] = copies[i];
       return {
         tokenCount,
         sequenceCount,
         outputCount,
-        copyCount: memory.blockCopies.length / 2,
+        copyCount: copies.length / 2,
         tokenIds,
         positions,
         slotMapping,
