@@ -61,7 +61,14 @@ inline constexpr size_t panel_bytes_of(DType dtype, int32_t columns) {
   return round_up(static_cast<size_t>(columns) * static_cast<size_t>(geometry_of(dtype).block_bytes) * kPanelRows, 64);
 }
 
-/** Byte offsets inside one block of a tile of quantised activations. */
+/**
+ * Where a dot product starts counting: kDotBias + n, read as a float, is kDotBiasFloat + n exactly, for |n| < 2^22. No
+ * conversion is needed, and fma(kDotBiasFloat + n, scale, -kDotBiasFloat * scale) is n * scale, rounded once.
+ */
+constexpr int32_t kDotBias = 0x4b400000;
+constexpr float kDotBiasFloat = 12582912.0f;
+
+/** Byte offsets inside one block of a tile of quantised activations. The tables of corrections start at kDotBias. */
 constexpr size_t kTileScales = 256;
 constexpr size_t kTileMinus128 = 288;
 constexpr size_t kTileMinus8 = 320;

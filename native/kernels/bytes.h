@@ -40,14 +40,15 @@ OCTAVO_INLINE B64 b_merge(B64 base, B64 plane, uint8_t mask) {
   return _mm512_ternarylogic_epi32(base, plane, _mm512_set1_epi8(static_cast<char>(mask)), 0xf8);
 }
 
-OCTAVO_INLINE I16 i_zero() { return _mm512_setzero_si512(); }
 OCTAVO_INLINE I16 i_set1(int32_t v) { return _mm512_set1_epi32(v); }
 template <int kShift>
 OCTAVO_INLINE I16 i_shift_left(I16 v) {
   if constexpr (kShift > 0) return _mm512_slli_epi32(v, kShift);
   else return v;
 }
-OCTAVO_INLINE V16 i_to_float(I16 v) { return _mm512_cvtepi32_ps(v); }
+OCTAVO_INLINE I16 i_add(I16 a, I16 b) { return _mm512_add_epi32(a, b); }
+/** The bits, unchanged. */
+OCTAVO_INLINE V16 i_as_float(I16 v) { return _mm512_castsi512_ps(v); }
 OCTAVO_INLINE V16 v_load_u8(const uint8_t* p) {
   return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
 }
@@ -97,13 +98,13 @@ OCTAVO_INLINE B64 b_merge(B64 base, B64 plane, uint8_t mask) {
   return {_mm256_or_si256(base.a, bits.a), _mm256_or_si256(base.b, bits.b)};
 }
 
-OCTAVO_INLINE I16 i_zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
 OCTAVO_INLINE I16 i_set1(int32_t v) { return {_mm256_set1_epi32(v), _mm256_set1_epi32(v)}; }
 template <int kShift>
 OCTAVO_INLINE I16 i_shift_left(I16 v) {
   return {_mm256_slli_epi32(v.a, kShift), _mm256_slli_epi32(v.b, kShift)};
 }
-OCTAVO_INLINE V16 i_to_float(I16 v) { return {_mm256_cvtepi32_ps(v.a), _mm256_cvtepi32_ps(v.b)}; }
+OCTAVO_INLINE I16 i_add(I16 a, I16 b) { return {_mm256_add_epi32(a.a, b.a), _mm256_add_epi32(a.b, b.b)}; }
+OCTAVO_INLINE V16 i_as_float(I16 v) { return {_mm256_castsi256_ps(v.a), _mm256_castsi256_ps(v.b)}; }
 OCTAVO_INLINE __m128i load_bytes8(const uint8_t* p) { return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)); }
 OCTAVO_INLINE V16 v_load_u8(const uint8_t* p) {
   return {_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(load_bytes8(p))), _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(load_bytes8(p + 8)))};

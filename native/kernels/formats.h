@@ -19,6 +19,8 @@ struct Packed {
   static constexpr int kZero = kFormat.zero;
   /** Codes of eight bits, whose pairwise products overflow 16 bits. */
   static constexpr bool kWide = kFormat.code_bits == 8;
+  /** Units are counted from the start of the panel. */
+  static constexpr bool kFromStart = true;
 
   const uint8_t* header;
   const uint8_t* unit;
@@ -26,8 +28,8 @@ struct Packed {
   OCTAVO_INLINE Packed at(const uint8_t* panel, int32_t index) {
     return {panel + kFormat.header_offset(index), panel + kFormat.unit_offset(index)};
   }
-  /** Bytes from one unit to the next, for prefetching. */
-  OCTAVO_INLINE size_t stream_bytes() { return kFormat.super_bytes() / kFormat.units_per_super; }
+  /** Mean bytes from one unit to the next, for fetching ahead. */
+  static constexpr size_t stream_bytes() { return kFormat.super_bytes() / static_cast<size_t>(kFormat.units_per_super); }
 
   /** Columns 4j..4j+3 of the sixteen rows of a group, as unsigned codes. */
   template <int kStep>
@@ -78,12 +80,13 @@ struct Expanded {
   static constexpr bool kSubtractsMin = Source::kSubtractsMin;
   static constexpr int kZero = Source::kZero;
   static constexpr bool kWide = false;
+  /** Units are counted from the start of the expanded piece. */
+  static constexpr bool kFromStart = false;
   static constexpr size_t kBytes = 1024 + static_cast<size_t>(kHalves) * 128 * (kHasMin ? 2 : 1);
 
   const uint8_t* unit;
 
   OCTAVO_INLINE Expanded at(const uint8_t* panel, int32_t index) { return {panel + static_cast<size_t>(index) * kBytes}; }
-  OCTAVO_INLINE size_t stream_bytes() { return 0; }
   template <int kStep>
   __attribute__((always_inline)) B64 codes(int group) const {
     return b_load(unit + group * 512 + kStep * 64);

@@ -2,7 +2,7 @@
 //
 // The dot product of 32 columns (16 where a format has two scales) is exact in int32; each output has one f32
 // accumulator that takes one multiply-add per dot product, and one more where the format has minima, in ascending
-// order, whatever the tile: acc = fma(dot, weightScale * activationScale, acc). The bits of an output therefore depend
+// order, whatever the tile: acc = fma(dot * weightScale, activationScale, acc). The bits of an output therefore depend
 // on its own row alone, and direct and expanded weights give the same ones.
 #pragma once
 
@@ -28,18 +28,25 @@ static_assert(kTileRows % kInt8TileRows == 0, "a tile of activations is cut into
 
 /** Units that are expanded at a time; what they take stays in the first cache. */
 constexpr int32_t kExpandedUnits = 16;
+/** Up to this many tiles, what they read next is fetched ahead. */
+constexpr int32_t kFetchingTiles = 8;
 /** From this many tiles on, weights are expanded once instead of for every tile. */
 constexpr int32_t kExpandFromTiles = 4;
 
-/** Lines of the next panel to fetch while a tile computes: `lines` for each unit, from `at` on; none when 0. */
+/**
+ * What is fetched into the first cache while a tile computes: `lines` cache lines for each unit, from `at` on. Measured: a
+ * distance of one to four units (1 to 4 KiB) overlaps memory and arithmetic best; a whole panel ahead, into the second
+ * cache, takes as long as both after each other.
+ */
 struct Prefetch {
   const uint8_t* at;
   int32_t lines;
-
-  OCTAVO_INLINE void lines_of_unit(const uint8_t* first, int32_t count) {
-    for (int32_t line = 0; line < count; ++line) __builtin_prefetch(first + static_cast<size_t>(line) * 64, 0, 2);
-  }
 };
+
+OCTAVO_INLINE void fetch_lines(const Prefetch& prefetch, int32_t unit) {
+  const uint8_t* first = prefetch.at + static_cast<size_t>(unit) * static_cast<size_t>(prefetch.lines) * 64;
+  for (int32_t line = 0; line < prefetch.lines; ++line) __builtin_prefetch(first + static_cast<size_t>(line) * 64, 0, 3);
+}
 
 /** Some rows of a tile of activations: `x` points at slot `slot` of the first block. */
 struct TileRows {
@@ -60,17 +67,24 @@ constexpr int log2_of(int value) { return value <= 1 ? 0 : 1 + log2_of(value / 2
 
 #if defined(__AVX2__)
 
-/** -zero * sum of the activations, the initial value of a dot product. */
+/** kDotBias + n * 2^kShift of kDotBias + n. */
+template <int kShift>
+OCTAVO_INLINE I16 scaled_initial(int32_t value) {
+  if constexpr (kShift == 0) return i_set1(value);
+  else return i_add(i_shift_left<kShift>(i_set1(value)), i_set1(kDotBias - static_cast<int32_t>(static_cast<uint32_t>(kDotBias) << kShift)));
+}
+
+/** kDotBias - zero * sum of the activations, the initial value of a dot product. */
 template <class F>
 OCTAVO_INLINE I16 initial_dot(const TileRows& rows, int32_t unit, int half, int row) {
 #if !defined(__AVX512VNNI__)
-  if constexpr (F::kWide) return i_zero();
+  if constexpr (F::kWide) return i_set1(kDotBias);
 #endif
-  if constexpr (F::kZero == 0) return i_zero();
+  if constexpr (F::kZero == 0) return i_set1(kDotBias);
   else if constexpr (F::kZero == 128) return i_set1(read_int(rows.table(unit, kTileMinus128) + row * 4));
   else if constexpr (F::kHalves == 2)
-    return i_shift_left<log2_of(F::kZero / 4)>(i_set1(read_int(rows.table(unit, kTileMinus4Halves + static_cast<size_t>(half) * 32) + row * 4)));
-  else return i_shift_left<log2_of(F::kZero / 8)>(i_set1(read_int(rows.table(unit, kTileMinus8) + row * 4)));
+    return scaled_initial<log2_of(F::kZero / 4)>(read_int(rows.table(unit, kTileMinus4Halves + static_cast<size_t>(half) * 32) + row * 4));
+  else return scaled_initial<log2_of(F::kZero / 8)>(read_int(rows.table(unit, kTileMinus8) + row * 4));
 }
 
 template <class F, int kRows, int kStep>
@@ -112,10 +126,11 @@ OCTAVO_INLINE void add_half(const F& weights, const TileRows& rows, int32_t unit
 #pragma GCC unroll 2
   for (int g = 0; g < kTileGroups; ++g) {
     const V16 scale = weights.scale(kHalf, group + g);
+    const V16 bias = v_mul(scale, v_set1(-kDotBiasFloat));
 #pragma GCC unroll 8
     for (int row = 0; row < kRows; ++row) {
       V16& sum = sums[group + g][row];
-      sum = v_fma(i_to_float(dots[g][row]), v_mul(scale, v_set1(read_float(scales + row * 4))), sum);
+      sum = v_fma(v_fma(i_as_float(dots[g][row]), scale, bias), v_set1(read_float(scales + row * 4)), sum);
     }
     if constexpr (F::kHasMin) {
       const V16 min = weights.min(kHalf, group + g);
@@ -139,11 +154,9 @@ void int8_tile(const uint8_t* panel, int32_t first_unit, int32_t units, const Ti
     sums[1][row] = resume ? v_load(out + row * out_stride + 16) : v_zero();
   }
   for (int32_t i = 0; i < units; ++i) {
-    if constexpr (kRows > 2) {
-      Prefetch::lines_of_unit(prefetch.at + static_cast<size_t>(i) * static_cast<size_t>(prefetch.lines) * 64, prefetch.lines);
-    }
-    const F weights = F::at(panel, i);
+    fetch_lines(prefetch, i);
     const int32_t unit = first_unit + i;
+    const F weights = F::at(panel, F::kFromStart ? unit : i);
 #pragma GCC unroll 2
     for (int group = 0; group < 2; group += kTileGroups) {
       add_half<F, kRows, 0>(weights, rows, unit, group, sums);
@@ -174,8 +187,8 @@ void int8_tile(const uint8_t* panel, int32_t first_unit, int32_t units, const Ti
   }
   constexpr int kSpan = kQuantBlock / F::kHalves;
   for (int32_t i = 0; i < units; ++i) {
-    const F unit_weights = F::at(panel, i);
     const int32_t unit = first_unit + i;
+    const F unit_weights = F::at(panel, F::kFromStart ? unit : i);
     for (int group = 0; group < 2; ++group) {
       uint8_t bytes[512];
       store_codes(unit_weights, group, bytes, std::make_integer_sequence<int, 8>{});
@@ -199,7 +212,7 @@ void int8_tile(const uint8_t* panel, int32_t first_unit, int32_t units, const Ti
           float lanes[kGroupRows];
           for (int lane = 0; lane < kGroupRows; ++lane) lanes[lane] = static_cast<float>(dots[lane]);
           V16& sum = sums[row][group];
-          sum = v_fma(v_load(lanes), v_mul(scale, v_set1(read_float(rows.table(unit, kTileScales) + row * 4))), sum);
+          sum = v_fma(v_mul(v_load(lanes), scale), v_set1(read_float(rows.table(unit, kTileScales) + row * 4)), sum);
           if constexpr (F::kHasMin) {
             const V16 x = v_set1(read_float(weighted + row * 4));
             sum = F::kSubtractsMin ? v_fnma(unit_weights.min(half, group), x, sum) : v_fma(unit_weights.min(half, group), x, sum);
@@ -224,7 +237,7 @@ OCTAVO_INLINE void int8_tile_of(int32_t height, const uint8_t* panel, int32_t fi
   }
 }
 
-/** Rows [0, row_count) of consecutive tiles against units [first_unit, first_unit + units), which begin at `panel`. */
+/** Rows [0, row_count) of consecutive tiles against units [first_unit, first_unit + units). */
 template <class F>
 OCTAVO_INLINE void int8_rows(const uint8_t* panel, int32_t first_unit, int32_t units, const QuantizedRows& input, int32_t row_count,
                              Prefetch prefetch, float* out, size_t out_stride, bool resume) {
@@ -238,28 +251,42 @@ OCTAVO_INLINE void int8_rows(const uint8_t* panel, int32_t first_unit, int32_t u
   }
 }
 
+/** Whether rows come back to their outputs several times, which then should lie close together. */
+OCTAVO_INLINE bool int8_takes_turns(DType dtype, int32_t row_count) {
+  const int32_t tiles = (row_count + kInt8TileRows - 1) / kInt8TileRows;
+  return tiles > 1 && (tiles <= kFetchingTiles || dtype != DType::kQ8_0);
+}
+
 /** All rows of a panel of `units` units; `input` begins at the tile of the first row. `scratch`: kExpandedUnits units. */
 template <DType kDType>
 void int8_panel(const uint8_t* panel, int32_t units, const QuantizedRows& input, int32_t row_count, float* out, size_t out_stride,
                 uint8_t* scratch) {
   const int32_t tiles = (row_count + kInt8TileRows - 1) / kInt8TileRows;
+  const size_t unit_bytes = Packed<kDType>::stream_bytes();
+  const int32_t unit_lines = static_cast<int32_t>((unit_bytes + 63) / 64);
+  // Many tiles hide the wait for memory by themselves.
+  const int32_t lines = tiles <= kFetchingTiles ? (unit_lines + tiles - 1) / tiles : 0;
   if constexpr (kDType != DType::kQ8_0) {
     if (tiles >= kExpandFromTiles) {
       for (int32_t first = 0; first < units; first += kExpandedUnits) {
         const int32_t count = units - first < kExpandedUnits ? units - first : kExpandedUnits;
         expand_units<kDType>(panel, first, count, scratch);
-        int8_rows<Expanded<kDType>>(scratch, first, count, input, row_count, {scratch, 0}, out, out_stride, first > 0);
+        const uint8_t* next = panel + static_cast<size_t>(first + count) * unit_bytes;
+        int8_rows<Expanded<kDType>>(scratch, first, count, input, row_count, {next, lines}, out, out_stride, first > 0);
       }
       return;
     }
   }
-  // With a few tiles, the first would wait for memory and the others leave it idle: each fetches its share of the panel
-  // that follows. One or two rows stream faster without, and many tiles hide the wait by themselves.
-  const bool fetches = row_count > 2 && tiles <= 8;
-  const size_t unit_lines = (Packed<kDType>::stream_bytes() + 63) / 64;
-  const int32_t lines = fetches ? (static_cast<int32_t>(unit_lines) + tiles - 1) / tiles : 0;
-  const size_t bytes = panel_bytes_of(kDType, units * kQuantBlock);
-  int8_rows<Packed<kDType>>(panel, 0, units, input, row_count, {panel + bytes, lines}, out, out_stride, false);
+  // A few tiles take turns over a few units, which the first of them finds in the first cache and leaves there.
+  const int32_t turn = tiles == 1 || tiles > kFetchingTiles ? units : tiles == 2 ? 2 : tiles <= 4 ? 4 : 8;
+  const int32_t ahead_units = tiles > 1 ? turn : 0;
+  const size_t least_ahead = row_count <= 2 ? 1088 : 2176;
+  const size_t ahead = static_cast<size_t>(ahead_units) * unit_bytes > least_ahead ? static_cast<size_t>(ahead_units) * unit_bytes : least_ahead;
+  for (int32_t first = 0; first < units; first += turn) {
+    const int32_t count = units - first < turn ? units - first : turn;
+    const uint8_t* next = panel + static_cast<size_t>(first) * unit_bytes + ahead;
+    int8_rows<Packed<kDType>>(panel, first, count, input, row_count, {next, lines}, out, out_stride, first > 0);
+  }
 }
 
 }  // namespace

@@ -101,14 +101,14 @@ void quantize_row(const float* input, int32_t columns, uint8_t* tile, int32_t sl
     const int32_t sum = static_cast<int32_t>(v_to_int8(v_mul(low, factor), v_mul(high, factor), quants));
     const float scale = vanishes ? 0.0f : largest / 127.0f;
     write_float(at + kTileScales + entry, scale);
-    write_int(at + kTileMinus128 + entry, -128 * sum);
-    write_int(at + kTileMinus8 + entry, -8 * sum);
+    write_int(at + kTileMinus128 + entry, kDotBias - 128 * sum);
+    write_int(at + kTileMinus8 + entry, kDotBias - 8 * sum);
     write_float(at + kTileWeighted + entry, scale * static_cast<float>(sum));
     if (halves) {
       const int32_t first = sum_bytes(quants);
       const int32_t second = sum - first;
-      write_int(at + kTileMinus4Halves + entry, -4 * first);
-      write_int(at + kTileMinus4Halves + 32 + entry, -4 * second);
+      write_int(at + kTileMinus4Halves + entry, kDotBias - 4 * first);
+      write_int(at + kTileMinus4Halves + 32 + entry, kDotBias - 4 * second);
       write_float(at + kTileWeightedHalves + entry, scale * static_cast<float>(first));
       write_float(at + kTileWeightedHalves + 32 + entry, scale * static_cast<float>(second));
     }
