@@ -6,16 +6,23 @@ import { createBlockIndex } from '../block-index.ts';
 export interface GhostList {
   readonly size: number;
   readonly bytes: number;
-  /** Remembers a key that is not in the list and returns its entry, after dropping the oldest if the list is full. */
+  /** Remembers a key that is not in the list and returns its entry: that of the oldest, which is dropped, if the list is full. */
   add(keyLow: number, keyHigh: number): number;
   /** The entry of a key, or -1. */
   find(keyLow: number, keyHigh: number): number;
   remove(entry: number): void;
   /** The entry that has been here longest, or -1. */
   oldest(): number;
+  /** Whether the next `add` drops the oldest entry. */
+  isFull(): boolean;
+  /** Whether an entry holds a key. */
+  isUsed(entry: number): boolean;
 }
 
-/** `entryCount` entries, numbered from 0 so that a policy may keep further arrays of them. An entry that is removed is free again when all older ones are gone. */
+/**
+ * `entryCount` entries, numbered from 0 so that a policy may keep further arrays of them. An entry that is removed is free
+ * again when all older ones are gone.
+ */
 export function createGhostList(entryCount: number): GhostList {
   const lows = new Uint32Array(entryCount);
   const highs = new Uint32Array(entryCount);
@@ -37,14 +44,18 @@ export function createGhostList(entryCount: number): GhostList {
     }
   }
 
+  function isFull(): boolean {
+    skipRemoved();
+    return span === entryCount;
+  }
+
   return {
     get size() {
       return index.size;
     },
     bytes: lows.byteLength + highs.byteLength + used.byteLength + index.bytes,
     add(keyLow, keyHigh) {
-      skipRemoved();
-      if (span === entryCount) {
+      if (isFull()) {
         remove(start);
         skipRemoved();
       }
@@ -66,5 +77,7 @@ export function createGhostList(entryCount: number): GhostList {
       skipRemoved();
       return span === 0 ? -1 : start;
     },
+    isFull,
+    isUsed: (entry) => used[entry] === 1,
   };
 }

@@ -1,117 +1,208 @@
-// Draft
+// The default policy: keeps what can be expected to bring the most hits for the room and time that it takes.
+
 import { createBlockLists } from './block-lists.ts';
 import { createGhostList } from './ghost-list.ts';
 import type { EvictionPolicy, EvictionPolicyOptions } from './policy.ts';
+import {
+  CLASS_COUNT,
+  classOf,
+  GROUP_SIZE,
+  makeHistory,
+  nextRoundOf,
+  reusesOf,
+  roundOf,
+  withContinuation,
+  withReuse,
+} from './reuse-class.ts';
+import { AGE_BUCKETS, createReuseModel } from './reuse-model.ts';
 
-export const tune: Record<string, any> = { G: 4, sub: 2, A: 18, unitDiv: 16, K: 8, half: 4, reconf: 4, C: 4, live: 1, prior: 0.01, feat: null, gl: 1 };
+/** Ghosts for each block: how far beyond its own capacity the policy can learn from. */
+const GHOSTS_PER_BLOCK = 8;
+/** The model is estimated anew after this part of blockCount accesses, or this many if that is more. */
+const ESTIMATES_PER_POOL = 4;
+const MIN_ESTIMATE_ACCESSES = 64;
+/** Accesses, in multiples of blockCount, after which observations count for half. */
+const HALF_LIFE_POOLS = 8;
+/** Ghosts whose age is looked at for each access: all of them twice in blockCount accesses. */
+const GHOSTS_PER_ACCESS = 2 * GHOSTS_PER_BLOCK;
 
+/**
+ * Files each evictable block under its class (how often it was reused, how its chain came to be) and its age in accesses, and evicts from the
+ * class and age that are worth least by what was seen of such blocks before: see ReuseModel. So documents that are read once leave early, a
+ * loop longer than the cache keeps a part of itself, and system prompts stay. Knows nothing at first, and then ranks as LRU.
+ *
+ * Blocks of one class and age leave in LRU order. Accesses are O(1), amortised, apart from an estimate (constant work) every blockCount / 4 of them.
+ */
 export function createHitDensity({ blockCount }: EvictionPolicyOptions): EvictionPolicy {
-  const { sub, A, K, C } = tune;
-  const unit = Math.max(1, blockCount / tune.unitDiv);
-  const lists = createBlockLists(blockCount, C * A);
-  const ghosts = createGhostList(tune.G * blockCount);
-  const gClass = new Uint8Array(tune.G * blockCount), gLast = new Float64Array(tune.G * blockCount), gCount = new Uint8Array(tune.G * blockCount), gTurn = new Uint8Array(tune.G*blockCount);
-  const gAlive = new Uint8Array(tune.G * blockCount), gs = new Float64Array(C * A);
-  const low = new Uint32Array(blockCount), high = new Uint32Array(blockCount);
-  const last = new Float64Array(blockCount), list = new Int32Array(blockCount).fill(-1), cls = new Uint8Array(blockCount), count = new Uint8Array(blockCount), turn = new Uint8Array(blockCount);
-  const sizes = new Int32Array(C * A);
-  const hits = new Float64Array(C * A), ends = new Float64Array(C * A);
-  const bound = Float64Array.from({ length: A + 1 }, (_, a) => unit * (2 ** (a / sub) - 1));
-  const value = new Float64Array(C * A);
-  const order = Int32Array.from({ length: C * A }, (_, i) => i), rank = new Int32Array(C * A);
-  let clock = 0, nextMig = unit, nextRec = 0, decays = 0, cursor = 0, evictableCount = 0;
-  let runTurn = 0;
-  const bucketOf = (age: number) => Math.min(A - 1, Math.floor(sub * Math.log2(1 + age / unit) + 1e-9));
-  const PH = new Float64Array(A), PX = new Float64Array(A), X = new Float64Array(C * A), p = new Float64Array(A);
-  function reconfigure() {
-    PH.fill(0); PX.fill(0);
-    gs.fill(0);
-    if (tune.gl) for (let g = 0; g < gAlive.length; g++) if (gAlive[g]) gs[gClass[g] * A + bucketOf(clock - gLast[g])]++;
-    for (let c = 0; c < C; c++) {
-      let s = 0;
-      for (let a = A - 1; a >= 0; a--) {
-        const i = c * A + a;
-        s += hits[i] + ends[i] + sizes[i] * tune.live + gs[i];
-        X[i] = s; PH[a] += hits[i]; PX[a] += s;
-      }
-    }
-    for (let c = 0; c < C; c++) {
-      for (let a = 0; a < A; a++) {
-        const w = bound[a + 1] - bound[a];
-        const prior = (PH[a] + K * tune.prior * w / (bound[a] + blockCount)) / (PX[a] + K);
-        p[a] = Math.min(0.99, (hits[c * A + a] + K * prior) / (X[c * A + a] + K));
-      }
-      for (let a = 0; a < A; a++) {
-        let best = 0, surv = 1, ph = 0, tm = 0;
-        for (let e = a; e < A; e++) {
-          const w = bound[e + 1] - bound[e];
-          tm += surv * w * (1 - p[e] / 2); ph += surv * p[e]; surv *= 1 - p[e];
-          if (ph / tm > best) best = ph / tm;
-        }
-        value[c * A + a] = best;
-      }
-    }
-    order.sort((x, y) => value[x] - value[y] || y % A - x % A);
-    order.forEach((l, r) => { rank[l] = r; });
-    cursor = 0;
+  const model = createReuseModel(blockCount, CLASS_COUNT, GROUP_SIZE);
+  const cellCount = CLASS_COUNT * AGE_BUCKETS;
+  /** A list for each cell of class and age bucket, in the order of last use. */
+  const lists = createBlockLists(blockCount, cellCount);
+  const sizes = new Int32Array(cellCount);
+  const cells = new Int16Array(blockCount).fill(-1);
+  const histories = new Uint8Array(blockCount);
+  const lastUses = new Uint32Array(blockCount);
+  const keyLows = new Uint32Array(blockCount);
+  const keyHighs = new Uint32Array(blockCount);
+
+  const ghostCount = GHOSTS_PER_BLOCK * blockCount;
+  const ghosts = createGhostList(ghostCount);
+  const ghostHistories = new Uint8Array(ghostCount);
+  const ghostLastUses = new Uint32Array(ghostCount);
+  /** Ghosts by cell: as the last complete count found them, and the count in progress. */
+  let ghostSizes = new Float64Array(cellCount);
+  let ghostSizesInProgress = new Float64Array(cellCount);
+  let nextGhost = 0;
+
+  /** Cells from least to most worth, their places in that order, and the place below which all are empty. */
+  const order = Int16Array.from({ length: cellCount }, (_, cell) => cell);
+  const places = new Int16Array(cellCount);
+  let firstPlace = 0;
+
+  /** Accesses so far; 32 bits of it are stored, and differences taken modulo 2^32. */
+  let clock = 0;
+  const estimateAccesses = Math.max(MIN_ESTIMATE_ACCESSES, Math.floor(blockCount / ESTIMATES_PER_POOL));
+  let nextEstimate = estimateAccesses;
+  let nextHalving = HALF_LIFE_POOLS * blockCount;
+  let nextAging = model.unit;
+  let evictableCount = 0;
+  rank();
+
+  function ageOf(lastUse: number): number {
+    return (clock - lastUse) >>> 0;
   }
-  reconfigure();
-  function put(block: number, l: number) { list[block] = l; sizes[l]++; lists.append(l, block); if (rank[l] < cursor) cursor = rank[l]; }
-  function take(block: number) { sizes[list[block]]--; list[block] = -1; lists.remove(block); }
-  function migrate() {
-    for (let c = 0; c < C; c++) for (let a = A - 2; a >= 0; a--) {
-      const l = c * A + a;
-      for (let b = lists.first(l); b !== -1 && clock - last[b] >= bound[a + 1]; b = lists.first(l)) { take(b); put(b, c * A + Math.max(a + 1, bucketOf(clock - last[b]))); }
+
+  function put(block: number, cell: number): void {
+    lists.append(cell, block);
+    cells[block] = cell;
+    sizes[cell]++;
+    firstPlace = Math.min(firstPlace, places[cell]);
+  }
+
+  function take(block: number): void {
+    lists.remove(block);
+    sizes[cells[block]]--;
+    cells[block] = -1;
+  }
+
+  function rank(): void {
+    const worth = model.estimate(sizes, ghostSizes);
+    order.sort((a, b) => worth[a] - worth[b] || a - b);
+    for (let place = 0; place < cellCount; place++) places[order[place]] = place;
+    firstPlace = 0;
+  }
+
+  /** Moves blocks that have grown too old for their buckets; from old to young, so that each moves once. */
+  function age(): void {
+    for (let cell = cellCount - 1; cell >= 0; cell--) {
+      const bucket = cell % AGE_BUCKETS;
+      if (sizes[cell] === 0 || bucket === AGE_BUCKETS - 1) continue;
+      const bound = model.bound(bucket + 1);
+      for (let block = lists.first(cell); block !== -1; block = lists.first(cell)) {
+        const blockAge = ageOf(lastUses[block]);
+        if (blockAge < bound) break;
+        take(block);
+        put(block, cell - bucket + Math.max(bucket + 1, model.bucketOf(blockAge)));
+      }
     }
   }
-  function tick() {
+
+  function countSomeGhosts(): void {
+    for (let i = 0; i < GHOSTS_PER_ACCESS; i++) {
+      if (nextGhost === ghostCount) {
+        [ghostSizes, ghostSizesInProgress] = [ghostSizesInProgress, ghostSizes];
+        ghostSizesInProgress.fill(0);
+        nextGhost = 0;
+      }
+      const ghost = nextGhost++;
+      if (!ghosts.isUsed(ghost)) continue;
+      const bucket = model.bucketOf(ageOf(ghostLastUses[ghost]));
+      ghostSizesInProgress[classOf(ghostHistories[ghost]) * AGE_BUCKETS + bucket]++;
+    }
+  }
+
+  function tick(): void {
     clock++;
-    if (clock >= nextMig) { nextMig = clock + unit / 2; migrate(); }
-    if (clock >= nextRec) {
-      nextRec = clock + Math.max(64, blockCount / tune.reconf);
-      if (++decays >= tune.half * tune.reconf) { decays = 0; for (let i = 0; i < C * A; i++) { hits[i] /= 2; ends[i] /= 2; } }
-      reconfigure();
+    countSomeGhosts();
+    if (clock >= nextAging) {
+      nextAging = clock + model.unit / 2;
+      age();
+    }
+    if (clock >= nextHalving) {
+      nextHalving = clock + HALF_LIFE_POOLS * blockCount;
+      model.halve();
+    }
+    if (clock >= nextEstimate) {
+      nextEstimate = clock + estimateAccesses;
+      rank();
     }
   }
+
+  /** The history of content that is admitted: what its ghost knows, or a new one. */
+  function recall(keyLow: number, keyHigh: number, parent: number): number {
+    const ghost = ghosts.find(keyLow, keyHigh);
+    if (ghost === -1) return makeHistory(0, parent === -1 ? 0 : nextRoundOf(histories[parent]));
+    const history = ghostHistories[ghost];
+    model.countHit(classOf(history), ageOf(ghostLastUses[ghost]));
+    ghosts.remove(ghost);
+    return makeHistory(reusesOf(history) + 1, roundOf(history));
+  }
+
   return {
-    get evictableCount() { return evictableCount; },
-    bytes: 0,
-    admit(block, keyLow, keyHigh, depth, parent) {
+    get evictableCount() {
+      return evictableCount;
+    },
+    bytes:
+      model.bytes +
+      lists.bytes +
+      ghosts.bytes +
+      [sizes, cells, histories, lastUses, keyLows, keyHighs, ghostHistories, ghostLastUses, order, places]
+        .concat([ghostSizes, ghostSizesInProgress] as never[])
+        .reduce((sum, { byteLength }) => sum + byteLength, 0),
+    admit(block, keyLow, keyHigh, _depth, parent) {
       tick();
-      low[block] = keyLow; high[block] = keyHigh;
-      const g = ghosts.find(keyLow, keyHigh);
-      count[block] = 0;
-      turn[block] = parent === -1 ? 0 : count[parent] > 0 ? Math.min(200, turn[parent] + 1) : turn[parent];
-      if (g !== -1) { hits[gClass[g] * A + bucketOf(clock - gLast[g])]++; count[block] = Math.min(200, gCount[g] + 1); ghosts.remove(g); gAlive[g] = 0; turn[block] = gTurn[g];}
-      last[block] = clock;
+      histories[block] = recall(keyLow, keyHigh, parent);
+      if (parent !== -1) histories[parent] = withContinuation(histories[parent]);
+      lastUses[block] = clock;
+      keyLows[block] = keyLow;
+      keyHighs[block] = keyHigh;
     },
     hit(block) {
       tick();
-      hits[cls[block] * A + bucketOf(clock - last[block])]++;
-      if (count[block] < 200) count[block]++;
-      last[block] = clock;
-      runTurn = turn[block] + 1;
+      model.countHit(classOf(histories[block]), ageOf(lastUses[block]));
+      histories[block] = withReuse(histories[block]);
+      lastUses[block] = clock;
     },
-    hold(block) { take(block); evictableCount--; },
+    hold(block) {
+      take(block);
+      evictableCount--;
+    },
     release(block) {
+      lastUses[block] = clock;
+      put(block, classOf(histories[block]) * AGE_BUCKETS);
       evictableCount++;
-      last[block] = clock;
-      cls[block] = tune.feat ? tune.feat(count[block], turn[block], runTurn) : Math.min(C - 1, count[block]);
-      put(block, cls[block] * A);
     },
-    forget(block) { if (list[block] !== -1) { take(block); evictableCount--; } },
+    forget(block) {
+      if (cells[block] === -1) return;
+      take(block);
+      evictableCount--;
+    },
     victim() {
       if (evictableCount === 0) return -1;
-      while (sizes[order[cursor]] === 0) cursor++;
-      return lists.first(order[cursor]);
+      while (sizes[order[firstPlace]] === 0) firstPlace++;
+      return lists.first(order[firstPlace]);
     },
     evict(block) {
-      take(block); evictableCount--;
-      const o = ghosts.size === tune.G * blockCount ? ghosts.oldest() : -1;
-      if (o !== -1) ends[gClass[o] * A + bucketOf(clock - gLast[o])]++;
-      const g = ghosts.add(low[block], high[block]);
-      gAlive[g] = 1; gClass[g] = cls[block]; gLast[g] = last[block]; gCount[g] = count[block]; gTurn[g]=turn[block];
+      take(block);
+      evictableCount--;
+      if (ghosts.isFull()) {
+        const oldest = ghosts.oldest();
+        model.countEnd(classOf(ghostHistories[oldest]), ageOf(ghostLastUses[oldest]));
+      }
+      const ghost = ghosts.add(keyLows[block], keyHighs[block]);
+      ghostHistories[ghost] = histories[block];
+      ghostLastUses[ghost] = lastUses[block];
     },
-    evictable: () => Array.from({ length: C * A }, (_, l) => lists.blocks(l)).flat(),
+    evictable: () => Array.from({ length: cellCount }, (_, cell) => lists.blocks(cell)).flat(),
   };
 }

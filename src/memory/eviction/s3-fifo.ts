@@ -42,8 +42,7 @@ export function createS3Fifo({ blockCount }: EvictionPolicyOptions): EvictionPol
     get evictableCount() {
       return evictableCount;
     },
-    bytes:
-      queues.bytes + ghosts.bytes + homes.byteLength + hits.byteLength + held.byteLength + 2 * keyLows.byteLength,
+    bytes: queues.bytes + ghosts.bytes + homes.byteLength + hits.byteLength + held.byteLength + 2 * keyLows.byteLength,
     admit(block, keyLow, keyHigh) {
       const ghost = ghosts.find(keyLow, keyHigh);
       if (ghost !== -1) ghosts.remove(ghost);
