@@ -6,6 +6,13 @@ export const IO_ALIGNMENT = 4096;
 const WASM_PAGE_BYTES = 65536;
 const LARGEST_ARENA_BYTES = 2 ** 31;
 
+/** The part of WebAssembly that is used here; the compiler's library for Node lacks it. */
+interface WasmGlobal {
+  readonly WebAssembly: {
+    readonly Memory: new (size: { initial: number; maximum: number }) => { readonly buffer: ArrayBuffer };
+  };
+}
+
 /** Buffers that were mapped by the system: they begin on a memory page. */
 const mappedBuffers = new WeakSet<ArrayBufferLike>();
 
@@ -25,6 +32,7 @@ export function isAligned(view: Uint8Array): boolean {
 export function allocateAligned(bytes: number): Uint8Array {
   try {
     const pages = Math.max(1, Math.ceil(bytes / WASM_PAGE_BYTES));
+    const { WebAssembly } = globalThis as unknown as WasmGlobal;
     const { buffer } = new WebAssembly.Memory({ initial: pages, maximum: pages });
     mappedBuffers.add(buffer);
     return new Uint8Array(buffer, 0, bytes);
