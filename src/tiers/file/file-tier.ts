@@ -1,11 +1,10 @@
 // Pages in preallocated files of a folder, found again after a restart or a crash: a slot index over a journal and transfers.
 
-import { join } from 'node:path';
-import { InvalidRequestError, TierFolderError } from '../../errors/index.ts';
+import { InvalidRequestError } from '../../errors/index.ts';
 import { alignUp, allocatePages } from '../aligned-memory.ts';
 import { type ChecksumFunction, checksumBytes, checksumPage } from '../page-checksum.ts';
 import { formatPageKey, type PageKey } from '../page-key.ts';
-import { createPageSlots } from '../page-slots.ts';
+import { createPageSlots, type PageSlots } from '../page-slots.ts';
 import {
   createTierCounters,
   type EvictionHandler,
@@ -17,9 +16,9 @@ import {
   type TierEvent,
   type TierEventHandler,
 } from '../tier.ts';
+import { openPageFolder } from './page-folder.ts';
 import { createPageIo, type PageTransfer } from './page-io.ts';
-import { createJournal, type JournalEntry, journalBudgetBytes, readJournal, type StoredPage } from './page-journal.ts';
-import { createSegments, isSegmentName, type Segments } from './segments.ts';
+import { type JournalEntry, journalBudgetBytes, type StoredPage } from './page-journal.ts';
 import { faultOf, isDiskFull, type TierFiles } from './tier-files.ts';
 
 export interface FileTierOptions {
@@ -55,11 +54,8 @@ export interface FileTierOptions {
   readonly onEvent?: TierEventHandler;
 }
 
-const JOURNAL = 'index';
-const LOCK = 'lock';
 /** Room for the lock file and for drafts of it. */
 const LOCK_BYTES = 4096;
-const MAX_SEGMENTS = 256;
 const MAX_BATCH_PAGES = 256;
 const DISK_FULL_RETRY_MS = 10_000;
 const MIB = 2 ** 20;
@@ -77,6 +73,17 @@ function slotCountOf(budgetBytes: number, slotBytes: number): number {
     count -= Math.max(1, Math.ceil((needs(count) - budgetBytes) / (slotBytes + 256)));
   }
   return Math.max(0, count);
+}
+
+/** Binds the slots of pages that were found, and leaves the others free in ascending order. */
+function restorePages(slots: PageSlots, pages: readonly StoredPage[], sums: Uint32Array): void {
+  const taken = new Set(pages.map(({ slot }) => slot));
+  for (let i = 0; i < slots.capacity; i++) slots.take();
+  for (let slot = slots.capacity - 1; slot >= 0; slot--) if (!taken.has(slot)) slots.giveBack(slot);
+  for (const { key, slot, sum0, sum1 } of pages) {
+    sums.set([sum0, sum1], slot * 2);
+    slots.bind(slot, key);
+  }
 }
 
 /**
@@ -98,80 +105,29 @@ export async function openFileTier(options: FileTierOptions): Promise<Tier> {
     );
   }
   const tell = (kind: TierEvent['kind'], message: string) => options.onEvent?.({ tier: name, kind, message });
-  const journalPath = join(folder, JOURNAL);
-  const least = Math.max(options.segmentBytes ?? 256 * MIB, Math.ceil((slotCount * slotBytes) / MAX_SEGMENTS));
-  const slotsPerSegment = Math.max(1, Math.ceil(least / slotBytes));
-
-  try {
-    await files.makeFolder(folder);
-  } catch (error) {
-    throw new TierFolderError(folder, 'io', `the folder cannot be made (${faultOf(error)})`, { cause: error });
-  }
-  const lock = await files.lock(join(folder, LOCK)).catch((error: unknown) => {
-    throw new TierFolderError(folder, 'io', `the lock file cannot be written (${faultOf(error)})`, { cause: error });
+  const opened = await openPageFolder({
+    files,
+    folder,
+    header: { identity, pageBytes, slotBytes },
+    slotCount,
+    segmentBytes: options.segmentBytes ?? 256 * MIB,
+    growthBytes: options.growthBytes ?? 64 * MIB,
+    wantsDirect: options.isDirect ?? true,
+    onOtherIdentity: options.onOtherIdentity ?? 'refuse',
+    tell,
   });
-  if (lock === null) throw new TierFolderError(folder, 'locked', 'another process uses this folder of pages');
-
+  const { segments } = opened;
   const slots = createPageSlots(slotCount);
   const sums = new Uint32Array(slotCount * 2);
   const counters = createTierCounters();
-  let segments: Segments;
   const livePages = function* (): Iterable<StoredPage> {
     for (const slot of slots.slots()) {
       yield { key: slots.keyOf(slot)!, slot, sum0: sums[slot * 2], sum1: sums[slot * 2 + 1] };
     }
   };
 
-  /** Pages that the journal promises; a folder of something else is refused or emptied. */
-  async function recover(): Promise<{ pages: readonly StoredPage[]; slotsPerSegment: number }> {
-    const none = { pages: [], slotsPerSegment };
-    const found = await readJournal(files, journalPath);
-    if (found.kind === 'pages') {
-      const { header } = found;
-      const fits = header.identity === identity && header.pageBytes === pageBytes && header.slotBytes === slotBytes;
-      const holds = Math.ceil(slotCount / header.slotsPerSegment) <= MAX_SEGMENTS * 4;
-      if (fits && holds) return { pages: found.pages, slotsPerSegment: header.slotsPerSegment };
-      if (!fits && options.onOtherIdentity !== 'discard') {
-        const detail = `its pages were made for ${header.identity} (${header.pageBytes} bytes each), not for ${identity} (${pageBytes} bytes each)`;
-        throw new TierFolderError(folder, 'identity', detail);
-      }
-      tell('discarded', `${found.pages.length} pages in ${folder} were made for ${header.identity}`);
-    } else if (found.kind === 'broken') tell('discarded', `the index of ${folder} is unusable: ${found.detail}`);
-    for (const entry of await files.list(folder)) {
-      if (isSegmentName(entry)) await files.remove(join(folder, entry));
-    }
-    return none;
-  }
-
-  let journal: Awaited<ReturnType<typeof createJournal>>;
-  try {
-    const recovered = await recover();
-    segments = createSegments({
-      files,
-      folder,
-      slotBytes,
-      slotCount,
-      slotsPerSegment: recovered.slotsPerSegment,
-      growthBytes: options.growthBytes ?? 64 * MIB,
-      wantsDirect: options.isDirect ?? true,
-    });
-    await segments.reopen();
-    const present = recovered.pages.filter(({ slot }) => slot < slotCount && segments.isReady(slot));
-    const taken = new Set(present.map(({ slot }) => slot));
-    for (let i = 0; i < slotCount; i++) slots.take();
-    for (let slot = slotCount - 1; slot >= 0; slot--) if (!taken.has(slot)) slots.giveBack(slot);
-    for (const page of present) {
-      sums.set([page.sum0, page.sum1], page.slot * 2);
-      slots.bind(page.slot, page.key);
-    }
-    const header = { identity, pageBytes, slotBytes, slotsPerSegment: recovered.slotsPerSegment };
-    journal = await createJournal(files, folder, journalPath, header, slotCount, livePages());
-  } catch (error) {
-    await segments?.close();
-    await lock.release().catch(() => undefined);
-    if (error instanceof TierFolderError) throw error;
-    throw new TierFolderError(folder, 'io', `the folder cannot be opened (${faultOf(error)})`, { cause: error });
-  }
+  restorePages(slots, opened.pages, sums);
+  const journal = await opened.startJournal(livePages());
 
   const io = createPageIo({
     segments,
@@ -376,7 +332,7 @@ export async function openFileTier(options: FileTierOptions): Promise<Tier> {
     } finally {
       await segments.close();
       await journal.close().catch(() => undefined);
-      await lock!.release().catch(() => undefined);
+      await opened.lock.release().catch(() => undefined);
     }
   }
 

@@ -67,11 +67,14 @@ export function createHostTier(options: HostTierOptions): HostTier {
   const counters = createTierCounters();
   const hotPages = codec === null ? 0 : Math.floor((unitCount * hotShare) / unitsPerPage);
   const batchPages = Math.max(1, Math.min(MAX_BATCH_PAGES, Math.floor(unitCount / unitsPerPage / 2)));
-  let staging: Uint8Array[] = [];
+  /** Where pages are gathered that do not lie whole: for evictions, and for pages that are written back meanwhile. */
+  const evictionStaging: Uint8Array[] = [];
+  const writeBackStaging: Uint8Array[] = [];
   let scratch: Uint8Array | null = null;
   /** Operations that may wait run one after the other. */
   let turn: Promise<unknown> = Promise.resolve();
   let waiting = 0;
+  let isWritingBack = false;
   let isClosed = false;
   const underWay = new Set<Promise<unknown>>();
 
@@ -115,8 +118,8 @@ export function createHostTier(options: HostTierOptions): HostTier {
   }
 
   /** The bytes of held slots, in place where they lie whole and together, else gathered in staging buffers. */
-  async function bytesOf(held: readonly number[]): Promise<Page[]> {
-    if (staging.length < held.length && codec !== null) staging = allocatePages(batchPages, pageBytes);
+  async function bytesOf(held: readonly number[], staging: Uint8Array[]): Promise<Page[]> {
+    if (staging.length === 0 && codec !== null) staging.push(...allocatePages(batchPages, pageBytes));
     const pages: Page[] = [];
     for (const [i, slot] of held.entries()) {
       const key = slots.keyOf(slot);
@@ -136,10 +139,10 @@ export function createHostTier(options: HostTierOptions): HostTier {
     else return codec!.decode(pool.view(slot).subarray(0, codec!.compressedBytes), into);
   }
 
-  async function handOut(victims: readonly number[], handler: EvictionHandler): Promise<void> {
+  async function handOut(victims: readonly number[], staging: Uint8Array[], handler: EvictionHandler): Promise<void> {
     for (const slot of victims) slots.hold(slot);
     try {
-      await handler(await bytesOf(victims));
+      await handler(await bytesOf(victims, staging));
     } finally {
       for (const slot of victims) letGo(slot);
     }
@@ -147,7 +150,7 @@ export function createHostTier(options: HostTierOptions): HostTier {
 
   async function evict(victims: readonly number[]): Promise<void> {
     const keys = victims.map((slot) => slots.keyOf(slot));
-    if (onEvict !== undefined) await handOut(victims, onEvict);
+    if (onEvict !== undefined) await handOut(victims, evictionStaging, onEvict);
     for (const [i, slot] of victims.entries()) {
       if (slots.keyOf(slot) !== keys[i] || keys[i] === null || slots.isFixed(slot)) continue;
       forget(slot);
@@ -273,14 +276,16 @@ export function createHostTier(options: HostTierOptions): HostTier {
       return false;
     },
     async writeBack(count, window, wants, handler) {
-      if (isClosed) return 0;
-      return inTurn(async () => {
-        const ring = slots.ringCount(SMALL) > 0 ? SMALL : WHOLE;
-        const wanted = slots.coldest(window, ring).filter((slot) => wants(slots.keyOf(slot)!));
-        const found = wanted.slice(0, Math.min(count, batchPages));
-        if (found.length > 0) await handOut(found, handler);
-        return found.length;
+      if (isClosed || isWritingBack) return 0;
+      isWritingBack = true;
+      const ring = slots.ringCount(SMALL) > 0 ? SMALL : WHOLE;
+      const wanted = slots.coldest(window, ring).filter((slot) => wants(slots.keyOf(slot)!));
+      const found = wanted.slice(0, Math.min(count, batchPages));
+      const work = handOut(found, writeBackStaging, handler).finally(() => {
+        isWritingBack = false;
       });
+      await track(work);
+      return found.length;
     },
     async get(keys, into) {
       const startedMs = clock.now();
