@@ -115,15 +115,15 @@ export function createPageCodec(shape: PageShape, form: CompressedForm): PageCod
     encode(page, into) {
       const source = view(page);
       const scaleBytes = view(into.subarray(elementCount));
-      let isFinite = true;
+      let hasForm = true;
       for (let group = 0; group < groupCount; group++) {
         scales.fill(0);
         visit(group, (element, token) => {
           const magnitude = Math.abs(elements.read(source, element));
-          if (!Number.isFinite(magnitude)) isFinite = false;
+          if (!Number.isFinite(magnitude)) hasForm = false;
           if (magnitude > scales[token]) scales[token] = magnitude;
         });
-        if (!isFinite) return false;
+        if (!hasForm) return false;
         for (let token = 0; token < blockSize; token++) {
           scales[token] = elements.ceiling(Math.fround(scales[token] / codes.largest));
           elements.write(scaleBytes, group * blockSize + token, scales[token]);
