@@ -193,6 +193,7 @@ export async function openFileTier(options: FileTierOptions): Promise<Tier> {
   /** Up to `count` slots that may be written now, in ascending order: free ones, grown ones, then evicted ones. */
   async function allocate(count: number): Promise<number[]> {
     const taken: number[] = [];
+    let mayGrow = clock.now() >= growsAgainMs;
     const unready: number[] = [];
     for (let mayEvict = true; taken.length < count; ) {
       const slot = slots.take();
@@ -201,18 +202,19 @@ export async function openFileTier(options: FileTierOptions): Promise<Tier> {
         continue;
       }
       if (slot >= 0) {
-        if (clock.now() >= growsAgainMs) {
+        if (mayGrow) {
           try {
             await segments.grow(slot);
             taken.push(slot);
             continue;
           } catch (error) {
-            growsAgainMs = clock.now() + DISK_FULL_RETRY_MS;
+            mayGrow = false;
+            // A full disk stays full for a while; any other fault may be over.
+            if (isDiskFull(error)) growsAgainMs = clock.now() + DISK_FULL_RETRY_MS;
             tell(
               'fault',
               `the files of ${folder} cannot grow (${faultOf(error)}); making do with ${segments.bytes} bytes`,
             );
-            if (!isDiskFull(error)) counters.failedWrites++;
           }
         }
         unready.push(slot);

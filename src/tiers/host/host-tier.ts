@@ -67,6 +67,8 @@ export function createHostTier(options: HostTierOptions): HostTier {
   const counters = createTierCounters();
   const hotPages = codec === null ? 0 : Math.floor((unitCount * hotShare) / unitsPerPage);
   const batchPages = Math.max(1, Math.min(MAX_BATCH_PAGES, Math.floor(unitCount / unitsPerPage / 2)));
+  /** Pages that room is made for at once: what is stored whole before it is compressed counts as hot. */
+  const roomPages = codec === null ? batchPages : Math.max(1, Math.min(batchPages, hotPages));
   /** Where pages are gathered that do not lie whole: for evictions, and for pages that are written back meanwhile. */
   const evictionStaging: Uint8Array[] = [];
   const writeBackStaging: Uint8Array[] = [];
@@ -219,7 +221,7 @@ export function createHostTier(options: HostTierOptions): HostTier {
     for (let i = first; i < pages.length; i++) {
       let result = putNow(pages[i]);
       if (result === null) {
-        await makeRoom(unitsPerPage * Math.min(batchPages, pages.length - i));
+        await makeRoom(unitsPerPage * Math.min(roomPages, pages.length - i));
         result = putNow(pages[i]) ?? 'full';
       }
       if (result === 'full') counters.refused++;
