@@ -10,5 +10,12 @@ export { createHostTier, type HostTier, type HostTierOptions } from './host/host
 export type { ChecksumFunction } from './page-checksum.ts';
 export type { CompressedForm, PageCodec, PageShape } from './page-codec.ts';
 export { formatPageKey, PAGE_KEY_WORDS, type PageKey, pageKey, writePageKey } from './page-key.ts';
+export {
+  openSession,
+  type SavedSession,
+  type SessionContent,
+  type SessionIdentity,
+  saveSession,
+} from './session-file.ts';
 export * from './tier.ts';
 export { createTierStack, type StackFigures, type TierStack, type TierStackOptions } from './tier-stack.ts';

@@ -174,6 +174,7 @@ export function describeTierConformance(subject: TierSubject): void {
         }
       });
       await Promise.all(callers);
+      await tier.flush();
       expect(tier.usage.bytes).toBeLessThanOrEqual(tier.usage.budgetBytes);
       expect(tier.usage.pinnedPages).toBe(0);
     });
