@@ -2,6 +2,7 @@
 
 import { type Command, Option } from 'commander';
 import type { EngineOptions } from '../engine/api.ts';
+import { defaultEvictionPolicy, type EvictionPolicyName, evictionPolicyNames } from '../memory/index.ts';
 import { bytesFlag, integerFlag } from './flag-values.ts';
 
 export interface EngineFlags {
@@ -14,6 +15,7 @@ export interface EngineFlags {
   readonly kvCacheMemoryBytes?: number;
   readonly kvCacheDtype: 'auto' | 'f32' | 'f16';
   readonly enablePrefixCaching: boolean;
+  readonly evictionPolicy: EvictionPolicyName;
   readonly verbose: boolean;
 }
 
@@ -47,6 +49,11 @@ export function addEngineFlags(command: Command): Command {
     )
     .option('--enable-prefix-caching', 'reuse computed prompts across requests', true)
     .option('--no-enable-prefix-caching', 'compute every prompt anew')
+    .addOption(
+      new Option('--eviction-policy <name>', 'which cached blocks are forgotten first when room is needed')
+        .choices(evictionPolicyNames)
+        .default(defaultEvictionPolicy),
+    )
     .optionsGroup('Other:')
     .option('--verbose', 'show stack traces of errors', false);
 }
@@ -64,5 +71,6 @@ export function toEngineOptions(flags: EngineFlags, model: string): EngineOption
     kvCacheMemoryBytes: flags.kvCacheMemoryBytes,
     kvCacheDtype: flags.kvCacheDtype,
     enablePrefixCaching: flags.enablePrefixCaching,
+    evictionPolicy: flags.evictionPolicy,
   };
 }

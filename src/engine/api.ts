@@ -1,5 +1,6 @@
 // The public types of the engine: what a caller asks for and what it gets back.
 
+import type { EvictionPolicyName } from '../memory/index.ts';
 import type { ChatMessage } from '../models/chat-template.ts';
 import type { ModelConfig } from '../models/model.ts';
 import type { Tokenizer } from '../models/tokenizers/tokenizer.ts';
@@ -176,6 +177,11 @@ export interface EngineOptions {
   readonly maxQueuedRequests?: number;
   /** Reuse cached blocks across requests. Defaults to true. */
   readonly enablePrefixCaching?: boolean;
+  /**
+   * Which cached blocks are forgotten first when room is needed; never changes what is generated. `hit-density` learns what is asked for
+   * again; the others are `lru`, `fifo`, `lfu` (with decay), `clock`, `s3-fifo`, `arc` and `gdsf`. Defaults to `hit-density`.
+   */
+  readonly evictionPolicy?: EvictionPolicyName;
   /** Check every invariant of the memory after every step (slow). Defaults to false. */
   readonly checkIntegrity?: boolean;
   readonly onProgress?: (progress: LoadProgress) => void;

@@ -2,7 +2,7 @@
 
 import { availableParallelism } from 'node:os';
 import { InvalidRequestError } from '../errors/errors.ts';
-import { createKvMemory } from '../memory/index.ts';
+import { createKvMemory, defaultEvictionPolicy, requireEvictionPolicyName } from '../memory/index.ts';
 import { loadModel } from '../models/load.ts';
 import { createScheduler } from '../scheduler/index.ts';
 import type { Engine, EngineOptions } from './api.ts';
@@ -26,6 +26,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const maxNumSeqs = options.maxNumSeqs ?? 64;
   const maxNumBatchedTokens = options.maxNumBatchedTokens ?? 512;
   const maxQueuedRequests = options.maxQueuedRequests ?? 1024;
+  const evictionPolicy = options.evictionPolicy ?? defaultEvictionPolicy;
+  requireEvictionPolicyName(evictionPolicy);
   requireInteger('maxNumBatchedTokens', maxNumBatchedTokens, 1, 65536);
   requireInteger('maxQueuedRequests', maxQueuedRequests, 1, 1_000_000);
   if (
@@ -74,6 +76,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       maxNumSeqs: runningLimit,
       maxBlocksPerSequence: Math.ceil(plan.maxModelLen / plan.kv.blockSize),
       enablePrefixCaching: options.enablePrefixCaching ?? true,
+      evictionPolicy,
     });
     const scheduler = createScheduler({
       memory,

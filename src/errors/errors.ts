@@ -122,6 +122,47 @@ export class BackendError extends OctavoError {
   }
 }
 
+/** Why a folder of pages cannot be used: another process has it, it was made for something else, or the disk refuses. */
+export type TierFolderFault = 'locked' | 'identity' | 'io';
+
+/** A folder for pages that cannot be used. Nothing in it was changed. */
+export class TierFolderError extends OctavoError {
+  readonly code = 'tier_folder';
+  readonly folder: string;
+  readonly fault: TierFolderFault;
+  constructor(folder: string, fault: TierFolderFault, detail: string, options?: ErrorOptions) {
+    super(`${folder}: ${detail}`, options);
+    this.folder = folder;
+    this.fault = fault;
+  }
+}
+
+/**
+ * Why a session file cannot be resumed: `version` of another format, `model`, `kv_type` or `layout` other than this engine's,
+ * `truncated`, `corrupt` (a checksum is wrong), `not_a_session`, or `io`.
+ */
+export type SessionFileFault =
+  | 'version'
+  | 'model'
+  | 'kv_type'
+  | 'layout'
+  | 'truncated'
+  | 'corrupt'
+  | 'not_a_session'
+  | 'io';
+
+/** A session file that cannot be read or written. */
+export class SessionFileError extends OctavoError {
+  readonly code = 'session_file';
+  readonly path: string;
+  readonly fault: SessionFileFault;
+  constructor(path: string, fault: SessionFileFault, detail: string, options?: ErrorOptions) {
+    super(`${path}: ${detail}`, options);
+    this.path = path;
+    this.fault = fault;
+  }
+}
+
 /** An invariant of Octavo itself does not hold. Always a bug; the message says which. */
 export class IntegrityError extends OctavoError {
   readonly code = 'integrity';

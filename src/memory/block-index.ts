@@ -3,6 +3,7 @@
 /** A multimap from 32-bit keys to block ids. A block is in it at most once; the caller compares full keys. */
 export interface BlockIndex {
   readonly size: number;
+  readonly bytes: number;
   insert(key: number, block: number): void;
   /** Removes a block that is in the index under `key`. */
   remove(key: number, block: number): void;
@@ -27,6 +28,7 @@ export function createBlockIndex(blockCount: number): BlockIndex {
     get size() {
       return size;
     },
+    bytes: heads.byteLength + nexts.byteLength + previouses.byteLength,
     insert(key, block) {
       const chain = key & mask;
       const after = heads[chain];

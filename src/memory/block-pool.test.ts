@@ -5,34 +5,40 @@ import { IntegrityError } from '../errors/index.ts';
 import { createBlockPool } from './block-pool.ts';
 
 describe('block pool', () => {
-  it('hands out blocks from the head: content worth keeping goes to the tail, the rest to the front', () => {
+  it('hands out the block that was freed last', () => {
     const pool = createBlockPool(4);
     const blocks = [pool.allocate(), pool.allocate(), pool.allocate()];
     expect(blocks).toEqual([0, 1, 2]);
-    pool.release(1, true);
-    pool.release(0, false);
-    pool.release(2, true);
-    expect([...pool.freeQueue()]).toEqual([0, 3, 1, 2]);
-    expect(pool.freeCount).toBe(4);
+    for (const block of [1, 0]) {
+      expect(pool.release(block)).toBe(true);
+      pool.free(block);
+    }
+    expect([...pool.freeList()]).toEqual([0, 1, 3]);
+    expect(pool.freeCount).toBe(3);
+    expect(pool.allocate()).toBe(0);
   });
 
-  it('takes a referenced block out of the middle of the queue', () => {
-    const pool = createBlockPool(3);
-    pool.retain(1);
-    expect([...pool.freeQueue()]).toEqual([0, 2]);
-    pool.retain(1);
-    expect(pool.release(1, true)).toBe(false);
-    expect(pool.references(1)).toBe(1);
-    expect(pool.release(1, true)).toBe(true);
-    expect([...pool.freeQueue()]).toEqual([0, 2, 1]);
+  it('keeps an unreferenced block out of the free list until it is freed', () => {
+    const pool = createBlockPool(2);
+    const block = pool.allocate();
+    pool.retain(block);
+    expect(pool.release(block)).toBe(false);
+    expect(() => pool.free(block)).toThrow(IntegrityError);
+    expect(pool.release(block)).toBe(true);
+    expect(pool.freeCount).toBe(1);
+    pool.retain(block);
+    expect(pool.references(block)).toBe(1);
   });
 
-  it('is exhausted without harm, and refuses a release too many', () => {
+  it('is exhausted without harm, and refuses a release or a free too many', () => {
     const pool = createBlockPool(1);
     expect(pool.allocate()).toBe(0);
     expect(pool.allocate()).toBe(-1);
-    pool.release(0, false);
-    expect(() => pool.release(0, false)).toThrow(IntegrityError);
+    pool.release(0);
+    pool.free(0);
+    const failed = createBlockPool(1);
+    expect(() => failed.release(0)).toThrow(IntegrityError);
+    expect(() => pool.free(0)).toThrow(IntegrityError);
     expect(pool.allocate()).toBe(0);
   });
 
@@ -45,7 +51,10 @@ describe('block pool', () => {
     for (let round = 0; round < 5; round++) {
       const started = performance.now();
       for (let i = 0; i < count; i++) blocks[i] = pool.allocate();
-      for (let i = 0; i < count; i++) pool.release(blocks[(i * 7919) % count], (i & 1) === 0);
+      for (let i = 0; i < count; i++) {
+        const block = blocks[(i * 7919) % count];
+        if (pool.release(block)) pool.free(block);
+      }
       bestMs = Math.min(bestMs, performance.now() - started);
     }
     expect(pool.freeCount).toBe(count);

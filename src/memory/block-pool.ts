@@ -1,97 +1,57 @@
-// The block pool: reference counts and the free queue, which is at once free list and eviction order.
+// The block pool: reference counts, and the free list of blocks without content.
 
 import { IntegrityError } from '../errors/index.ts';
 
 /** What the rest of the memory layer needs of the pool. All operations are O(1). */
 export interface BlockPool {
   readonly blockCount: number;
-  /** Blocks in the free queue; those whose content is still cached (evictable) count as free. */
+  /** Blocks in the free list. */
   readonly freeCount: number;
-  /** Takes the block at the head of the free queue with one reference, or returns -1 if the queue is empty. */
+  /** Takes a block from the free list with one reference, or returns -1 if the list is empty. The block freed last goes first. */
   allocate(): number;
-  /** Adds a reference; an unreferenced block leaves the free queue. */
+  /** Adds a reference to a block that is not in the free list. */
   retain(block: number): void;
-  /**
-   * Drops a reference. An unreferenced block enters the free queue: at the tail (used last, least recently used order)
-   * if its content is worth keeping, else at the front. Returns whether the block is free now.
-   */
-  release(block: number, keepContent: boolean): boolean;
+  /** Drops a reference, and says whether it was the last one. The block is then in nobody's hands: see `free`. */
+  release(block: number): boolean;
+  /** Puts an unreferenced block into the free list. */
+  free(block: number): void;
   references(block: number): number;
-  /** The free queue from head to tail: for checks and pictures, O(free blocks). Throws IntegrityError if it is not a consistent list. */
-  freeQueue(): Int32Array;
+  /** The free list in the order of allocation: for checks and pictures, O(free blocks). */
+  freeList(): Int32Array;
 }
 
-/**
- * A pool of `blockCount` free blocks, metadata in typed arrays (12 bytes a block).
- * The free queue is a doubly linked ring through `next` and `previous`, closed by a sentinel at index `blockCount`.
- */
+/** A pool of `blockCount` free blocks, metadata in typed arrays (8 bytes a block). The free list is a stack. */
 export function createBlockPool(blockCount: number): BlockPool {
   const references = new Int32Array(blockCount);
-  const next = new Int32Array(blockCount + 1);
-  const previous = new Int32Array(blockCount + 1);
-  const sentinel = blockCount;
+  const stack = Int32Array.from({ length: blockCount }, (_, i) => blockCount - 1 - i);
   let freeCount = blockCount;
-  for (let block = 0; block <= blockCount; block++) {
-    next[block] = block === sentinel ? 0 : block + 1;
-    previous[block] = block === 0 ? sentinel : block - 1;
-  }
-
-  function unlink(block: number): void {
-    const before = previous[block];
-    const after = next[block];
-    next[before] = after;
-    previous[after] = before;
-    freeCount--;
-  }
-
-  function linkAfter(before: number, block: number): void {
-    const after = next[before];
-    next[before] = block;
-    previous[block] = before;
-    next[block] = after;
-    previous[after] = block;
-    freeCount++;
-  }
-
   return {
     blockCount,
     get freeCount() {
       return freeCount;
     },
     allocate() {
-      const block = next[sentinel];
-      if (block === sentinel) return -1;
-      unlink(block);
+      if (freeCount === 0) return -1;
+      const block = stack[--freeCount];
       references[block] = 1;
       return block;
     },
     retain(block) {
-      if (references[block] === 0) unlink(block);
       references[block]++;
     },
-    release(block, keepContent) {
+    release(block) {
       const left = references[block] - 1;
       if (left < 0) throw new IntegrityError(`block ${block} is released but has no reference`);
       references[block] = left;
-      if (left > 0) return false;
-      linkAfter(keepContent ? previous[sentinel] : sentinel, block);
-      return true;
+      return left === 0;
+    },
+    free(block) {
+      if (references[block] !== 0 || freeCount === blockCount) {
+        throw new IntegrityError(`block ${block} is freed with ${references[block]} references`);
+      }
+      stack[freeCount++] = block;
     },
     references: (block) => references[block],
-    freeQueue() {
-      const queue = new Int32Array(freeCount);
-      let count = 0;
-      for (let block = next[sentinel], before = sentinel; block !== sentinel; before = block, block = next[block]) {
-        if (previous[block] !== before) {
-          throw new IntegrityError(
-            `free queue: block ${block} follows ${before} but points back to ${previous[block]}`,
-          );
-        }
-        if (count === freeCount) throw new IntegrityError(`free queue: more than the ${freeCount} blocks counted`);
-        queue[count++] = block;
-      }
-      if (count !== freeCount) throw new IntegrityError(`free queue: ${count} blocks linked, ${freeCount} counted`);
-      return queue;
-    },
+    freeList: () => stack.slice(0, freeCount).reverse(),
   };
 }

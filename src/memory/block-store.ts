@@ -1,10 +1,14 @@
-// The pool and the prefix cache as one store of blocks: a block that loses its last reference stays evictable while it is cached.
+// Pool, prefix cache and eviction as one store of blocks: a block that loses its last reference stays evictable while it is cached.
 
 import { IntegrityError } from '../errors/index.ts';
+import { HASH_WORDS } from './block-hash.ts';
 import type { BlockPool } from './block-pool.ts';
+import type { EvictableSet } from './eviction/index.ts';
 import type { PrefixCache } from './prefix-cache.ts';
 
 export interface BlockStore {
+  /** Blocks that can be allocated: free ones, and unreferenced ones whose content can still be hit. */
+  readonly freeCount: number;
   /** Unreferenced blocks whose content can still be hit. */
   readonly evictableCount: number;
   /** Cached blocks whose content was dropped to make room, since start. */
@@ -12,41 +16,70 @@ export interface BlockStore {
   /** A block with one reference and no content, evicted if need be. Throws IntegrityError if none is free: count before. */
   allocate(): number;
   retain(block: number): void;
+  /** The same because a sequence found a cached or pending block by its prefix. */
+  hit(block: number): void;
   drop(block: number): void;
+  /** Makes a referenced block a cached one: see PrefixCache. `parent` is the block before it in its sequence, or -1. */
+  cacheContent(block: number, chain: Uint32Array, index: number, tokenIds: ArrayLike<number>, parent: number): void;
+  /** Forgets what a referenced block holds; nothing happens if nothing is known of it. */
+  forgetContent(block: number): void;
   isCached(block: number): boolean;
   isFree(block: number): boolean;
 }
 
-/** `cache` is null without prefix caching. */
-export function createBlockStore(pool: BlockPool, cache: PrefixCache | null): BlockStore {
-  let evictableCount = 0;
+/** `cache` and `evictable` are null without prefix caching. */
+export function createBlockStore(
+  pool: BlockPool,
+  cache: PrefixCache | null,
+  evictable: EvictableSet | null,
+): BlockStore {
   let evictions = 0;
   const isCached = (block: number): boolean => cache !== null && cache.content(block) === 'cached';
   const isFree = (block: number): boolean => pool.references(block) === 0;
+
+  function retain(block: number): void {
+    if (isFree(block)) evictable?.hold(block);
+    pool.retain(block);
+  }
+
   return {
+    get freeCount() {
+      return pool.freeCount + (evictable?.evictableCount ?? 0);
+    },
     get evictableCount() {
-      return evictableCount;
+      return evictable?.evictableCount ?? 0;
     },
     get evictions() {
       return evictions;
     },
     allocate() {
-      const block = pool.allocate();
-      if (block === -1) throw new IntegrityError('the free queue is empty although its blocks were counted before');
-      if (isCached(block)) {
-        cache?.remove(block);
-        evictableCount--;
-        evictions++;
-      }
+      const free = pool.allocate();
+      if (free !== -1) return free;
+      const block = evictable?.take() ?? -1;
+      if (block === -1) throw new IntegrityError('no block is free although they were counted before');
+      cache?.remove(block);
+      evictions++;
+      pool.retain(block);
       return block;
     },
-    retain(block) {
-      if (isFree(block) && isCached(block)) evictableCount--;
-      pool.retain(block);
+    retain,
+    hit(block) {
+      if (isCached(block)) evictable?.hit(block);
+      retain(block);
     },
     drop(block) {
-      const keep = isCached(block);
-      if (pool.release(block, keep) && keep) evictableCount++;
+      if (!pool.release(block)) return;
+      if (isCached(block)) evictable?.release(block);
+      else pool.free(block);
+    },
+    cacheContent(block, chain, index, tokenIds, parent) {
+      cache?.addCached(block, chain, index, tokenIds);
+      const key = index * HASH_WORDS;
+      evictable?.admit(block, chain[key], chain[key + 1], index - 1, parent);
+    },
+    forgetContent(block) {
+      if (isCached(block)) evictable?.forget(block);
+      cache?.remove(block);
     },
     isCached,
     isFree,

@@ -1,6 +1,12 @@
 // Public parts of paged memory.
 
 export { type BlockPool, createBlockPool } from './block-pool.ts';
+export {
+  defaultEvictionPolicy,
+  type EvictionPolicyName,
+  evictionPolicyNames,
+  requireEvictionPolicyName,
+} from './eviction/index.ts';
 export { createKvMemory } from './kv-memory.ts';
 export type { KvSequence } from './kv-sequence.ts';
 export type { PageTableCounters } from './page-table.ts';

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { IntegrityError } from '../errors/index.ts';
 import { createBlockHasher, HASH_WORDS } from './block-hash.ts';
 import { type BlockPool, createBlockPool } from './block-pool.ts';
+import { createEvictableSet, createEvictionPolicy, type EvictableSet } from './eviction/index.ts';
 import { checkMemoryIntegrity, type MemoryParts } from './integrity.ts';
 import { createKvSequence, extendChain, type KvSequenceState } from './kv-sequence.ts';
 import { createPageTable, type PageTable } from './page-table.ts';
@@ -13,6 +14,7 @@ interface Broken {
   readonly pool: BlockPool;
   readonly table: PageTable;
   readonly cache: PrefixCache;
+  readonly evictable: EvictableSet;
   readonly sequence: KvSequenceState;
   readonly stepSequences: KvSequenceState[];
   readonly pins: Map<number, { count: number }>;
@@ -24,6 +26,7 @@ function checkBroken(breakIt: (parts: Broken) => void): void {
   const pool = createBlockPool(6);
   const table = createPageTable(2, 3);
   const cache = createPrefixCache(6, 2);
+  const evictable = createEvictableSet(6, createEvictionPolicy('lru', { blockCount: 6, attentionDepth: 4 }));
   const hasher = createBlockHasher(2);
   const sequence = createKvSequence([1, 2, 3, 4, 5], '', hasher);
   extendChain(sequence, 2, hasher);
@@ -35,9 +38,12 @@ function checkBroken(breakIt: (parts: Broken) => void): void {
   const other = createKvSequence([8, 9], '', hasher);
   extendChain(other, 1, hasher);
   cache.addCached(evicted, other.chain, 1, other.tokenIds);
-  pool.release(evicted, true);
+  pool.release(evicted);
+  evictable.admit(0, 1, 1, 0, -1);
+  evictable.admit(evicted, 2, 2, 0, -1);
+  evictable.release(evicted);
   const usage = { blockCount: 6, freeBlocks: 4, evictableBlocks: 1, referencedBlocks: 2 };
-  const broken: Broken = { pool, table, cache, sequence, stepSequences: [], pins: new Map(), usage };
+  const broken: Broken = { pool, table, cache, evictable, sequence, stepSequences: [], pins: new Map(), usage };
   breakIt(broken);
   const holders = [sequence, null];
   const parts: MemoryParts = { ...broken, blockSize: 2, hasher, holders };
@@ -51,7 +57,7 @@ describe('integrity', () => {
 
   const cases: [string, RegExp, (parts: Broken) => void][] = [
     ['a reference too many', /block 1 counts 2 references, but 1/, ({ pool }) => pool.retain(1)],
-    ['a reference too few', /block 1 counts 0 references, but 1/, ({ pool }) => pool.release(1, false)],
+    ['a reference too few', /block 1 counts 0 references, but 1/, ({ pool }) => pool.release(1)],
     ['a hold that is not there', /block 1 counts 1 references, but 2/, ({ pins }) => pins.set(1, { count: 1 })],
     ['an entry that is no block', /entry 1 holds 77/, ({ table, sequence }) => table.set(sequence.row, 1, 77)],
     ['an entry beyond those in use', /beyond the 2 blocks/, ({ table, sequence }) => table.set(sequence.row, 2, 3)],
@@ -66,9 +72,11 @@ describe('integrity', () => {
     [
       'a table entry with other content',
       /hash is that of other tokens/,
-      ({ pool, table, sequence }) => {
+      ({ pool, table, sequence, evictable }) => {
         pool.retain(2);
-        pool.release(0, true);
+        evictable.hold(2);
+        pool.release(0);
+        evictable.release(0);
         table.set(sequence.row, 0, 2);
       },
     ],
@@ -78,7 +86,7 @@ describe('integrity', () => {
       ({ cache, sequence }) => cache.addCached(1, sequence.chain, 1, sequence.tokenIds),
     ],
     [
-      'a pending block in the free queue',
+      'a pending block in the free list',
       /block 4 is pending, but no sequence/,
       ({ cache, sequence }) => cache.addPending(4, sequence.chain, 2),
     ],
@@ -99,14 +107,26 @@ describe('integrity', () => {
         stepSequences.push(sequence);
       },
     ],
+    ['a lost block', /3 free \+ 1 evictable \+ 2 referenced, but 2 of 6/, ({ pool }) => pool.release(pool.allocate())],
+    ['an evictable block that is not', /block 0 .*can be evicted/, ({ evictable }) => evictable.release(0)],
+    ['a block that could be evicted', /block 2 .*cannot be evicted/, ({ evictable }) => evictable.hold(2)],
+    [
+      'a cached block in the free list',
+      /2 free \+ 2 evictable \+ 2 referenced, but 3 of 6/,
+      ({ cache, sequence, usage }) => {
+        cache.addCached(3, sequence.chain, 2, sequence.tokenIds);
+        Object.assign(usage, { evictableBlocks: 2 });
+      },
+    ],
     [
       'a block twice in a table',
       /holds block 0 twice/,
       ({ pool, table, sequence, usage }) => {
         pool.retain(0);
-        pool.release(1, false);
+        pool.release(1);
+        pool.free(1);
         table.set(sequence.row, 1, 0);
-        Object.assign(usage, { referencedBlocks: 1 });
+        Object.assign(usage, { referencedBlocks: 1, freeBlocks: 5 });
       },
     ],
   ];

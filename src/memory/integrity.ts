@@ -3,6 +3,7 @@
 import { IntegrityError } from '../errors/index.ts';
 import { type BlockHasher, HASH_WORDS } from './block-hash.ts';
 import type { BlockPool } from './block-pool.ts';
+import type { EvictableSet } from './eviction/index.ts';
 import type { KvSequenceState } from './kv-sequence.ts';
 import type { PageTable } from './page-table.ts';
 import type { PrefixCache } from './prefix-cache.ts';
@@ -14,6 +15,8 @@ export interface MemoryParts {
   readonly table: PageTable;
   /** Null without prefix caching. */
   readonly cache: PrefixCache | null;
+  /** Null without prefix caching. */
+  readonly evictable: EvictableSet | null;
   readonly hasher: BlockHasher;
   readonly holders: readonly (KvSequenceState | null)[];
   readonly stepSequences: readonly KvSequenceState[];
@@ -34,7 +37,8 @@ function fail(message: string): never {
 export function checkMemoryIntegrity(parts: MemoryParts): void {
   const counted = countReferences(parts);
   checkReferences(parts, counted);
-  checkFreeQueue(parts);
+  checkFreeList(parts);
+  checkEvictable(parts);
   checkCache(parts);
   for (const sequence of parts.holders) if (sequence !== null) checkSequence(parts, sequence);
   checkStep(parts);
@@ -84,23 +88,46 @@ function checkReferences(parts: MemoryParts, counted: Int32Array): void {
     else if (cache !== null && cache.content(block) === 'cached') evictable++;
     else unhashedFree++;
   }
-  if (unhashedFree + evictable + referenced !== pool.blockCount || unhashedFree + evictable !== pool.freeCount) {
+  if (unhashedFree !== pool.freeCount) {
     fail(
-      `${unhashedFree} free + ${evictable} evictable + ${referenced} referenced, but ${pool.freeCount} of ${pool.blockCount} in the free queue`,
+      `${unhashedFree} free + ${evictable} evictable + ${referenced} referenced, but ${pool.freeCount} of ${pool.blockCount} in the free list`,
     );
   }
-  if (evictable !== usage.evictableBlocks || referenced !== usage.referencedBlocks) {
+  const free = unhashedFree + evictable;
+  if (
+    evictable !== usage.evictableBlocks ||
+    referenced !== usage.referencedBlocks ||
+    free !== usage.freeBlocks ||
+    pool.blockCount !== usage.blockCount
+  ) {
     fail(
-      `usage says ${usage.evictableBlocks} evictable, ${usage.referencedBlocks} referenced; there are ${evictable} and ${referenced}`,
+      `usage says ${usage.evictableBlocks} evictable, ${usage.referencedBlocks} referenced, ${usage.freeBlocks} of ${usage.blockCount} free; there are ${evictable}, ${referenced}, ${free} of ${pool.blockCount}`,
     );
   }
 }
 
-function checkFreeQueue({ pool }: MemoryParts): void {
-  for (const block of pool.freeQueue()) {
+function checkFreeList({ pool }: MemoryParts): void {
+  const seen = new Set<number>();
+  for (const block of pool.freeList()) {
     const references = pool.references(block);
-    if (references !== 0) fail(`block ${block} is in the free queue with ${references} references`);
+    if (references !== 0) fail(`block ${block} is in the free list with ${references} references`);
+    if (seen.has(block)) fail(`block ${block} is in the free list twice`);
+    seen.add(block);
   }
+}
+
+/** The policy may evict exactly the blocks that are cached and unreferenced. */
+function checkEvictable({ pool, cache, evictable }: MemoryParts): void {
+  if (cache === null || evictable === null) return;
+  for (let block = 0; block < pool.blockCount; block++) {
+    const isSo = pool.references(block) === 0 && cache.content(block) === 'cached';
+    if (evictable.isEvictable(block) !== isSo) {
+      fail(
+        `block ${block} (${cache.content(block)}, ${pool.references(block)} references) ${isSo ? 'cannot' : 'can'} be evicted`,
+      );
+    }
+  }
+  evictable.check();
 }
 
 /** A hash points at a block whose content is that hash's, or will be by the end of the open step, and each hash at one block. */

@@ -4,6 +4,7 @@ import { IntegrityError, InvalidRequestError } from '../errors/index.ts';
 import { createBlockHasher, HASH_WORDS } from './block-hash.ts';
 import { createBlockPool } from './block-pool.ts';
 import { createBlockStore } from './block-store.ts';
+import { createEvictableSet, createEvictionPolicy, defaultEvictionPolicy } from './eviction/index.ts';
 import { checkMemoryIntegrity } from './integrity.ts';
 import { createKvSequence, extendChain, type KvSequence, type KvSequenceState } from './kv-sequence.ts';
 import { createPageTable } from './page-table.ts';
@@ -17,7 +18,10 @@ interface Pin {
   readonly keptTokens: number;
 }
 
-/** Memory with all blocks free; see KvMemory. Throws InvalidRequestError for sizes that are not positive integers. */
+/** Tokens before one for which attention costs about what the rest of computing it costs: between those of small and large models. */
+const ATTENTION_TOKENS = 8192;
+
+/** Memory with all blocks free; see KvMemory. Throws InvalidRequestError for sizes that are not positive integers and unknown names. */
 export function createKvMemory(options: KvMemoryOptions): KvMemory {
   const { blockCount, blockSize, maxNumSeqs, maxBlocksPerSequence } = options;
   for (const name of ['blockCount', 'blockSize', 'maxNumSeqs', 'maxBlocksPerSequence'] as const) {
@@ -30,8 +34,12 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
   const table = createPageTable(maxNumSeqs, maxBlocksPerSequence);
   const hasher = createBlockHasher(blockSize);
   const cache = createPrefixCache(caching ? blockCount : 0, blockSize);
-  const store = createBlockStore(pool, caching ? cache : null);
-  const { allocate, retain, drop, isCached, isFree } = store;
+  const evictionPolicy = options.evictionPolicy ?? defaultEvictionPolicy;
+  const attentionDepth = ATTENTION_TOKENS / blockSize;
+  const policy = createEvictionPolicy(evictionPolicy, { blockCount: caching ? blockCount : 0, attentionDepth });
+  const evictable = caching ? createEvictableSet(blockCount, policy) : null;
+  const store = createBlockStore(pool, caching ? cache : null, evictable);
+  const { allocate, retain, hit, drop, cacheContent, forgetContent, isCached, isFree } = store;
   /** Who holds which row. */
   const holders: (KvSequenceState | null)[] = new Array(maxNumSeqs).fill(null);
   /** The open step: its sequences in the order of their first reserve, the copies, and the references it holds on their sources. */
@@ -105,7 +113,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
   function join(sequence: KvSequenceState, match: PrefixMatch): void {
     hold(sequence);
     for (const block of match.wholeBlocks) {
-      retain(block);
+      hit(block);
       append(sequence, block);
     }
     if (match.copySource !== -1) {
@@ -134,7 +142,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       sequence.copiedFrom = block;
       copyOnWrites++;
     } else if (isCached(block)) {
-      cache.remove(block);
+      forgetContent(block);
     }
   }
 
@@ -156,9 +164,10 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       const block = table.get(sequence.row, index);
       const twin = cache.find(sequence.chain, index + 1);
       if (twin === -1 || twin === block) {
-        cache.addCached(block, sequence.chain, index + 1, sequence.tokenIds);
+        const parent = index === 0 ? -1 : table.get(sequence.row, index - 1);
+        cacheContent(block, sequence.chain, index + 1, sequence.tokenIds, parent);
       } else {
-        retain(twin);
+        hit(twin);
         table.set(sequence.row, index, twin);
         drop(block);
         merges++;
@@ -185,6 +194,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     blockSize,
     maxNumSeqs,
     enablePrefixCaching: caching,
+    evictionPolicy,
     blockTables: table.entries,
     blockTableStride: table.stride,
     blockCopies: copies,
@@ -216,7 +226,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     room(handle) {
       const sequence = state(handle);
       const slack = sequence.blockCount * blockSize - sequence.computedTokens;
-      let free = pool.freeCount;
+      let free = store.freeCount;
       if (needsCopy(sequence) && free-- === 0) return 0;
       const blocks = Math.min(free, table.stride - sequence.blockCount);
       return slack + blocks * blockSize;
@@ -241,7 +251,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       const wanted = blocksFor(computed + tokenCount);
       const copied = !joins && needsCopy(sequence) ? 1 : 0;
       if (wanted > table.stride) return false;
-      if (wanted - held + copied + takenFree + spareBlocks > pool.freeCount) return false;
+      if (wanted - held + copied + takenFree + spareBlocks > store.freeCount) return false;
 
       if (match !== undefined) join(sequence, match);
       else makePartialWritable(sequence);
@@ -271,7 +281,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       for (const sequence of stepSequences) {
         for (let index = Math.floor(sequence.computedTokens / blockSize); index < sequence.blockCount; index++) {
           const block = table.get(sequence.row, index);
-          if (caching && cache.content(block) === 'pending') cache.remove(block);
+          if (caching && cache.content(block) === 'pending') forgetContent(block);
         }
       }
       for (let i = stepSequences.length - 1; i >= 0; i--) {
@@ -341,9 +351,9 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     usage() {
       return {
         blockCount,
-        freeBlocks: pool.freeCount,
+        freeBlocks: store.freeCount,
         evictableBlocks: store.evictableCount,
-        referencedBlocks: blockCount - pool.freeCount,
+        referencedBlocks: blockCount - store.freeCount,
       };
     },
     slot(sequence, position) {
@@ -371,6 +381,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
         pool,
         table,
         cache: caching ? cache : null,
+        evictable,
         hasher,
         holders,
         stepSequences,

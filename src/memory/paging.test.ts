@@ -2,6 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { evictionPolicyNames } from './eviction/index.ts';
 import { createKvMemory } from './kv-memory.ts';
 import type { KvSequence } from './kv-sequence.ts';
 import { appendToken, createContentPool, type ModelSequence } from './testing/content.ts';
@@ -37,6 +38,7 @@ const setup = fc.record({
   blockCount: fc.integer({ min: 4, max: 40 }),
   maxNumSeqs: fc.integer({ min: 1, max: 6 }),
   enablePrefixCaching: fc.nat(3).map((n) => n > 0),
+  evictionPolicy: fc.constantFrom(...evictionPolicyNames),
 });
 
 /** A copy of a model's first tokens. */

@@ -1,5 +1,6 @@
 // What the memory layer offers to the one above it.
 
+import type { EvictionPolicyName } from './eviction/index.ts';
 import type { KvSequence } from './kv-sequence.ts';
 import type { PageTableCounters } from './page-table.ts';
 
@@ -13,6 +14,8 @@ export interface KvMemoryOptions {
   readonly maxBlocksPerSequence: number;
   /** Defaults to true. Without it nothing is hashed, hit or merged; forks still share. */
   readonly enablePrefixCaching?: boolean;
+  /** Which cached blocks are forgotten first when room is needed. Defaults to `hit-density`. */
+  readonly evictionPolicy?: EvictionPolicyName;
 }
 
 /** What the cache holds of a sequence: valid until the next change of the memory. */
@@ -58,6 +61,7 @@ export interface KvMemory {
   readonly blockSize: number;
   readonly maxNumSeqs: number;
   readonly enablePrefixCaching: boolean;
+  readonly evictionPolicy: EvictionPolicyName;
   readonly counters: MemoryCounters;
   /** The flat block table [maxNumSeqs][blockTableStride]; a sequence's row is `sequence.row`. Unused entries are -1. */
   readonly blockTables: Int32Array;

@@ -2,6 +2,7 @@
 
 import fc from 'fast-check';
 import { expect } from 'vitest';
+import { type EvictionPolicyName, evictionPolicyNames } from '../../memory/index.ts';
 import type { Engine, EngineOptions, GenerateEvent, Generation, SamplingParams } from '../api.ts';
 import { createEngine } from '../create-engine.ts';
 
@@ -35,6 +36,7 @@ export interface Scenario {
   readonly maxNumBatchedTokens: number;
   readonly threads: number;
   readonly enablePrefixCaching: boolean;
+  readonly evictionPolicy: EvictionPolicyName;
   readonly requests: readonly RequestSpec[];
 }
 
@@ -83,6 +85,7 @@ export const scenario: fc.Arbitrary<Scenario> = fc.record({
     { weight: 4, arbitrary: fc.constant(true) },
     { weight: 1, arbitrary: fc.constant(false) },
   ),
+  evictionPolicy: fc.constantFrom(...evictionPolicyNames),
   requests: fc.array(requestSpec, { minLength: 1, maxLength: 8 }),
 });
 
