@@ -1,5 +1,6 @@
 // Public parts of paged memory.
 
+export * from './allocators/index.ts';
 export { type BlockPool, createBlockPool } from './block-pool.ts';
 export { createKvMemory } from './kv-memory.ts';
 export type { KvSequence } from './kv-sequence.ts';
