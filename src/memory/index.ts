@@ -2,6 +2,13 @@
 
 export * from './allocators/index.ts';
 export { type BlockPool, createBlockPool } from './block-pool.ts';
+export {
+  type ContiguousMemoryOptions,
+  createContiguousMemory,
+  type Reservation,
+  reservations,
+} from './contiguous-memory.ts';
+export { createMemory, type MemoryMode, memoryModes } from './create-memory.ts';
 export { createKvMemory } from './kv-memory.ts';
 export type { KvSequence } from './kv-sequence.ts';
 export type { PageTableCounters } from './page-table.ts';

@@ -185,6 +185,8 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     blockSize,
     maxNumSeqs,
     enablePrefixCaching: caching,
+    // Its partial block.
+    copiesPerSequence: 1,
     blockTables: table.entries,
     blockTableStride: table.stride,
     blockCopies: copies,
