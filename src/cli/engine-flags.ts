@@ -2,7 +2,13 @@
 
 import { type Command, Option } from 'commander';
 import type { EngineOptions } from '../engine/api.ts';
-import { defaultEvictionPolicy, type EvictionPolicyName, evictionPolicyNames } from '../memory/index.ts';
+import {
+  defaultEvictionPolicy,
+  type EvictionPolicyName,
+  evictionPolicyNames,
+  type MemoryMode,
+  memoryModes,
+} from '../memory/index.ts';
 import { bytesFlag, integerFlag } from './flag-values.ts';
 
 export interface EngineFlags {
@@ -14,6 +20,7 @@ export interface EngineFlags {
   readonly maxNumBatchedTokens: number;
   readonly kvCacheMemoryBytes?: number;
   readonly kvCacheDtype: 'auto' | 'f32' | 'f16';
+  readonly memory: MemoryMode;
   readonly enablePrefixCaching: boolean;
   readonly evictionPolicy: EvictionPolicyName;
   readonly verbose: boolean;
@@ -47,6 +54,11 @@ export function addEngineFlags(command: Command): Command {
         .choices(['auto', 'f32', 'f16'])
         .default('auto'),
     )
+    .addOption(
+      new Option('--memory <mode>', 'how sequences get their blocks; all but paged are baselines to measure against')
+        .choices([...memoryModes])
+        .default('paged'),
+    )
     .option('--enable-prefix-caching', 'reuse computed prompts across requests', true)
     .option('--no-enable-prefix-caching', 'compute every prompt anew')
     .addOption(
@@ -70,6 +82,7 @@ export function toEngineOptions(flags: EngineFlags, model: string): EngineOption
     maxNumBatchedTokens: flags.maxNumBatchedTokens,
     kvCacheMemoryBytes: flags.kvCacheMemoryBytes,
     kvCacheDtype: flags.kvCacheDtype,
+    memory: flags.memory,
     enablePrefixCaching: flags.enablePrefixCaching,
     evictionPolicy: flags.evictionPolicy,
   };

@@ -6,6 +6,7 @@ import { addChatCommand } from './commands/chat.ts';
 import { addInspectCommand } from './commands/inspect.ts';
 import { addRunCommand } from './commands/run.ts';
 import { addServeCommand } from './commands/serve.ts';
+import { addSimulateCommand } from './commands/simulate.ts';
 import { addSynthCommand } from './commands/synth.ts';
 
 const environment = `
@@ -37,6 +38,7 @@ export function createProgram(): Command {
   addChatCommand(program);
   addInspectCommand(program);
   addSynthCommand(program);
+  addSimulateCommand(program);
   return program;
 }
 

@@ -3,8 +3,8 @@
 import { SingleBar } from 'cli-progress';
 import { formatBytes } from './format.ts';
 
-export interface ByteProgress {
-  update(doneBytes: number, totalBytes: number): void;
+export interface Progress {
+  update(done: number, total: number): void;
   /** Removes the bar, or writes the line. */
   end(): void;
 }
@@ -13,17 +13,22 @@ export interface ByteProgress {
 const barDelayMs = 250;
 
 /** Shows `label` and how many bytes are done. */
-export function createByteProgress(label: string, stream: NodeJS.WriteStream): ByteProgress {
+export function createByteProgress(label: string, stream: NodeJS.WriteStream): Progress {
+  return createProgress(label, stream, formatBytes);
+}
+
+/** Shows `label` and how many of something are done. */
+export function createProgress(label: string, stream: NodeJS.WriteStream, format: (count: number) => string): Progress {
   const startedMs = performance.now();
   let bar: SingleBar | null = null;
   let lastDone = 0;
   let lastTotal = 0;
   return {
-    update(doneBytes, totalBytes) {
-      lastDone = doneBytes;
-      lastTotal = totalBytes;
+    update(done, total) {
+      lastDone = done;
+      lastTotal = total;
       if (!stream.isTTY || performance.now() - startedMs < barDelayMs) return;
-      const payload = { done: formatBytes(doneBytes), all: formatBytes(totalBytes) };
+      const payload = { done: format(done), all: format(total) };
       if (bar === null) {
         bar = new SingleBar({
           format: `${label} {bar} {percentage}% | {done} of {all}`,
@@ -33,17 +38,17 @@ export function createByteProgress(label: string, stream: NodeJS.WriteStream): B
           barCompleteChar: '█',
           barIncompleteChar: '░',
         });
-        bar.start(totalBytes, doneBytes, payload);
+        bar.start(total, done, payload);
       } else {
-        bar.setTotal(totalBytes);
-        bar.update(doneBytes, payload);
+        bar.setTotal(total);
+        bar.update(done, payload);
       }
     },
     end() {
       bar?.stop();
       if (stream.isTTY || lastDone === 0) return;
       const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
-      stream.write(`${label}: ${formatBytes(lastDone)} of ${formatBytes(lastTotal)} in ${seconds} s\n`);
+      stream.write(`${label}: ${format(lastDone)} of ${format(lastTotal)} in ${seconds} s\n`);
     },
   };
 }

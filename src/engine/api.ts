@@ -1,6 +1,6 @@
 // The public types of the engine: what a caller asks for and what it gets back.
 
-import type { EvictionPolicyName } from '../memory/index.ts';
+import type { EvictionPolicyName, MemoryMode } from '../memory/index.ts';
 import type { ChatMessage } from '../models/chat-template.ts';
 import type { ModelConfig } from '../models/model.ts';
 import type { Tokenizer } from '../models/tokenizers/tokenizer.ts';
@@ -169,6 +169,11 @@ export interface EngineOptions {
   readonly maxNumSeqs?: number;
   /** Token budget of a step. Defaults to 512. */
   readonly maxNumBatchedTokens?: number;
+  /**
+   * How sequences get their blocks. Defaults to `paged`. The others give each sequence one contiguous run for its longest length, the power of two
+   * above its length, or its length (prompt and maxTokens), share nothing and cache nothing: baselines to measure against.
+   */
+  readonly memory?: MemoryMode;
   /** Bytes of the KV pool. Defaults to what maxNumSeqs sequences of maxModelLen need, at most a quarter of free memory. */
   readonly kvCacheMemoryBytes?: number;
   /** `auto` is f32 for F32 weights, else f16. Defaults to `auto`. */

@@ -2,7 +2,7 @@
 
 import { availableParallelism } from 'node:os';
 import { InvalidRequestError } from '../errors/errors.ts';
-import { createKvMemory, defaultEvictionPolicy, requireEvictionPolicyName } from '../memory/index.ts';
+import { createMemory, defaultEvictionPolicy, requireEvictionPolicyName } from '../memory/index.ts';
 import { loadModel } from '../models/load.ts';
 import { createScheduler } from '../scheduler/index.ts';
 import type { Engine, EngineOptions } from './api.ts';
@@ -70,7 +70,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       onProgress: (loadedBytes, totalBytes) => options.onProgress?.({ phase: 'weights', loadedBytes, totalBytes }),
     });
     options.onProgress?.({ phase: 'ready', loadedBytes: model.weightBytes, totalBytes: model.weightBytes });
-    const memory = createKvMemory({
+    const memory = createMemory(options.memory ?? 'paged', {
       blockCount: plan.blockCount,
       blockSize: plan.kv.blockSize,
       maxNumSeqs: runningLimit,

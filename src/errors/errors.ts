@@ -71,6 +71,20 @@ export class ModelFileError extends OctavoError {
   }
 }
 
+/** A trace that cannot be read or is malformed. `line` counts from 1; null when it is the file itself. */
+export class TraceFileError extends OctavoError {
+  readonly code = 'trace_file';
+  readonly path: string;
+  readonly line: number | null;
+  readonly detail: string;
+  constructor(path: string, line: number | null, detail: string, options?: ErrorOptions) {
+    super(`${path}${line === null ? '' : `, line ${line}`}: ${detail}`, options);
+    this.path = path;
+    this.line = line;
+    this.detail = detail;
+  }
+}
+
 /** A model file that is well-formed but uses something Octavo does not support. */
 export class UnsupportedModelError extends OctavoError {
   readonly code = 'model_unsupported';

@@ -1,6 +1,14 @@
 // Public parts of paged memory.
 
+export * from './allocators/index.ts';
 export { type BlockPool, createBlockPool } from './block-pool.ts';
+export {
+  type ContiguousMemoryOptions,
+  createContiguousMemory,
+  type Reservation,
+  reservations,
+} from './contiguous-memory.ts';
+export { createMemory, type MemoryMode, memoryModes } from './create-memory.ts';
 export {
   defaultEvictionPolicy,
   type EvictionPolicyName,

@@ -195,6 +195,8 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     maxNumSeqs,
     enablePrefixCaching: caching,
     evictionPolicy,
+    // Its partial block.
+    copiesPerSequence: 1,
     blockTables: table.entries,
     blockTableStride: table.stride,
     blockCopies: copies,

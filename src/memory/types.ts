@@ -61,15 +61,21 @@ export interface KvMemory {
   readonly blockSize: number;
   readonly maxNumSeqs: number;
   readonly enablePrefixCaching: boolean;
-  readonly evictionPolicy: EvictionPolicyName;
+  /** Null where nothing is cached. */
+  readonly evictionPolicy: EvictionPolicyName | null;
+  /** The most `blockCopies` that one sequence may need in a step. */
+  readonly copiesPerSequence: number;
   readonly counters: MemoryCounters;
   /** The flat block table [maxNumSeqs][blockTableStride]; a sequence's row is `sequence.row`. Unused entries are -1. */
   readonly blockTables: Int32Array;
   readonly blockTableStride: number;
   /** (source, destination) block ids, flat, to be copied before the open step writes anything. */
   readonly blockCopies: readonly number[];
-  /** A sequence that holds no memory yet. `tokenIds` stays the caller's, who appends to it as tokens become known. */
-  open(tokenIds: readonly number[], salt: string): KvSequence;
+  /**
+   * A sequence that holds no memory yet. `tokenIds` stays the caller's, who appends to it as tokens become known, up to `finalTokens`
+   * of them (defaults to the width of the page table): memory that does not page sets aside that much.
+   */
+  open(tokenIds: readonly number[], salt: string, finalTokens?: number): KvSequence;
   /**
    * What the cache holds of a sequence without memory, at most `limitTokens` of it. Changes nothing.
    * `allowCopy` (defaults to true) allows a partial hit, which needs one block more for as long as the step is open.
@@ -80,7 +86,7 @@ export interface KvMemory {
   /**
    * Gives a sequence the blocks for its next `tokenCount` tokens in the open step: one that holds memory goes on after its
    * computed tokens, one that does not joins with `match`. Fails (false, nothing changed) unless the blocks, and a row to join, are there
-   * and `spareBlocks` (defaults to 0) remain free.
+   * and `spareBlocks` (defaults to 0) remain free for running sequences to grow into, where they need more to grow.
    */
   reserve(sequence: KvSequence, tokenCount: number, match?: PrefixMatch, spareBlocks?: number): boolean;
   /** The open step ran: its tokens are computed, its full blocks cached, identical ones merged, deferred releases done. */

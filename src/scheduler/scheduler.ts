@@ -107,7 +107,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     return {
       id,
       tokenIds,
-      memory: memory.open(tokenIds, salt),
+      memory: memory.open(tokenIds, salt, tokenIds.length + maxNewTokens),
       promptTokens: tokenIds.length,
       maxNewTokens,
       wantsPromptLogits,

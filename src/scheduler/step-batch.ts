@@ -30,8 +30,7 @@ export function createStepBatch(memory: KvMemory, limits: StepBatchLimits): Step
   const contextLengths = new Int32Array(limits.maxSequences);
   const tableRows = new Int32Array(limits.maxSequences);
   const outputRows = new Int32Array(limits.maxOutputs);
-  // A sequence is copied for at most once in a step: its partial block.
-  const blockCopies = new Int32Array(limits.maxSequences * 2);
+  const blockCopies = new Int32Array(limits.maxSequences * memory.copiesPerSequence * 2);
   let tokenCount = 0;
   let sequenceCount = 0;
   let outputCount = 0;

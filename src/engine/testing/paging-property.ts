@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { expect } from 'vitest';
-import { type EvictionPolicyName, evictionPolicyNames } from '../../memory/index.ts';
+import { type EvictionPolicyName, evictionPolicyNames, type MemoryMode, memoryModes } from '../../memory/index.ts';
 import type { Engine, EngineOptions, GenerateEvent, Generation, SamplingParams } from '../api.ts';
 import { createEngine } from '../create-engine.ts';
 
@@ -35,6 +35,7 @@ export interface Scenario {
   readonly maxNumSeqs: number;
   readonly maxNumBatchedTokens: number;
   readonly threads: number;
+  readonly memory: MemoryMode;
   readonly enablePrefixCaching: boolean;
   readonly evictionPolicy: EvictionPolicyName;
   readonly requests: readonly RequestSpec[];
@@ -81,6 +82,10 @@ export const scenario: fc.Arbitrary<Scenario> = fc.record({
   maxNumSeqs: fc.integer({ min: 1, max: 8 }),
   maxNumBatchedTokens: fc.integer({ min: 8, max: 128 }),
   threads: fc.integer({ min: 1, max: 3 }),
+  memory: fc.oneof(
+    { weight: 4, arbitrary: fc.constant<MemoryMode>('paged') },
+    { weight: 1, arbitrary: fc.constantFrom(...memoryModes) },
+  ),
   enablePrefixCaching: fc.oneof(
     { weight: 4, arbitrary: fc.constant(true) },
     { weight: 1, arbitrary: fc.constant(false) },

@@ -1,7 +1,7 @@
 // Drives the real scheduler and memory beside a trivial model that predicts every token, output and ending.
 
 import { ContextLengthError, QueueFullError } from '../../errors/index.ts';
-import { createKvMemory, type KvMemory } from '../../memory/index.ts';
+import { createMemory, type KvMemory, type MemoryMode } from '../../memory/index.ts';
 import { appendToken, type ModelSequence } from '../../memory/testing/content.ts';
 import { createScheduler } from '../scheduler.ts';
 import type { SampledToken, Scheduler, StepPlan } from '../types.ts';
@@ -16,6 +16,8 @@ export interface HarnessConfig {
   readonly maxModelLen: number;
   readonly maxQueuedRequests: number;
   readonly enablePrefixCaching: boolean;
+  /** Defaults to paged. */
+  readonly memoryMode?: MemoryMode;
   readonly watermarkBlocks?: number;
   /** Check every invariant after every operation. Defaults to true. */
   readonly checkIntegrity?: boolean;
@@ -50,7 +52,10 @@ function expectEqual(actual: unknown, expected: unknown, what: string): void {
 
 export function createHarness(config: HarnessConfig): Harness {
   const { blockSize, blockCount } = config;
-  const memory = createKvMemory({ ...config, maxBlocksPerSequence: Math.ceil(config.maxModelLen / blockSize) });
+  const memory = createMemory(config.memoryMode ?? 'paged', {
+    ...config,
+    maxBlocksPerSequence: Math.ceil(config.maxModelLen / blockSize),
+  });
   const scheduler = createScheduler({ ...config, memory, checkIntegrity: config.checkIntegrity ?? true });
   const pool = createFakePool(blockCount, blockSize);
   const live = new Map<number, Tracked>();

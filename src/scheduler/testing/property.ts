@@ -1,6 +1,7 @@
 // The property of scheduler and memory together, for the test and for soak runs.
 
 import fc from 'fast-check';
+import { type MemoryMode, memoryModes } from '../../memory/index.ts';
 import { createHarness, type Harness, type HarnessConfig } from './harness.ts';
 
 type Command =
@@ -65,6 +66,10 @@ const config: fc.Arbitrary<HarnessConfig> = fc
     watermarkBlocks: fc.constantFrom(0, 1, undefined),
     maxQueuedRequests: fc.integer({ min: 1, max: 12 }),
     enablePrefixCaching: fc.nat(4).map((n) => n > 0),
+    memoryMode: fc.oneof(
+      { weight: 4, arbitrary: fc.constant<MemoryMode>('paged') },
+      { weight: 1, arbitrary: fc.constantFrom(...memoryModes) },
+    ),
   })
   .map(({ extraBlocks, ...rest }) => ({
     ...rest,

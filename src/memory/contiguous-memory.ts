@@ -1,0 +1,279 @@
+// The contiguous baseline: every sequence gets one run of blocks for all that it may come to hold, as servers did before paging.
+
+import { IntegrityError, InvalidRequestError } from '../errors/index.ts';
+import { createAllocator } from './allocators/index.ts';
+import { checkContiguousIntegrity } from './contiguous-integrity.ts';
+import type { KvSequence } from './kv-sequence.ts';
+import { createPageTable } from './page-table.ts';
+import type { KvMemory, KvMemoryOptions } from './types.ts';
+
+/**
+ * What a sequence's run is long enough for: the longest sequence there may be; its final length, rounded up to a power of two; or
+ * its final length, which servers do not know in advance unless the request says it.
+ */
+export const reservations = ['max', 'pow2', 'exact'] as const;
+export type Reservation = (typeof reservations)[number];
+
+export interface ContiguousMemoryOptions extends Omit<KvMemoryOptions, 'enablePrefixCaching'> {
+  readonly reservation: Reservation;
+}
+
+/** Neighbouring blocks. The sequence that has them counts as a reference, and so does each fork that has yet to copy from them. */
+export interface BlockRun {
+  readonly first: number;
+  readonly count: number;
+  references: number;
+}
+
+/** A sequence as contiguous memory writes it. */
+export interface ContiguousSequence extends KvSequence {
+  row: number;
+  blockCount: number;
+  computedTokens: number;
+  scheduledTokens: number;
+  readonly finalTokens: number;
+  run: BlockRun | null;
+  /** Of a fork that has not run yet: where its first `tokens` tokens are to be copied from. */
+  source: { readonly run: BlockRun; tokens: number } | null;
+  joined: boolean;
+  /** Whether the open step copies from `source`. */
+  copying: boolean;
+  releasing: boolean;
+}
+
+/**
+ * A KvMemory that shares nothing and caches nothing: `match` finds nothing, `fork` copies, `reserve` of a sequence that joins takes its whole run, first
+ * fit, or fails. A sequence that has its run can grow to its end, so `spareBlocks` are not asked for, and nobody is ever
+ * preempted. Its `blockCount` is that of its run. Throws InvalidRequestError like createKvMemory.
+ */
+export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemory {
+  const { blockCount, blockSize, maxNumSeqs, maxBlocksPerSequence, reservation } = options;
+  for (const name of ['blockCount', 'blockSize', 'maxNumSeqs', 'maxBlocksPerSequence'] as const) {
+    if (!Number.isSafeInteger(options[name]) || options[name] < 1) {
+      throw new InvalidRequestError(`${name} must be a positive integer, not ${options[name]}`, name, options[name]);
+    }
+  }
+  const allocator = createAllocator('first-fit', blockCount);
+  const table = createPageTable(maxNumSeqs, maxBlocksPerSequence);
+  const longestRun = Math.min(maxBlocksPerSequence, blockCount);
+  const holders: (ContiguousSequence | null)[] = new Array(maxNumSeqs).fill(null);
+  const stepSequences: ContiguousSequence[] = [];
+  const copies: number[] = [];
+
+  const blocksFor = (tokens: number): number => Math.ceil(tokens / blockSize);
+  const state = (sequence: KvSequence): ContiguousSequence => sequence as ContiguousSequence;
+
+  function runLength(sequence: ContiguousSequence): number {
+    if (reservation === 'max') return longestRun;
+    const tokens = Math.max(sequence.finalTokens, sequence.tokenIds.length);
+    return Math.min(longestRun, blocksFor(reservation === 'pow2' ? 2 ** Math.ceil(Math.log2(tokens)) : tokens));
+  }
+
+  /** Gives a sequence its row and its run, or nothing. */
+  function hold(sequence: ContiguousSequence): boolean {
+    if (table.freeRowCount === 0) return false;
+    const count = runLength(sequence);
+    const first = allocator.allocateRun(count);
+    if (first === -1) return false;
+    sequence.run = { first, count, references: 1 };
+    sequence.row = table.takeRow();
+    sequence.blockCount = count;
+    holders[sequence.row] = sequence;
+    for (let i = 0; i < count; i++) table.set(sequence.row, i, first + i);
+    return true;
+  }
+
+  function unreference(run: BlockRun): void {
+    run.references--;
+    if (run.references === 0) allocator.releaseRun(run.first, run.count);
+  }
+
+  function dropSource(sequence: ContiguousSequence): void {
+    if (sequence.source !== null) unreference(sequence.source.run);
+    sequence.source = null;
+    sequence.copying = false;
+  }
+
+  function letGo(sequence: ContiguousSequence): void {
+    for (let i = 0; i < sequence.blockCount; i++) table.clear(sequence.row, i);
+    table.giveRow(sequence.row);
+    holders[sequence.row] = null;
+    unreference(sequence.run!);
+    dropSource(sequence);
+    sequence.run = null;
+    sequence.row = -1;
+    sequence.blockCount = 0;
+    sequence.computedTokens = 0;
+    sequence.scheduledTokens = 0;
+    sequence.joined = false;
+    sequence.releasing = false;
+  }
+
+  /** A fork that has yet to copy keeps at most `tokenCount` tokens: the others are about to be written over, or are not wanted. */
+  function shrinkSource(sequence: ContiguousSequence, tokenCount: number): void {
+    const { source } = sequence;
+    if (source === null || source.tokens <= tokenCount) return;
+    source.tokens = tokenCount;
+    if (sequence.copying) return;
+    sequence.computedTokens = tokenCount;
+    if (tokenCount === 0) dropSource(sequence);
+  }
+
+  function copySource(sequence: ContiguousSequence): void {
+    const { run, source } = sequence;
+    if (run === null || source === null) return;
+    for (let i = 0; i < blocksFor(source.tokens); i++) copies.push(source.run.first + i, run.first + i);
+    sequence.copying = true;
+  }
+
+  function endStep(): void {
+    copies.length = 0;
+    for (const sequence of stepSequences) {
+      sequence.joined = false;
+      if (sequence.releasing) letGo(sequence);
+    }
+    stepSequences.length = 0;
+  }
+
+  return {
+    blockSize,
+    maxNumSeqs,
+    enablePrefixCaching: false,
+    evictionPolicy: null,
+    copiesPerSequence: longestRun,
+    blockTables: table.entries,
+    blockTableStride: table.stride,
+    blockCopies: copies,
+    get counters() {
+      return {
+        evictions: 0,
+        copyOnWrites: 0,
+        partialHitCopies: 0,
+        prefixHitTokens: 0,
+        prefixMissTokens: 0,
+        merges: 0,
+        pageTable: table.counters,
+      };
+    },
+
+    open(tokenIds, salt, finalTokens = Number.POSITIVE_INFINITY): ContiguousSequence {
+      return {
+        salt,
+        tokenIds,
+        finalTokens: Math.min(finalTokens, longestRun * blockSize),
+        row: -1,
+        blockCount: 0,
+        computedTokens: 0,
+        scheduledTokens: 0,
+        run: null,
+        source: null,
+        joined: false,
+        copying: false,
+        releasing: false,
+      };
+    },
+
+    match: () => ({ cachedTokens: 0, wholeBlocks: [], copySource: -1 }),
+
+    room(handle) {
+      const sequence = state(handle);
+      return sequence.blockCount * blockSize - sequence.computedTokens;
+    },
+
+    reserve(handle, tokenCount, match) {
+      const sequence = state(handle);
+      const joins = sequence.row === -1;
+      if (sequence.scheduledTokens > 0 || sequence.releasing || tokenCount < 1 || joins !== (match !== undefined)) {
+        throw new IntegrityError(
+          `reserve of ${tokenCount} tokens for a sequence in the wrong state (row ${sequence.row})`,
+        );
+      }
+      const held = joins ? runLength(sequence) : sequence.blockCount;
+      if (blocksFor(sequence.computedTokens + tokenCount) > held) return false;
+      if (joins && !hold(sequence)) return false;
+      if (!joins) table.countHits(held);
+      sequence.joined = joins;
+      sequence.scheduledTokens = tokenCount;
+      stepSequences.push(sequence);
+      copySource(sequence);
+      return true;
+    },
+
+    commit() {
+      for (const sequence of stepSequences) {
+        sequence.computedTokens += sequence.scheduledTokens;
+        sequence.scheduledTokens = 0;
+        if (sequence.copying) dropSource(sequence);
+      }
+      endStep();
+    },
+
+    rollback() {
+      for (const sequence of stepSequences) {
+        sequence.scheduledTokens = 0;
+        const { source } = sequence;
+        if (source === null) continue;
+        sequence.copying = false;
+        sequence.computedTokens = source.tokens;
+        if (source.tokens === 0) dropSource(sequence);
+      }
+      for (const sequence of stepSequences) if (sequence.joined) sequence.releasing = true;
+      endStep();
+    },
+
+    fork(parentHandle, childHandle, tokenCount) {
+      const parent = state(parentHandle);
+      const child = state(childHandle);
+      if (child.row !== -1) throw new IntegrityError(`fork into a sequence that holds row ${child.row}`);
+      const shared = Math.min(tokenCount, parent.source?.tokens ?? parent.computedTokens);
+      if (parent.run === null || parent.joined || shared < 1) return false;
+      if (blocksFor(shared) > runLength(child) || !hold(child)) return false;
+      // What the parent has not copied itself yet is where it will copy it from.
+      const run = parent.source?.run ?? parent.run;
+      run.references++;
+      child.source = { run, tokens: shared };
+      child.computedTokens = shared;
+      return true;
+    },
+
+    truncate(handle, tokenCount) {
+      const sequence = state(handle);
+      if (sequence.scheduledTokens > 0)
+        throw new IntegrityError('truncate of a sequence that takes part in the open step');
+      if (sequence.row === -1 || tokenCount >= sequence.computedTokens) return;
+      if (tokenCount === 0) {
+        letGo(sequence);
+        return;
+      }
+      for (const other of holders) {
+        if (other?.source?.run === sequence.run) shrinkSource(other, tokenCount);
+      }
+      shrinkSource(sequence, tokenCount);
+      sequence.computedTokens = tokenCount;
+    },
+
+    release(handle) {
+      const sequence = state(handle);
+      if (sequence.row === -1) return;
+      if (sequence.scheduledTokens > 0) sequence.releasing = true;
+      else letGo(sequence);
+    },
+
+    usage() {
+      const { freeCount } = allocator;
+      return { blockCount, freeBlocks: freeCount, evictableBlocks: 0, referencedBlocks: blockCount - freeCount };
+    },
+    slot: (sequence, position) => state(sequence).run!.first * blockSize + position,
+    blockMap() {
+      const references = Array.from({ length: blockCount }, () => 0);
+      const runs = new Set(holders.flatMap((holder) => [holder?.run, holder?.source?.run]));
+      for (const run of runs) if (run) references.fill(run.references, run.first, run.first + run.count);
+      return { references, cached: references.map(() => false) };
+    },
+    blocksOf(sequence) {
+      const { run } = state(sequence);
+      return run === null ? [] : Array.from({ length: run.count }, (_, i) => run.first + i);
+    },
+    checkIntegrity: () => checkContiguousIntegrity({ blockSize, allocator, table, holders, stepSequences, copies }),
+  };
+}

@@ -1,0 +1,37 @@
+// Token ids for prompts of which a trace tells only lengths and hash ids.
+
+import { TOKENS_PER_HASH_ID, type TraceRequest } from './trace.ts';
+
+/** Token ids are below 2^30: so many that prompts which share no hash id share no first token by chance either. */
+const TOKEN_MASK = 0x3fffffff;
+
+function mix(a: number, b: number): number {
+  let h = Math.imul(a ^ Math.imul(b + 0x7f4a7c15, 0x85ebca6b), 0xc2b2ae35);
+  h ^= h >>> 15;
+  h = Math.imul(h, 0x2545f491);
+  return h ^ (h >>> 13);
+}
+
+/**
+ * The prompt of request number `index`, `tokenCount` tokens of it. Equal hash ids give equal tokens; without hash ids no two
+ * requests share any. The same seed gives the same tokens.
+ */
+export function promptTokenIds(request: TraceRequest, index: number, tokenCount: number, seed: number): number[] {
+  const { hashIds } = request;
+  const tokenIds: number[] = [];
+  for (let start = 0; start < tokenCount; start += TOKENS_PER_HASH_ID) {
+    const name = hashIds === null ? mix(-1 - index, start) : hashIds[start / TOKENS_PER_HASH_ID];
+    const end = Math.min(tokenCount, start + TOKENS_PER_HASH_ID);
+    let token = mix(name, seed);
+    for (let position = start; position < end; position++) {
+      token = (Math.imul(token, 0x19660d) + 0x3c6ef35f) | 0;
+      tokenIds.push((token ^ (token >>> 16)) & TOKEN_MASK);
+    }
+  }
+  return tokenIds;
+}
+
+/** The token that request number `index` samples for `position`: its own, as random as the prompts'. */
+export function sampledTokenId(index: number, position: number, seed: number): number {
+  return mix(mix(index, position), seed) & TOKEN_MASK;
+}
