@@ -2,4 +2,5 @@
 
 export * from './dtype.ts';
 export { bf16ToNumber, f16ToNumber, numberToBf16, numberToF16 } from './float.ts';
+export * from './kv-types.ts';
 export { dequantizeRow, type QuantizableDType, quantizeRow } from './quantize.ts';
