@@ -5,8 +5,8 @@ import type { DType } from '../tensor/dtype.ts';
 import type { KvLayout } from './kv-layout.ts';
 import type { PickedToken, TokenPick } from './picks.ts';
 
+export type { KvDType } from '../tensor/kv-dtype.ts';
 export { type KvLayout, kvBlockBytes } from './kv-layout.ts';
-export type { KvDType } from '../tensor/kv-types.ts';
 
 /** A weight as stored: its dtype, shape ([rows, columns]; vectors have rows = 1) and total bytes. */
 export interface WeightInfo {

@@ -1,7 +1,8 @@
 // The reference backend's KV pool: every token's vectors in their own types, one record after the other.
 
 import { BackendError } from '../../errors/errors.ts';
-import { decodeKvVector, encodeKvVector, type KvDType, kvCodeBytes, kvScaleBytes } from '../../tensor/kv-types.ts';
+import { type KvDType, kvCodeBytes, kvScaleBytes } from '../../tensor/kv-dtype.ts';
+import { decodeKvVector, encodeKvVector } from '../../tensor/kv-vector.ts';
 import { type KvLayout, kvBlockBytes, type StepBindings } from '../backend.ts';
 import { kvLayerBytes } from '../kv-layout.ts';
 
