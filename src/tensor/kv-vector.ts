@@ -59,17 +59,17 @@ export function encodeKvVector(dtype: KvDType, values: Float32Array, out: Uint8A
   const view = new DataView(out.buffer, out.byteOffset, out.byteLength);
   switch (dtype) {
     case 'f32':
-      values.forEach((value, i) => view.setFloat32(4 * i, value, true));
+      for (let i = 0; i < values.length; i++) view.setFloat32(4 * i, values[i], true);
       return;
     case 'f16':
-      values.forEach((value, i) => view.setUint16(2 * i, numberToF16(value), true));
+      for (let i = 0; i < values.length; i++) view.setUint16(2 * i, numberToF16(values[i]), true);
       return;
     case 'bf16':
-      values.forEach((value, i) => view.setUint16(2 * i, numberToBf16(value), true));
+      for (let i = 0; i < values.length; i++) view.setUint16(2 * i, numberToBf16(values[i]), true);
       return;
     case 'fp8_e4m3':
     case 'fp8_e5m2':
-      values.forEach((value, i) => view.setUint8(i, byteFloats[dtype].encode(value)));
+      for (let i = 0; i < values.length; i++) out[i] = byteFloats[dtype].encode(values[i]);
       return;
     default: {
       const scale = kvScale(dtype, values);

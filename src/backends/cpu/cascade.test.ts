@@ -26,7 +26,7 @@ const shapes: Shape[] = [
   { heads: 7, kvHeads: 7, headSize: 8, window: 700, keyDType: 'f16', valueDType: 'f16', blockSize: 12 },
   { heads: 6, kvHeads: 2, headSize: 40, window: 500, keyDType: 'int8', valueDType: 'fp8_e4m3', blockSize: 16 },
   { heads: 4, kvHeads: 1, headSize: 24, window: null, keyDType: 'fp8_e5m2', valueDType: 'int4', blockSize: 48 },
-  { heads: 2, kvHeads: 1, headSize: 9, window: null, keyDType: 'int4', valueDType: 'int8', blockSize: 5 },
+  { heads: 2, kvHeads: 1, headSize: 10, window: null, keyDType: 'int4', valueDType: 'int8', blockSize: 5 },
 ];
 const vocabSize = 40;
 const maxContextTokens = 1300;
