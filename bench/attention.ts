@@ -3,7 +3,9 @@
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { kvBlockBytes } from '../src/backends/backend.ts';
 import { createCpuBackend, type InstructionSet } from '../src/backends/cpu/index.ts';
+import { resolveKvDTypes } from '../src/engine/kv-cache-dtype.ts';
 import { attentionPair, type CascadePair, modelPair, type SharedCase } from './attention/cascade.ts';
 import { type PagedCase, pagedVariants } from './attention/paged.ts';
 import { type AttentionShape, attentionShapes } from './attention/workload.ts';
@@ -26,7 +28,7 @@ const { values } = parseArgs({
 if (values.help) {
   console.log(
     `npm run bench:attention -- [--shapes ${Object.keys(attentionShapes).join(',')}] [--threads 2] [--runs 9]\n` +
-      '  [--layers 4] [--block-sizes 8,16,32,64,128] [--kv-type f16|f32] [--isa auto|avx512|avx2|portable]\n' +
+      '  [--layers 4] [--block-sizes 8,16,32,64,128] [--kv-type f16|int8|int8/f16|...] [--isa auto|avx512|avx2|portable]\n' +
       '  [--parts paged,cascade,steps] [--json]\n' +
       'paged: scattered blocks against contiguous memory. cascade: attention of 16 sequences on a common prefix.\n' +
       'steps: whole steps of the same on a synthesised Q8_0 model (smollm2-135m, llama-3.2-1b; made on first use).',
@@ -56,10 +58,13 @@ const ratiosOf = (above: readonly number[], below: readonly number[]): Summary =
   summarize(above.map((ms, run) => ms / below[run]));
 
 /** What one layer's attention reads and computes: bytes of K and V, and two operations for each product. */
-function costOf({ heads, kvHeads, headSize, dtype }: AttentionShape, { sequences, contextTokens, tokens }: PagedCase) {
+function costOf(shape: AttentionShape, { sequences, contextTokens, tokens }: PagedCase) {
+  const { heads, kvHeads, headSize, keyDType, valueDType } = shape;
   const positions = tokens * contextTokens - (tokens * (tokens - 1)) / 2;
   return {
-    bytes: sequences * contextTokens * kvHeads * headSize * 2 * (dtype === 'f16' ? 2 : 4),
+    bytes:
+      sequences *
+      kvBlockBytes({ layerCount: 1, kvHeadCount: kvHeads, headSize, blockSize: contextTokens, keyDType, valueDType }),
     operations: sequences * positions * heads * headSize * 4,
   };
 }
@@ -122,7 +127,7 @@ async function benchCascade(name: string, shape: AttentionShape): Promise<void> 
   const cache = join(dirname(fileURLToPath(import.meta.url)), '.cache');
   const model =
     parts.includes('steps') && ['smollm2-135m', 'llama-3.2-1b'].includes(name)
-      ? await modelPair(options, name, work, cache)
+      ? await modelPair(options, name, shape, work, cache)
       : null;
   const modelLayers = model?.layerCount ?? layers;
   const attention = await reportPair(
@@ -143,7 +148,7 @@ await described.close();
 for (const name of values.shapes.split(',')) {
   const known = attentionShapes[name];
   if (known === undefined) throw new Error(`No shape ${name}; there are ${Object.keys(attentionShapes).join(', ')}.`);
-  const shape: AttentionShape = { ...known, dtype: values['kv-type'] as 'f16' | 'f32' };
+  const shape: AttentionShape = { ...known, ...resolveKvDTypes(values['kv-type'], { weights: new Map() }) };
   if (parts.includes('paged')) await benchPaged(name, shape);
   if (parts.includes('cascade')) await benchCascade(name, shape);
 }

@@ -107,6 +107,11 @@ DType dtype_of(double value) {
   return static_cast<DType>(static_cast<int32_t>(value));
 }
 
+KvType kv_type_of(int32_t code) {
+  if (code < 0 || code >= kKvTypeCount) throw PlanError("no such KV type");
+  return static_cast<KvType>(code);
+}
+
 ModelSpec spec_of(const Napi::Object& object) {
   ModelSpec spec{};
   const std::vector<double> matrices = numbers_at(object, "matrices");
@@ -131,7 +136,8 @@ ModelSpec spec_of(const Napi::Object& object) {
                integer_at(object, "layerCount"),
                integer_at(object, "kvHeadCount"),
                integer_at(object, "headSize"),
-               integer_at(object, "kvHalf") != 0};
+               kv_type_of(integer_at(object, "keyType")),
+               kv_type_of(integer_at(object, "valueType"))};
   const Napi::Array ropes = object.Get("ropes").As<Napi::Array>();
   for (uint32_t i = 0; i < ropes.Length(); ++i) {
     const Napi::Object rope = ropes.Get(i).As<Napi::Object>();

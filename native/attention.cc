@@ -322,7 +322,8 @@ void Attention::run_task(const Region& region, const Shape& shape, const Rows& r
   for (int32_t head = first_head; head < last_head; ++head) {
     const float* queries[kMaxAttentionRows];
     for (int32_t i = 0; i < count; ++i) queries[i] = rows.query(tokens[i]) + static_cast<size_t>(head * shape.group + heads[i]) * head_size;
-    kernels_.attention_pack(queries, count, region.head_size, region.scale, scratch.queries + static_cast<size_t>(head - first_head) * query_floats);
+    kernels_.attention_pack(queries, count, region.head_size, region.scale * kv_decode_factor(pool_.key_type),
+                            scratch.queries + static_cast<size_t>(head - first_head) * query_floats);
   }
   const size_t all_rows = static_cast<size_t>(count * (last_head - first_head));
   if (!item.partial) {
@@ -372,7 +373,7 @@ void Attention::run_task(const Region& region, const Shape& shape, const Rows& r
   for (size_t row = 0; row < all_rows; ++row) {
     const size_t i = row % static_cast<size_t>(count);
     const size_t head = static_cast<size_t>(first_head) + row / static_cast<size_t>(count);
-    kernels_.attention_finish(scratch.running_outs + row * head_stride_, scratch.running_sums[row], region.head_size,
+    kernels_.attention_finish(scratch.running_outs + row * head_stride_, scratch.running_sums[row], kv_decode_factor(pool_.value_type), region.head_size,
                               rows.output(tokens[i]) + (head * static_cast<size_t>(shape.group) + static_cast<size_t>(heads[i])) * head_size);
   }
 }
@@ -389,7 +390,7 @@ void Attention::merge_heads(const Shape& shape, const Rows& rows, int32_t token,
                              scratch.running_sums, scratch.running_outs, head_stride_});
   }
   for (int32_t i = 0; i < count; ++i) {
-    kernels_.attention_finish(scratch.running_outs + static_cast<size_t>(i) * head_stride_, scratch.running_sums[i], pool_.head_size,
+    kernels_.attention_finish(scratch.running_outs + static_cast<size_t>(i) * head_stride_, scratch.running_sums[i], kv_decode_factor(pool_.value_type), pool_.head_size,
                               rows.output(token) + static_cast<size_t>(first_head + i) * static_cast<size_t>(pool_.head_size));
   }
 }

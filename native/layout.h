@@ -18,14 +18,17 @@
 // The sums turn unsigned codes into signed weights (they are the initial value of a block's accumulator) and carry the
 // formats' minima.
 //
-// The KV pool: block -> layer -> K then V -> kvHead; inside, K is [headSize][blockSize] (so that one vector holds one
-// dimension of 16 consecutive positions) and V is [blockSize][headSize].
+// The KV pool: block -> layer -> K, then V, then scales, each kvHead after kvHead. K is [headSize][blockSize] (so that one
+// vector holds one dimension of 16 consecutive positions), V is [blockSize][headSize]. Types with a scale for each token have
+// it as bf16: a head's [blockSize] of K, then its [blockSize] of V. A byte of int4 holds two elements: of K dimensions
+// 2 i (low half) and 2 i + 1, of V dimensions 32 g + i and 32 g + i + 16. Each of the three parts is padded to 4 bytes.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
 #include "dtype.h"
+#include "kv_type.h"
 #include "quant_format.h"
 
 namespace octavo {
@@ -98,18 +101,32 @@ struct KvPool {
   int32_t layer_count;
   int32_t kv_head_count;
   int32_t head_size;
-  bool half;
+  KvType key_type;
+  KvType value_type;
 
-  size_t element_bytes() const { return half ? 2 : 4; }
-  size_t head_bytes() const { return static_cast<size_t>(head_size) * block_size * element_bytes(); }
-  size_t block_bytes() const { return 2 * head_bytes() * kv_head_count * layer_count; }
-  /** Offset of K (V follows `kv_head_count` heads later) of a layer and head inside a block. */
+  size_t key_head_bytes() const { return kv_code_bytes(key_type, head_size) * static_cast<size_t>(block_size); }
+  size_t value_head_bytes() const { return kv_code_bytes(value_type, head_size) * static_cast<size_t>(block_size); }
+  /** Bytes of one head's scales. */
+  size_t key_scale_bytes() const { return kv_has_scale(key_type) ? 2 * static_cast<size_t>(block_size) : 0; }
+  size_t value_scale_bytes() const { return kv_has_scale(value_type) ? 2 * static_cast<size_t>(block_size) : 0; }
+  /** Bytes of all heads' parts of a layer. */
+  size_t keys_bytes() const { return round_up(key_head_bytes() * static_cast<size_t>(kv_head_count), 4); }
+  size_t values_bytes() const { return round_up(value_head_bytes() * static_cast<size_t>(kv_head_count), 4); }
+  size_t scales_bytes() const { return round_up((key_scale_bytes() + value_scale_bytes()) * static_cast<size_t>(kv_head_count), 4); }
+  size_t layer_bytes() const { return keys_bytes() + values_bytes() + scales_bytes(); }
+  size_t block_bytes() const { return layer_bytes() * static_cast<size_t>(layer_count); }
+  /** Offsets inside a block of a head's parts. */
   size_t key_offset(int32_t layer, int32_t head) const {
-    return (static_cast<size_t>(layer) * 2 * kv_head_count + head) * head_bytes();
+    return static_cast<size_t>(layer) * layer_bytes() + static_cast<size_t>(head) * key_head_bytes();
   }
   size_t value_offset(int32_t layer, int32_t head) const {
-    return key_offset(layer, head) + static_cast<size_t>(kv_head_count) * head_bytes();
+    return static_cast<size_t>(layer) * layer_bytes() + keys_bytes() + static_cast<size_t>(head) * value_head_bytes();
   }
+  size_t key_scale_offset(int32_t layer, int32_t head) const {
+    return static_cast<size_t>(layer) * layer_bytes() + keys_bytes() + values_bytes() +
+           static_cast<size_t>(head) * (key_scale_bytes() + value_scale_bytes());
+  }
+  size_t value_scale_offset(int32_t layer, int32_t head) const { return key_scale_offset(layer, head) + key_scale_bytes(); }
 };
 
 }  // namespace octavo

@@ -89,6 +89,7 @@ export async function attentionPair(
 export async function modelPair(
   options: CpuBackendOptions,
   shapeName: string,
+  shape: Pick<AttentionShape, 'keyDType' | 'valueDType'>,
   work: SharedCase,
   cache: string,
 ): Promise<CascadePair & { readonly layerCount: number }> {
@@ -99,7 +100,14 @@ export async function modelPair(
   try {
     const { blockCount, step } = tablesOf(work);
     const { layerCount, kvHeadCount, headSize } = model.program;
-    const kv = { layerCount, kvHeadCount, headSize, blockSize: work.blockSize, dtype: 'f16' as const };
+    const kv = {
+      layerCount,
+      kvHeadCount,
+      headSize,
+      blockSize: work.blockSize,
+      keyDType: shape.keyDType,
+      valueDType: shape.valueDType,
+    };
     const pair = await pairOf(
       options,
       { ...step, outputCount: work.sequences, outputRows: Int32Array.from({ length: work.sequences }, (_, i) => i) },

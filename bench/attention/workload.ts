@@ -8,24 +8,27 @@ import type {
   WeightInfo,
   WeightSource,
 } from '../../src/backends/backend.ts';
-import { kvBlockBytes } from '../../src/backends/backend.ts';
+import { type KvLayout, kvLayerParts } from '../../src/backends/kv-layout.ts';
 import { bindStep, type TestSequence } from '../../src/backends/testing/step.ts';
 import { createProgramBuilder } from '../../src/program/builder.ts';
-import { numberToF16 } from '../../src/tensor/float.ts';
+import { numberToBf16, numberToF16, numberToFp8E4M3, numberToFp8E5M2 } from '../../src/tensor/float.ts';
 
 export interface AttentionShape {
   readonly heads: number;
   readonly kvHeads: number;
   readonly headSize: number;
-  readonly dtype: KvDType;
+  readonly keyDType: KvDType;
+  readonly valueDType: KvDType;
 }
+
+const halves = { keyDType: 'f16', valueDType: 'f16' } as const;
 
 /** Heads of real models. */
 export const attentionShapes: Readonly<Record<string, AttentionShape>> = {
-  'smollm2-135m': { heads: 9, kvHeads: 3, headSize: 64, dtype: 'f16' },
-  'qwen2.5-0.5b': { heads: 14, kvHeads: 2, headSize: 64, dtype: 'f16' },
-  'llama-3.2-1b': { heads: 32, kvHeads: 8, headSize: 64, dtype: 'f16' },
-  'qwen3-1.7b': { heads: 16, kvHeads: 8, headSize: 128, dtype: 'f16' },
+  'smollm2-135m': { heads: 9, kvHeads: 3, headSize: 64, ...halves },
+  'qwen2.5-0.5b': { heads: 14, kvHeads: 2, headSize: 64, ...halves },
+  'llama-3.2-1b': { heads: 32, kvHeads: 8, headSize: 64, ...halves },
+  'qwen3-1.7b': { heads: 16, kvHeads: 8, headSize: 128, ...halves },
 };
 
 export interface AttentionModelOptions {
@@ -43,7 +46,7 @@ const vocabSize = 16;
 /** Compiles `layers` attentions, each over a layer of its own, between a tiny embedding and a tiny head. Every block is filled. */
 export async function compileAttention(backend: Backend, options: AttentionModelOptions): Promise<Executable> {
   const { shape, layers, blockSize, blockCount } = options;
-  const { heads, kvHeads, headSize, dtype } = shape;
+  const { heads, kvHeads, headSize, keyDType, valueDType } = shape;
   const width = heads * headSize;
   const b = createProgramBuilder({ vocabSize, hiddenSize: width, layerCount: layers, kvHeadCount: kvHeads, headSize });
   const table = b.weight('table', vocabSize, width);
@@ -52,7 +55,7 @@ export async function compileAttention(backend: Backend, options: AttentionModel
   for (let layer = 0; layer < layers; layer++) {
     mixed = b.pagedAttention(query, { layer, headCount: heads, scale: 1 / Math.sqrt(headSize), window: null });
   }
-  const kv = { layerCount: layers, kvHeadCount: kvHeads, headSize, blockSize, dtype };
+  const kv = { layerCount: layers, kvHeadCount: kvHeads, headSize, blockSize, keyDType, valueDType };
   const executable = await backend.compile(b.finish(b.linear(b.selectOutputs(mixed), table)), {
     weights: randomTable(width),
     kv,
@@ -64,7 +67,7 @@ export async function compileAttention(backend: Backend, options: AttentionModel
       maxContextTokens: options.maxContextTokens,
     },
   });
-  const bytes = randomBlock(kvBlockBytes(kv), dtype);
+  const bytes = randomBlock(kv);
   for (let block = 0; block < blockCount; block++) executable.writeBlock(block, bytes);
   return executable;
 }
@@ -81,13 +84,29 @@ function randomTable(width: number): WeightSource {
   };
 }
 
-function randomBlock(byteCount: number, dtype: KvDType): Uint8Array {
+/** A block of random codes; scales, as far as there are any, of 1/64. */
+function randomBlock(kv: KvLayout): Uint8Array {
+  const { keyBytes, valueBytes, scaleBytes } = kvLayerParts(kv);
+  const layer = Buffer.concat([
+    randomCodes(kv.keyDType, keyBytes),
+    randomCodes(kv.valueDType, valueBytes),
+    new Uint8Array(Uint16Array.from({ length: scaleBytes / 2 }, () => numberToBf16(1 / 64)).buffer),
+  ]);
+  return Buffer.concat(Array.from({ length: kv.layerCount }, () => layer));
+}
+
+function randomCodes(dtype: KvDType, byteCount: number): Uint8Array {
   const random = () => Math.random() * 2 - 1;
-  const values =
-    dtype === 'f16'
-      ? Uint16Array.from({ length: byteCount / 2 }, () => numberToF16(random()))
-      : Float32Array.from({ length: byteCount / 4 }, random);
-  return new Uint8Array(values.buffer);
+  const codes = {
+    f32: () => Float32Array.from({ length: byteCount / 4 }, random),
+    f16: () => Uint16Array.from({ length: byteCount / 2 }, () => numberToF16(random())),
+    bf16: () => Uint16Array.from({ length: byteCount / 2 }, () => numberToBf16(random())),
+    fp8_e4m3: () => Uint8Array.from({ length: byteCount }, () => numberToFp8E4M3(random())),
+    fp8_e5m2: () => Uint8Array.from({ length: byteCount }, () => numberToFp8E5M2(random())),
+    int8: () => Uint8Array.from({ length: byteCount }, () => random() * 127),
+    int4: () => Uint8Array.from({ length: byteCount }, () => random() * 127),
+  }[dtype]();
+  return new Uint8Array(codes.buffer);
 }
 
 /** Bindings of a step whose sequences have `tokens` new tokens at the end of their contexts; one row is an output. */

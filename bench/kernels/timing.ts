@@ -26,7 +26,7 @@ export async function timeKernel(options: TimingOptions): Promise<Map<number, Su
     const { layerCount, kvHeadCount, headSize } = program;
     return backend.compile(program, {
       weights,
-      kv: { layerCount, kvHeadCount, headSize, blockSize, dtype: 'f16' },
+      kv: { layerCount, kvHeadCount, headSize, blockSize, keyDType: 'f16', valueDType: 'f16' },
       blockCount: Math.ceil(maxRows / blockSize),
       limits: {
         maxTokens: maxRows,

@@ -7,243 +7,21 @@
 //   pieces are folded in ascending order with the running maximum.
 // Neither the block size, nor the chunk a token was computed in, nor the rows of a tile appear in it.
 //
-// Blocks are read where they lie, sixteen positions at a time, and converted on the way into registers; a piece in blocks whose
-// size is not a multiple of sixteen is unpacked to f32 first.
+// Where K or V has scales, a score is multiplied by its key's scale when its chain is done, and a weight by its value's scale
+// before it meets the value; sums of weights are taken before.
+//
+// Blocks are read where they lie, sixteen positions at a time, and decoded on the way into registers. A piece is decoded to
+// f32 first, without its scales, where its blocks' size is not a multiple of sixteen, or where its rows are many and decoding
+// costs more than a conversion.
 #pragma once
 
-#include <type_traits>
-
+#include "attention_tile.h"
 #include "kernels.h"
+#include "kv_formats.h"
 #include "simd.h"
 
 namespace octavo {
 namespace {
-
-// Rows of one register tile, and the vectors of accumulators that it may hold.
-#if defined(__AVX512F__)
-constexpr int kAttentionTileRows = 12;
-constexpr int kAttentionTileVectors = 24;
-#elif defined(__AVX2__)
-constexpr int kAttentionTileRows = 6;
-constexpr int kAttentionTileVectors = 6;
-#else
-constexpr int kAttentionTileRows = 3;
-constexpr int kAttentionTileVectors = 3;
-#endif
-static_assert(kMaxAttentionRows % kAttentionTileRows == 0, "scratch is sized by kMaxAttentionRows");
-
-constexpr int32_t kPieceChunks = kAttentionPiece / 16;
-constexpr size_t kScoreStride = kAttentionPiece + 32;
-
-/** The largest of 8, 4, 2, 1 vectors that `rows` rows have accumulators for. */
-constexpr int tile_vectors(int rows) {
-  const int most = kAttentionTileVectors / rows;
-  return most >= 8 ? 8 : most >= 4 ? 4 : most >= 2 ? 2 : 1;
-}
-
-OCTAVO_INLINE V16 load_kv(const float* p) { return v_load(p); }
-OCTAVO_INLINE V16 load_kv(const uint16_t* p) { return v_load_f16(p); }
-OCTAVO_INLINE float load_kv1(const float* p) { return *p; }
-#if defined(__F16C__)
-OCTAVO_INLINE float load_kv1(const uint16_t* p) { return _cvtsh_ss(*p); }
-#else
-OCTAVO_INLINE float load_kv1(const uint16_t* p) { return f16_to_f32(*p); }
-#endif
-OCTAVO_INLINE void unpack8(const float* from, float* to) { std::memcpy(to, from, 32); }
-#if defined(__F16C__)
-OCTAVO_INLINE void unpack8(const uint16_t* from, float* to) {
-  _mm256_storeu_ps(to, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
-}
-#else
-OCTAVO_INLINE void unpack8(const uint16_t* from, float* to) {
-  for (int i = 0; i < 8; ++i) to[i] = f16_to_f32(from[i]);
-}
-#endif
-
-/** Calls body with the constant of [1, kMost] that equals `count`. */
-template <int kMost, typename Body>
-OCTAVO_INLINE void with_count(int32_t count, const Body& body) {
-  if constexpr (kMost > 0) {
-    if (count == kMost) body(std::integral_constant<int, kMost>{});
-    else with_count<kMost - 1>(count, body);
-  }
-}
-
-/** Asks for a line in the second-level cache. */
-OCTAVO_INLINE void fetch_ahead(const void* p) { __builtin_prefetch(p, 0, 2); }
-
-/**
- * Scores of kRows rows (queries [dimension][kAttentionTileRows]) against kChunks chunks of 16 positions. `ahead`: where the
- * values of each chunk lie, fetched meanwhile; null: they are near.
- */
-template <int kRows, int kChunks, bool kAhead, typename T>
-OCTAVO_INLINE void score_chunks(const T* const* chunks, const T* const* ahead, size_t key_stride, const float* queries, int32_t head_size,
-                                float* scores) {
-  V16 sums[kChunks][kRows];
-  const T* keys[kChunks];
-  for (int c = 0; c < kChunks; ++c) {
-    keys[c] = chunks[c];
-    for (int r = 0; r < kRows; ++r) sums[c][r] = v_zero();
-  }
-  for (int32_t d = 0; d < head_size; ++d, queries += kAttentionTileRows) {
-    V16 loaded[kChunks];
-#pragma GCC unroll 8
-    for (int c = 0; c < kChunks; ++c) {
-      loaded[c] = load_kv(keys[c]);
-      keys[c] += key_stride;
-      if (kAhead) fetch_ahead(ahead[c] + d * 16);
-    }
-#pragma GCC unroll 12
-    for (int r = 0; r < kRows; ++r) {
-      const V16 q = v_set1(queries[r]);
-#pragma GCC unroll 8
-      for (int c = 0; c < kChunks; ++c) sums[c][r] = v_fma(loaded[c], q, sums[c][r]);
-    }
-  }
-  for (int c = 0; c < kChunks; ++c) {
-    for (int r = 0; r < kRows; ++r) v_store(scores + r * kScoreStride + c * 16, sums[c][r]);
-  }
-}
-
-template <int kRows, int kChunks, bool kAhead, typename T>
-OCTAVO_INLINE void score_rows(const T* const* chunks, const T* const* ahead, int32_t count, size_t key_stride, const float* queries,
-                              int32_t head_size, float* scores) {
-  int32_t chunk = 0;
-  for (; chunk + kChunks <= count; chunk += kChunks) {
-    score_chunks<kRows, kChunks, kAhead, T>(chunks + chunk, ahead + chunk, key_stride, queries, head_size, scores + chunk * 16);
-  }
-  if constexpr (kChunks > 1) {
-    if (chunk < count) {
-      score_rows<kRows, kChunks / 2, kAhead, T>(chunks + chunk, ahead + chunk, count - chunk, key_stride, queries, head_size, scores + chunk * 16);
-    }
-  }
-}
-
-/** Scores against `count` chunks, one for every 16 positions, from the first of them on. */
-template <bool kAhead, typename T>
-void score_tile(int32_t rows, const T* const* chunks, const T* const* ahead, int32_t count, size_t key_stride, const float* queries,
-                int32_t head_size, float* scores) {
-  with_count<kAttentionTileRows>(rows, [&](auto n) __attribute__((always_inline)) {
-    score_rows<n.value, tile_vectors(n.value), kAhead, T>(chunks, ahead, count, key_stride, queries, head_size, scores);
-  });
-}
-
-/**
- * 2^x for x <= 0 within 1.5 ulp; 2^-126 below -126, which no sum that a softmax makes (at least 1) can tell from 0. The
- * polynomial interpolates (2^r - 1) / r in the Chebyshev nodes of [-1/2, 1/2]. Exactly 1 at 0; what is not a number stays so.
- */
-OCTAVO_INLINE V16 exp2_nonpositive(V16 x) {
-  const V16 clamped = v_max(v_set1(-126.0f), x);
-  // Adding 1.5 * 2^23 rounds to an integer and leaves it in the low mantissa bits.
-  const V16 magic = v_set1(12582912.0f);
-  const V16 shifted = v_add(clamped, magic);
-  const V16 r = v_sub(clamped, v_sub(shifted, magic));
-  V16 p = v_set1(1.545316336e-04f);
-  p = v_fma(p, r, v_set1(1.339086331e-03f));
-  p = v_fma(p, r, v_set1(9.618083015e-03f));
-  p = v_fma(p, r, v_set1(5.550356954e-02f));
-  p = v_fma(p, r, v_set1(2.402265072e-01f));
-  p = v_fma(p, r, v_set1(6.931471825e-01f));
-  p = v_fma(p, r, v_set1(1.0f));
-  return v_scale_by_exponent(p, shifted);
-}
-
-/** The largest of scores[begin, end); the rest of the first and the last sixteen become -infinity. Addressed from the piece's start. */
-OCTAVO_INLINE float largest_score(float* scores, int32_t begin, int32_t end) {
-  const int32_t first = begin / 16 * 16;
-  const int32_t last = (end + 15) / 16 * 16;
-  const float nothing = -__builtin_inff();
-  for (int32_t i = first; i < begin; ++i) scores[i] = nothing;
-  for (int32_t i = end; i < last; ++i) scores[i] = nothing;
-  V16 even = v_set1(nothing);
-  V16 odd = even;
-  int32_t i = first;
-  for (; i + 32 <= last; i += 32) {
-    even = v_max(even, v_load(scores + i));
-    odd = v_max(odd, v_load(scores + i + 16));
-  }
-  if (i < last) even = v_max(even, v_load(scores + i));
-  return v_maximum(v_max(even, odd));
-}
-
-/** scores[begin, end) become 2^(score - max); returns their sum. */
-OCTAVO_INLINE float exponentiate(float* scores, int32_t begin, int32_t end, float max) {
-  const int32_t last = (end + 15) / 16 * 16;
-  const V16 shift = v_set1(max);
-  V16 sums = v_zero();
-  for (int32_t i = begin / 16 * 16; i < last; i += 16) {
-    const V16 e = exp2_nonpositive(v_sub(v_load(scores + i), shift));
-    v_store(scores + i, e);
-    sums = v_add(sums, e);
-  }
-  return v_sum(sums);
-}
-
-/** Where the keys and values of each sixteen positions of a piece lie; null where no row of the piece attends. */
-template <typename T>
-struct PieceView {
-  const T* keys[kPieceChunks];  // [head_size][key_stride], 16 of each row
-  const T* values[kPieceChunks];  // [16][value_stride]
-  size_t key_stride;
-  size_t value_stride;
-  bool has_next;  // what comes next has keys to fetch
-  const T* next_keys[kPieceChunks];
-};
-
-/** outs[r][column ..] takes weight * value of positions [begin, end), which are not empty. */
-template <int kRows, int kVectors, bool kAhead, typename T>
-OCTAVO_INLINE void accumulate_columns(const PieceView<T>& view, int32_t begin, int32_t end, const float* weights, float* const* outs,
-                                      size_t column) {
-  V16 sums[kRows][kVectors];
-  for (int r = 0; r < kRows; ++r) {
-    for (int v = 0; v < kVectors; ++v) sums[r][v] = v_load(outs[r] + column + v * 16);
-  }
-  const size_t stride = view.value_stride;
-  // Sixteen positions fetch the sixteen keys of the same place in the next piece, some dimensions each.
-  const size_t step = stride / 16;
-  for (int32_t at = begin; at < end;) {
-    const T* values = view.values[at / 16] + static_cast<size_t>(at % 16) * stride + column;
-    const int32_t stop = at / 16 * 16 + 16 < end ? at / 16 * 16 + 16 : end;
-    const T* ahead = kAhead ? view.next_keys[at / 16] + static_cast<size_t>(at % 16) * step * view.key_stride : nullptr;
-    for (; at < stop; ++at, values += stride) {
-      if (kAhead) {
-        for (size_t i = 0; i < step; ++i, ahead += view.key_stride) fetch_ahead(ahead);
-      }
-      V16 loaded[kVectors];
-#pragma GCC unroll 8
-      for (int v = 0; v < kVectors; ++v) loaded[v] = load_kv(values + v * 16);
-#pragma GCC unroll 12
-      for (int r = 0; r < kRows; ++r) {
-        const V16 weight = v_set1(weights[r * kScoreStride + static_cast<size_t>(at)]);
-#pragma GCC unroll 8
-        for (int v = 0; v < kVectors; ++v) sums[r][v] = v_fma(weight, loaded[v], sums[r][v]);
-      }
-    }
-  }
-  for (int r = 0; r < kRows; ++r) {
-    for (int v = 0; v < kVectors; ++v) v_store(outs[r] + column + v * 16, sums[r][v]);
-  }
-}
-
-template <int kRows, int kVectors, bool kAhead, typename T>
-OCTAVO_INLINE void accumulate_rows(const PieceView<T>& view, int32_t begin, int32_t end, const float* weights, float* const* outs, size_t column,
-                                   size_t columns) {
-  for (; column + kVectors * 16 <= columns; column += kVectors * 16) {
-    if (kAhead && column == 0) accumulate_columns<kRows, kVectors, true, T>(view, begin, end, weights, outs, column);
-    else accumulate_columns<kRows, kVectors, false, T>(view, begin, end, weights, outs, column);
-  }
-  if constexpr (kVectors > 1) {
-    if (column < columns) accumulate_rows<kRows, kVectors / 2, kAhead, T>(view, begin, end, weights, outs, column, columns);
-  }
-}
-
-template <bool kAhead, typename T>
-void accumulate_tile(int32_t rows, const PieceView<T>& view, int32_t begin, int32_t end, const float* weights, float* const* outs, size_t columns) {
-  if (begin >= end) return;
-  with_count<kAttentionTileRows>(rows, [&](auto n) __attribute__((always_inline)) {
-    accumulate_rows<n.value, tile_vectors(n.value), kAhead, T>(view, begin, end, weights, outs, 0, columns);
-  });
-}
 
 /** The rows of one register tile in a piece: those between the first and the last that attend to any of it. */
 struct AttentionTile {
@@ -253,80 +31,149 @@ struct AttentionTile {
   int32_t common_begin, common_end;  // that all rows attend; may be empty
 };
 
-/** Calls body(keys at the first position, values at it, its offset in the piece, count) for each block of a piece's [begin, end). */
-template <typename T, typename Body>
-OCTAVO_INLINE void each_run(const AttentionPiece& piece, int32_t index_of_piece, int32_t kv_head, int32_t begin, int32_t end, const Body& body) {
+/** Calls body(block, first position in the block, its offset in the piece, count) for each block of a piece's [begin, end). */
+template <typename Body>
+OCTAVO_INLINE void each_run(const AttentionPiece& piece, int32_t index_of_piece, int32_t begin, int32_t end, const Body& body) {
   const KvPool& pool = *piece.pool;
-  const size_t key_offset = pool.key_offset(piece.layer, kv_head);
-  const size_t value_offset = pool.value_offset(piece.layer, kv_head);
+  const size_t block_bytes = pool.block_bytes();
   const int32_t base = index_of_piece * kAttentionPiece;
   for (int32_t at = begin; at < end;) {
     const int32_t index = (base + at) / pool.block_size;
     const int32_t within = base + at - index * pool.block_size;
     const int32_t count = pool.block_size - within < end - at ? pool.block_size - within : end - at;
-    const uint8_t* data = pool.data + static_cast<size_t>(piece.block_table[index]) * pool.block_bytes();
-    body(reinterpret_cast<const T*>(data + key_offset) + within,
-         reinterpret_cast<const T*>(data + value_offset) + static_cast<size_t>(within) * pool.head_size, at, count);
+    body(pool.data + static_cast<size_t>(piece.block_table[index]) * block_bytes, within, at, count);
     at += count;
   }
 }
 
+/** Collects the scales of K (offset of its scales in a block) or V as f32. */
+OCTAVO_INLINE void gather_scales(const AttentionPiece& piece, size_t offset, int32_t begin, int32_t end, float* scales) {
+  each_run(piece, piece.piece, begin, end, [&](const uint8_t* block, int32_t within, int32_t at, int32_t count) {
+    const uint8_t* from = block + offset + 2 * static_cast<size_t>(within);
+    int32_t i = 0;
+    for (; i + 16 <= count; i += 16) v_store(scales + at + i, v_load_bf16(reinterpret_cast<const uint16_t*>(from) + i));
+    for (; i < count; ++i) scales[at + i] = bf16_to_f32(read_u16(from + 2 * i));
+  });
+}
+
+/** Scales of whole sixteens of positions; null where the type has none. */
+OCTAVO_INLINE void view_scales(const AttentionPiece& piece, int32_t begin, int32_t end, float* scales, PieceView& view) {
+  const KvPool& pool = *piece.pool;
+  view.key_scales = nullptr;
+  view.value_scales = nullptr;
+  if (kv_has_scale(pool.key_type)) {
+    gather_scales(piece, pool.key_scale_offset(piece.layer, piece.kv_head), begin, end, scales);
+    view.key_scales = scales;
+  }
+  if (kv_has_scale(pool.value_type)) {
+    gather_scales(piece, pool.value_scale_offset(piece.layer, piece.kv_head), begin, end, scales + kAttentionPiece);
+    view.value_scales = scales + kAttentionPiece;
+  }
+}
+
 /** [begin, end) where it lies. The block size is a multiple of 16: sixteen positions from a multiple of it lie in one block. */
-template <typename T>
-OCTAVO_INLINE void view_in_place(const AttentionPiece& piece, int32_t begin, int32_t end, PieceView<T>& view) {
-  view.key_stride = static_cast<size_t>(piece.pool->block_size);
-  view.value_stride = static_cast<size_t>(piece.pool->head_size);
-  each_run<T>(piece, piece.piece, piece.kv_head, begin / 16 * 16, end, [&](const T* keys, const T* values, int32_t at, int32_t count) {
+OCTAVO_INLINE void view_in_place(const AttentionPiece& piece, int32_t begin, int32_t end, PieceView& view) {
+  const KvPool& pool = *piece.pool;
+  const size_t element = kv_element_bytes(pool.key_type);
+  view.key_stride = element * static_cast<size_t>(pool.block_size);
+  view.value_stride = kv_code_bytes(pool.value_type, pool.head_size);
+  const size_t key_offset = pool.key_offset(piece.layer, piece.kv_head);
+  const size_t value_offset = pool.value_offset(piece.layer, piece.kv_head);
+  each_run(piece, piece.piece, begin / 16 * 16, end, [&](const uint8_t* block, int32_t within, int32_t at, int32_t count) {
+    const uint8_t* keys = block + key_offset + static_cast<size_t>(within) * element;
+    const uint8_t* values = block + value_offset + static_cast<size_t>(within) * view.value_stride;
     for (int32_t i = 0; i < count; i += 16) {
-      view.keys[(at + i) / 16] = keys + i;
+      view.keys[(at + i) / 16] = keys + static_cast<size_t>(i) * element;
       view.values[(at + i) / 16] = values + static_cast<size_t>(i) * view.value_stride;
     }
   });
-  view.has_next = piece.next_piece >= 0;
-  if (!view.has_next) return;
-  each_run<T>(piece, piece.next_piece, piece.next_kv_head, 0, kAttentionPiece, [&](const T* keys, const T*, int32_t at, int32_t count) {
-    for (int32_t i = 0; i < count; i += 16) view.next_keys[(at + i) / 16] = keys + i;
+  view.next_lines = 0;
+  if (piece.next_piece < 0) return;
+  const size_t next_offset = pool.key_offset(piece.layer, piece.next_kv_head);
+  each_run(piece, piece.next_piece, 0, kAttentionPiece, [&](const uint8_t* block, int32_t within, int32_t at, int32_t count) {
+    const uint8_t* keys = block + next_offset + static_cast<size_t>(within) * element;
+    for (int32_t i = 0; i < count; i += 16) view.next_keys[(at + i) / 16] = keys + static_cast<size_t>(i) * element;
   });
+  // Keys of a chunk lie in rows of 64 bytes or more, of which a line each is read, or else in one run.
+  const size_t line = 64;
+  view.next_stride = view.key_stride > line ? view.key_stride : line;
+  view.next_lines = static_cast<int32_t>((kv_rows(pool.key_type, pool.head_size) * (view.key_stride > line ? line : view.key_stride) + 16 * line - 1) /
+                                         (16 * line));
+  view.next_step = static_cast<size_t>(view.next_lines) * view.next_stride;
 }
 
-/** Keys of `width` positions (16, 8, or fewer than 8) to every sixteenth float of `to`. */
-template <typename T>
-OCTAVO_INLINE void unpack_keys(const T* from, size_t stride, int32_t width, int32_t head_size, float* to) {
-  if (width == 16) {
-    for (int32_t d = 0; d < head_size; ++d) v_store(to + d * 16, load_kv(from + d * stride));
-  } else if (width == 8) {
-    for (int32_t d = 0; d < head_size; ++d) unpack8(from + d * stride, to + d * 16);
-  } else {
-    for (int32_t d = 0; d < head_size; ++d) {
-      for (int32_t i = 0; i < width; ++i) to[d * 16 + i] = load_kv1(from + d * stride + i);
+/** Keys of up to 16 positions from `row` on to every sixteenth float of `to`. */
+template <typename Format>
+OCTAVO_INLINE void unpack_keys(const uint8_t* row, size_t stride, int32_t width, int32_t head_size, float* to) {
+  const auto put = [&](V16 keys, float* at) {
+    if (width == 16) {
+      v_store(at, keys);
+    } else {
+      float lanes[16];
+      v_store(lanes, keys);
+      if (width == 8) std::memcpy(at, lanes, 32);
+      else for (int32_t i = 0; i < width; ++i) at[i] = lanes[i];
     }
+  };
+  int32_t d = 0;
+  for (; d + Format::kDims <= head_size; d += Format::kDims, row += Format::kRows * stride) {
+    V16 keys[Format::kDims];
+    Format::key(row, stride, keys);
+    for (int i = 0; i < Format::kDims; ++i) put(keys[i], to + (d + i) * 16);
   }
+  if (d < head_size) put(Format::last_key(row), to + d * 16);
 }
 
 /** Copies [begin, end) to `keys`, [chunk of 16 positions][dimension][16], and `values`, [position][head size rounded up to 16], as f32. */
-template <typename T>
-void unpack_piece(const AttentionPiece& piece, int32_t begin, int32_t end, float* keys, float* values, PieceView<float>& view) {
-  const int32_t head_size = piece.pool->head_size;
-  view.key_stride = 16;
-  view.value_stride = round_up(static_cast<size_t>(head_size), 16);
+void unpack_piece(const AttentionPiece& piece, int32_t begin, int32_t end, float* keys, float* values, PieceView& view) {
+  const KvPool& pool = *piece.pool;
+  const int32_t head_size = pool.head_size;
+  const size_t value_floats = round_up(static_cast<size_t>(head_size), 16);
   const size_t chunk_floats = static_cast<size_t>(head_size) * 16;
+  view.key_stride = 64;
+  view.value_stride = value_floats * 4;
+  view.next_lines = 0;
+  view.ahead_step = 0;
   for (int32_t chunk = 0; chunk < kPieceChunks; ++chunk) {
-    view.keys[chunk] = keys + static_cast<size_t>(chunk) * chunk_floats;
-    view.values[chunk] = values + static_cast<size_t>(chunk) * 16 * view.value_stride;
+    view.keys[chunk] = reinterpret_cast<const uint8_t*>(keys + static_cast<size_t>(chunk) * chunk_floats);
+    view.values[chunk] = reinterpret_cast<const uint8_t*>(values + static_cast<size_t>(chunk) * 16 * value_floats);
   }
-  each_run<T>(piece, piece.piece, piece.kv_head, begin, end, [&](const T* block_keys, const T* block_values, int32_t at, int32_t count) {
-    for (int32_t i = 0; i < count;) {
-      const int32_t lane = (at + i) % 16;
-      const int32_t room = count - i < 16 - lane ? count - i : 16 - lane;
-      const int32_t width = room == 16 ? 16 : room >= 8 ? 8 : room;
-      unpack_keys(block_keys + i, static_cast<size_t>(piece.pool->block_size), width, head_size,
-                  keys + static_cast<size_t>((at + i) / 16) * chunk_floats + lane);
-      i += width;
-    }
-    for (int32_t i = 0; i < count; ++i, block_values += head_size) {
-      float* to = values + static_cast<size_t>(at + i) * view.value_stride;
-      for (size_t column = 0; column < view.value_stride; column += 16) v_store(to + column, load_kv(block_values + column));
-    }
+  const size_t element = kv_element_bytes(pool.key_type);
+  const size_t stride = element * static_cast<size_t>(pool.block_size);
+  const size_t key_offset = pool.key_offset(piece.layer, piece.kv_head);
+  with_format(pool.key_type, [&](auto format) {
+    each_run(piece, piece.piece, begin, end, [&](const uint8_t* block, int32_t within, int32_t at, int32_t count) {
+      for (int32_t i = 0; i < count;) {
+        const int32_t lane = (at + i) % 16;
+        const int32_t room = count - i < 16 - lane ? count - i : 16 - lane;
+        const int32_t width = room == 16 ? 16 : room >= 8 ? 8 : room;
+        unpack_keys<decltype(format)>(block + key_offset + static_cast<size_t>(within + i) * element, stride, width, head_size,
+                                      keys + static_cast<size_t>((at + i) / 16) * chunk_floats + lane);
+        i += width;
+      }
+    });
+  });
+  const size_t row_bytes = kv_code_bytes(pool.value_type, head_size);
+  const size_t value_offset = pool.value_offset(piece.layer, piece.kv_head);
+  with_format(pool.value_type, [&](auto format) {
+    each_run(piece, piece.piece, begin, end, [&](const uint8_t* block, int32_t within, int32_t at, int32_t count) {
+      const uint8_t* row = block + value_offset + static_cast<size_t>(within) * row_bytes;
+      for (int32_t i = 0; i < count; ++i, row += row_bytes) {
+        float* to = values + static_cast<size_t>(at + i) * value_floats;
+        size_t column = 0;
+        for (; column + 32 <= value_floats; column += 32) {
+          V16 loaded[2];
+          decltype(format)::template values<2>(row, column, loaded);
+          v_store(to + column, loaded[0]);
+          v_store(to + column + 16, loaded[1]);
+        }
+        if (column < value_floats) {
+          V16 loaded[1];
+          decltype(format)::template values<1>(row, column, loaded);
+          v_store(to + column, loaded[0]);
+        }
+      }
+    });
   });
 }
 
@@ -354,27 +201,50 @@ OCTAVO_INLINE int32_t tiles_of(const AttentionPiece& piece, int32_t* begins, int
   return tile_count;
 }
 
-/** Scores, softmax and weighted values of one tile. kAhead: also fetches what comes next. */
-template <bool kAhead, typename T>
-void attend_tile(const AttentionPiece& piece, const AttentionTile& tile, const int32_t* begins, const int32_t* ends, const PieceView<T>& view) {
+/** The loops for a type of K and one of V. */
+struct TileLoops {
+  void (*score)(int32_t rows, const ScoreJob& job);
+  void (*accumulate)(int32_t rows, const PieceView& view, int32_t begin, int32_t end, const float* weights, float* const* outs, size_t columns);
+  int32_t key_dims;  // that a step of `score` takes
+};
+
+OCTAVO_INLINE TileLoops loops_of(KvType key_type, KvType value_type) {
+  TileLoops loops{};
+  with_format(key_type, [&](auto format) {
+    loops.score = score_tile<decltype(format)>;
+    loops.key_dims = decltype(format)::kDims;
+  });
+  with_format(value_type, [&](auto format) { loops.accumulate = accumulate_tile<decltype(format)>; });
+  return loops;
+}
+
+/** Scores, softmax and weighted values of one tile. */
+void attend_tile(const AttentionPiece& piece, const AttentionTile& tile, const int32_t* begins, const int32_t* ends, const PieceView& view,
+                 const TileLoops& loops) {
   const int32_t head_size = piece.pool->head_size;
   const size_t columns = round_up(static_cast<size_t>(head_size), 16);
   const int32_t first = tile.first_row;
   const int32_t last = first + tile.row_count;
   const int32_t chunk = tile.begin / 16;
+  const int32_t last_chunk = (tile.end + 15) / 16;
   float* const scores = piece.scratch;  // of row `first`, from the piece's start
   const float* queries =
       piece.queries + static_cast<size_t>(first / kAttentionTileRows) * head_size * kAttentionTileRows + first % kAttentionTileRows;
-  score_tile<kAhead, T>(tile.row_count, view.keys + chunk, view.values + chunk, (tile.end + 15) / 16 - chunk, view.key_stride, queries, head_size,
-                        scores + chunk * 16);
+  loops.score(tile.row_count, {view.keys + chunk, view.values + chunk, view.ahead_step, last_chunk - chunk, view.key_stride, queries, head_size,
+                               scores + chunk * 16});
 
   for (int32_t row = first; row < last; ++row) {
+    float* const row_scores = scores + (row - first) * kScoreStride;
     for (size_t i = 0; i < columns; i += 16) v_store(piece.outs[row] + i, v_zero());
-    if (piece.touched[row]) piece.maxima[row] = largest_score(scores + (row - first) * kScoreStride, begins[row], ends[row]);
+    if (!piece.touched[row]) continue;
+    if (view.key_scales != nullptr) scale_positions(row_scores, view.key_scales, chunk, last_chunk);
+    piece.maxima[row] = largest_score(row_scores, begins[row], ends[row]);
   }
   for (int32_t row = first; row < last; ++row) {
     if (!piece.touched[row]) continue;
-    piece.sums[row] = exponentiate(scores + (row - first) * kScoreStride, begins[row], ends[row], piece.maxima[row]);
+    float* const row_scores = scores + (row - first) * kScoreStride;
+    piece.sums[row] = exponentiate(row_scores, begins[row], ends[row], piece.maxima[row]);
+    if (view.value_scales != nullptr) scale_positions(row_scores, view.value_scales, begins[row] / 16, (ends[row] + 15) / 16);
   }
 
   // Positions that all rows attend go through the tile; what lies before and after them, row by row: adding a masked
@@ -383,22 +253,23 @@ void attend_tile(const AttentionPiece& piece, const AttentionTile& tile, const i
   if (!has_common || tile.begin < tile.common_begin) {
     for (int32_t row = first; row < last; ++row) {
       if (!piece.touched[row]) continue;
-      accumulate_tile<false, T>(1, view, begins[row], has_common ? tile.common_begin : ends[row], scores + (row - first) * kScoreStride,
-                         piece.outs + row, columns);
+      loops.accumulate(1, view, begins[row], has_common ? tile.common_begin : ends[row], scores + (row - first) * kScoreStride,
+                       piece.outs + row, columns);
     }
   }
   if (!has_common) return;
-  if (kAhead && view.has_next) accumulate_tile<true, T>(tile.row_count, view, tile.common_begin, tile.common_end, scores, piece.outs + first, columns);
-  else accumulate_tile<false, T>(tile.row_count, view, tile.common_begin, tile.common_end, scores, piece.outs + first, columns);
+  loops.accumulate(tile.row_count, view, tile.common_begin, tile.common_end, scores, piece.outs + first, columns);
   if (tile.common_end >= tile.end) return;
   for (int32_t row = first; row < last; ++row) {
     if (!piece.touched[row]) continue;
-    accumulate_tile<false, T>(1, view, tile.common_end, ends[row], scores + (row - first) * kScoreStride, piece.outs + row, columns);
+    loops.accumulate(1, view, tile.common_end, ends[row], scores + (row - first) * kScoreStride, piece.outs + row, columns);
   }
 }
 
-template <typename T>
-void attention_piece_typed(const AttentionPiece& piece) {
+/** Whether tiles after the first read a type in place too. */
+constexpr bool is_cheap(KvType type) { return type == KvType::kF32 || type == KvType::kF16; }
+
+void attention_piece(const AttentionPiece& piece) {
   int32_t begins[kMaxAttentionRows];
   int32_t ends[kMaxAttentionRows];
   AttentionTile tiles[kMaxAttentionRows / kAttentionTileRows];
@@ -410,22 +281,24 @@ void attention_piece_typed(const AttentionPiece& piece) {
     if (tiles[i].begin < begin) begin = tiles[i].begin;
     if (tiles[i].end > end) end = tiles[i].end;
   }
-  if (piece.pool->block_size % 16 == 0) {
-    PieceView<T> view;
-    view_in_place<T>(piece, begin, end, view);
-    attend_tile<true, T>(piece, tiles[0], begins, ends, view);
-    for (int32_t i = 1; i < tile_count; ++i) attend_tile<false, T>(piece, tiles[i], begins, ends, view);
+  const KvPool& pool = *piece.pool;
+  float* const scales = piece.scratch + kAttentionTileRows * kScoreStride;
+  PieceView view;
+  view_scales(piece, begin, end, scales, view);
+  if (pool.block_size % 16 == 0 && (tile_count == 1 || (is_cheap(pool.key_type) && is_cheap(pool.value_type)))) {
+    const TileLoops loops = loops_of(pool.key_type, pool.value_type);
+    view_in_place(piece, begin, end, view);
+    view.ahead_step = 16 * view.value_stride * static_cast<size_t>(loops.key_dims) / static_cast<size_t>(pool.head_size);
+    attend_tile(piece, tiles[0], begins, ends, view, loops);
+    view.ahead_step = 0;
+    view.next_lines = 0;
+    for (int32_t i = 1; i < tile_count; ++i) attend_tile(piece, tiles[i], begins, ends, view, loops);
   } else {
-    PieceView<float> view;
-    float* const keys = piece.scratch + kAttentionTileRows * kScoreStride;
-    unpack_piece<T>(piece, begin, end, keys, keys + static_cast<size_t>(kAttentionPiece) * piece.pool->head_size, view);
-    for (int32_t i = 0; i < tile_count; ++i) attend_tile<false, float>(piece, tiles[i], begins, ends, view);
+    float* const keys = scales + 2 * kAttentionPiece;
+    unpack_piece(piece, begin, end, keys, keys + static_cast<size_t>(kAttentionPiece) * pool.head_size, view);
+    const TileLoops loops = loops_of(KvType::kF32, KvType::kF32);
+    for (int32_t i = 0; i < tile_count; ++i) attend_tile(piece, tiles[i], begins, ends, view, loops);
   }
-}
-
-void attention_piece(const AttentionPiece& piece) {
-  if (piece.pool->half) attention_piece_typed<uint16_t>(piece);
-  else attention_piece_typed<float>(piece);
 }
 
 void attention_pack(const float* const* queries, int32_t row_count, int32_t head_size, float scale, float* packed) {
@@ -464,8 +337,8 @@ void attention_fold(const AttentionFold& fold) {
   }
 }
 
-void attention_finish(const float* running_out, float running_sum, int32_t head_size, float* out) {
-  const float inverse = 1.0f / running_sum;
+void attention_finish(const float* running_out, float running_sum, float factor, int32_t head_size, float* out) {
+  const float inverse = factor / running_sum;
   for (int32_t i = 0; i < head_size; ++i) out[i] = running_out[i] * inverse;
 }
 

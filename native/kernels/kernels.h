@@ -81,8 +81,8 @@ struct Kernels {
   void (*attention_pack)(const float* const* queries, int32_t row_count, int32_t head_size, float scale, float* packed);
   void (*attention_piece)(const AttentionPiece& piece);
   void (*attention_fold)(const AttentionFold& fold);
-  /** out = running_out / running_sum. */
-  void (*attention_finish)(const float* running_out, float running_sum, int32_t head_size, float* out);
+  /** out = running_out * factor / running_sum; the factor is a power of two. */
+  void (*attention_finish)(const float* running_out, float running_sum, float factor, int32_t head_size, float* out);
 };
 
 /** Work on linears is split over rows in multiples of this: whole tiles of every kernel. */
@@ -94,9 +94,9 @@ constexpr size_t kLinearScratchFloats = static_cast<size_t>(kPieceColumns) * kPa
 /** Per-thread floats that linear_panel needs for one call over at most `rows` rows. */
 inline constexpr size_t linear_scratch_floats(size_t rows) { return kLinearScratchFloats + rows * kPanelRows + 256; }
 inline constexpr size_t attention_query_floats(size_t head_size) { return static_cast<size_t>(kMaxAttentionRows) * head_size + 16; }
-/** Scores of a tile, and the piece's keys and values as f32. */
+/** Scores of a tile, the scales of the piece's keys and values, and its keys and values as f32. */
 inline constexpr size_t attention_scratch_floats(size_t head_size) {
-  return 16 * static_cast<size_t>(kAttentionPiece + 32) + static_cast<size_t>(kAttentionPiece) * (head_size + round_up(head_size, 16)) +
+  return 16 * static_cast<size_t>(kAttentionPiece + 32) + 2 * kAttentionPiece + static_cast<size_t>(kAttentionPiece) * (head_size + round_up(head_size, 16)) +
          64;
 }
 

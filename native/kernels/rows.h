@@ -1,4 +1,4 @@
-// Kernels over single rows of activations: norm, rope, gated activation, addition, quantisation, K/V writes.
+// Kernels over single rows of activations: norm, rope, gated activation, addition, quantisation.
 #pragma once
 
 #include "bytes.h"
@@ -117,32 +117,6 @@ void quantize_row(const float* input, int32_t columns, uint8_t* tile, int32_t sl
   if (v_sum(poison) == 0.0f) return;
   at = tile;
   for (int32_t block = 0; block < blocks; ++block, at += block_bytes) write_float(at + kTileScales + entry, __builtin_nanf(""));
-}
-
-OCTAVO_INLINE void put_element(float* at, float value) { *at = value; }
-#if defined(__F16C__)
-OCTAVO_INLINE void put_element(uint16_t* at, float value) { *at = static_cast<uint16_t>(_cvtss_sh(value, _MM_FROUND_TO_NEAREST_INT)); }
-#else
-OCTAVO_INLINE void put_element(uint16_t* at, float value) { *at = f32_to_f16(value); }
-#endif
-
-template <typename T>
-OCTAVO_INLINE void write_kv(const KvPool& pool, int32_t layer, int32_t slot, const float* key, const float* value) {
-  const int32_t offset = slot % pool.block_size;
-  uint8_t* block = pool.data + static_cast<size_t>(slot / pool.block_size) * pool.block_bytes();
-  for (int32_t head = 0; head < pool.kv_head_count; ++head) {
-    T* keys = reinterpret_cast<T*>(block + pool.key_offset(layer, head)) + offset;
-    T* values = reinterpret_cast<T*>(block + pool.value_offset(layer, head)) + static_cast<size_t>(offset) * pool.head_size;
-    const float* k = key + static_cast<size_t>(head) * pool.head_size;
-    const float* v = value + static_cast<size_t>(head) * pool.head_size;
-    for (int32_t i = 0; i < pool.head_size; ++i) put_element(keys + static_cast<size_t>(i) * pool.block_size, k[i]);
-    for (int32_t i = 0; i < pool.head_size; ++i) put_element(values + i, v[i]);
-  }
-}
-
-void write_kv_row(const KvPool& pool, int32_t layer, int32_t slot, const float* key, const float* value) {
-  if (pool.half) write_kv<uint16_t>(pool, layer, slot, key, value);
-  else write_kv<float>(pool, layer, slot, key, value);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "attention.h"
+#include "kv_write.h"
 #include "linear.h"
 #include "rows.h"
 

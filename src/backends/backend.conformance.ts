@@ -6,6 +6,7 @@ import { BackendError, OctavoError } from '../errors/errors.ts';
 import { createProgramBuilder, type ProgramBuilder } from '../program/builder.ts';
 import type { Program, RopeLayout, Value } from '../program/program.ts';
 import { type DType, dtypeNames } from '../tensor/dtype.ts';
+import { kvDTypeNames } from '../tensor/kv-dtype.ts';
 import type { Backend, Executable, KvDType, StepLimits } from './backend.ts';
 import { kvBlockBytes } from './backend.ts';
 import { createReferenceBackend } from './reference/index.ts';
@@ -32,6 +33,17 @@ interface Case {
   readonly program: Program;
   readonly tensors: Record<string, MemoryWeight>;
 }
+
+/** What one code that is rounded the other way may change, of the largest value. */
+const codeSteps: Readonly<Record<KvDType, number>> = {
+  f32: 0,
+  f16: 2e-3,
+  bf16: 8e-3,
+  fp8_e4m3: 4e-2,
+  fp8_e5m2: 6e-2,
+  int8: 8e-3,
+  int4: 8e-2,
+};
 
 const limits: StepLimits = { maxTokens: 96, maxSequences: 8, maxOutputs: 96, maxContextTokens: 160 };
 
@@ -70,7 +82,8 @@ export function describeBackendConformance(options: ConformanceOptions): void {
       target: Backend,
       made: Case,
       blockSize = 16,
-      dtype: KvDType = 'f32',
+      keyDType: KvDType = 'f32',
+      valueDType: KvDType = 'f32',
       blockCount = 24,
     ): Promise<Executable> {
       const { program } = made;
@@ -81,7 +94,8 @@ export function describeBackendConformance(options: ConformanceOptions): void {
           kvHeadCount: program.kvHeadCount,
           headSize: program.headSize,
           blockSize,
-          dtype,
+          keyDType,
+          valueDType,
         },
         blockCount,
         limits,
@@ -248,15 +262,35 @@ export function describeBackendConformance(options: ConformanceOptions): void {
       await checkRowwise(made, options.tolerance.f32, `gated ${width}`);
     });
 
-    describe.each<{ heads: number; kvHeads: number; headSize: number; window: number | null; dtype: KvDType }>([
-      { heads: 1, kvHeads: 1, headSize: 8, window: null, dtype: 'f32' },
-      { heads: 6, kvHeads: 2, headSize: 20, window: null, dtype: 'f16' },
-      { heads: 9, kvHeads: 3, headSize: 64, window: null, dtype: 'f16' },
-      { heads: 4, kvHeads: 1, headSize: 32, window: 5, dtype: 'f32' },
-      { heads: 2, kvHeads: 2, headSize: 128, window: 40, dtype: 'f16' },
+    describe.each<{
+      heads: number;
+      kvHeads: number;
+      headSize: number;
+      window: number | null;
+      keyDType: KvDType;
+      valueDType: KvDType;
+    }>([
+      { heads: 1, kvHeads: 1, headSize: 8, window: null, keyDType: 'f32', valueDType: 'f32' },
+      { heads: 6, kvHeads: 2, headSize: 20, window: null, keyDType: 'f16', valueDType: 'f16' },
+      { heads: 9, kvHeads: 3, headSize: 64, window: null, keyDType: 'f16', valueDType: 'f16' },
+      { heads: 4, kvHeads: 1, headSize: 32, window: 5, keyDType: 'f32', valueDType: 'f32' },
+      { heads: 2, kvHeads: 2, headSize: 128, window: 40, keyDType: 'f16', valueDType: 'f16' },
+      { heads: 6, kvHeads: 2, headSize: 64, window: null, keyDType: 'int8', valueDType: 'int8' },
+      { heads: 3, kvHeads: 3, headSize: 20, window: 33, keyDType: 'int8', valueDType: 'int4' },
+      { heads: 8, kvHeads: 2, headSize: 32, window: null, keyDType: 'int4', valueDType: 'int4' },
+      { heads: 5, kvHeads: 1, headSize: 7, window: null, keyDType: 'int4', valueDType: 'fp8_e4m3' },
+      { heads: 4, kvHeads: 4, headSize: 48, window: null, keyDType: 'fp8_e4m3', valueDType: 'fp8_e4m3' },
+      { heads: 2, kvHeads: 1, headSize: 9, window: null, keyDType: 'fp8_e4m3', valueDType: 'f32' },
+      { heads: 6, kvHeads: 3, headSize: 80, window: 20, keyDType: 'fp8_e5m2', valueDType: 'fp8_e5m2' },
+      { heads: 2, kvHeads: 1, headSize: 5, window: null, keyDType: 'fp8_e5m2', valueDType: 'bf16' },
+      { heads: 4, kvHeads: 2, headSize: 24, window: null, keyDType: 'bf16', valueDType: 'bf16' },
+      { heads: 4, kvHeads: 2, headSize: 16, window: null, keyDType: 'f16', valueDType: 'int8' },
+      { heads: 1, kvHeads: 1, headSize: 3, window: null, keyDType: 'int8', valueDType: 'f32' },
     ])(
-      'attention, $heads heads over $kvHeads of $headSize, window $window, $dtype',
-      ({ heads, kvHeads, headSize, window, dtype }) => {
+      'attention, $heads heads over $kvHeads of $headSize, window $window, $keyDType/$valueDType',
+      ({ heads, kvHeads, headSize, window, keyDType, valueDType }) => {
+        // A code that is rounded the other way is one step of its type.
+        const tolerance = Math.max(options.tolerance.f32, codeSteps[keyDType], codeSteps[valueDType]);
         const width = heads * headSize;
         const random = createRandom(width);
         const embedding = randomWeight('f32', width, width, random, 0.5);
@@ -296,12 +330,16 @@ export function describeBackendConformance(options: ConformanceOptions): void {
           for (const blockSize of [16, 1, 3, 8, 32, 100]) {
             const blocks = Array.from({ length: Math.ceil(70 / blockSize) }, (_, i) => i).reverse();
             const sequence = { tokenIds, firstPosition: 0, blocks };
-            const actual = await run(await compile(backend, made, blockSize, dtype, 72), [sequence], blockSize);
+            const actual = await run(
+              await compile(backend, made, blockSize, keyDType, valueDType, 72),
+              [sequence],
+              blockSize,
+            );
             if (first === null) {
               expectClose(
                 actual,
-                await run(await compile(reference, made, blockSize, dtype, 72), [sequence], blockSize),
-                dtype === 'f16' ? 2e-3 : options.tolerance.f32,
+                await run(await compile(reference, made, blockSize, keyDType, valueDType, 72), [sequence], blockSize),
+                tolerance,
                 'attention',
               );
               first = actual;
@@ -310,7 +348,7 @@ export function describeBackendConformance(options: ConformanceOptions): void {
         });
 
         it('does not depend on chunks, batch or block placement', async () => {
-          const executable = await compile(backend, made, 8, dtype, 64);
+          const executable = await compile(backend, made, 8, keyDType, valueDType, 64);
           const tokenIds = ids(61, 2);
           const whole = await run(executable, [{ tokenIds, firstPosition: 0, blocks: [0, 1, 2, 3, 4, 5, 6, 7] }], 8);
           const blocks = [40, 13, 22, 31, 17, 50, 8, 9];
@@ -330,12 +368,13 @@ export function describeBackendConformance(options: ConformanceOptions): void {
         });
 
         it('copies blocks before the step and moves them in and out', async () => {
-          const executable = await compile(backend, made, 8, dtype, 16);
+          const executable = await compile(backend, made, 8, keyDType, valueDType, 16);
           const tokenIds = ids(20, 3);
           const whole = await run(executable, [{ tokenIds, firstPosition: 0, blocks: [0, 1, 2] }], 8);
           const last = bindStep([{ tokenIds: tokenIds.slice(18), firstPosition: 18, blocks: [0, 1, 5] }], 8, [[2, 5]]);
           expect((await executable.execute(last)).logits.slice()).toEqual(whole.slice(18 * width));
-          const blockBytes = kvBlockBytes({ layerCount: 2, kvHeadCount: kvHeads, headSize, blockSize: 8, dtype });
+          const layout = { layerCount: 2, kvHeadCount: kvHeads, headSize, blockSize: 8, keyDType, valueDType };
+          const blockBytes = kvBlockBytes(layout);
           for (const id of [0, 1, 2]) {
             const bytes = new Uint8Array(blockBytes);
             executable.readBlock(id, bytes);
@@ -347,6 +386,57 @@ export function describeBackendConformance(options: ConformanceOptions): void {
         });
       },
     );
+
+    it.each(kvDTypeNames.flatMap((key, i) => [[key, key] as const, [key, kvDTypeNames[(i + 3) % 7]] as const]))(
+      'decodes %s keys and %s values to what they were rounded to',
+      async (keyDType, valueDType) => {
+        // K and V are rows of the embedding, so that both backends round the same numbers.
+        for (const headSize of [64, 33, 16]) {
+          const width = 2 * headSize;
+          const embedding = randomWeight('f32', width, width, createRandom(width), 2);
+          const made = buildCase({ width, kvHeadCount: 2, headSize }, { embedding }, width, (b, x) => {
+            b.writeKv(x, x, 0);
+            return b.pagedAttention(x, { layer: 0, headCount: 2, scale: 1 / Math.sqrt(headSize), window: null });
+          });
+          for (const blockSize of [16, 5]) {
+            const tokenIds = Array.from({ length: 80 }, (_, i) => (i * 37) % width);
+            const sequence = { tokenIds, firstPosition: 0, blocks: Array.from({ length: 16 }, (_, i) => i) };
+            const ours = await run(
+              await compile(backend, made, blockSize, keyDType, valueDType),
+              [sequence],
+              blockSize,
+            );
+            const theirs = await run(
+              await compile(reference, made, blockSize, keyDType, valueDType),
+              [sequence],
+              blockSize,
+            );
+            expectClose(ours, theirs, options.tolerance.f32, `head size ${headSize}, block size ${blockSize}`);
+          }
+        }
+      },
+    );
+
+    it.each(kvDTypeNames)('keeps what is no number apart from numbers in %s', async (dtype) => {
+      const width = 16;
+      const values = Float32Array.from({ length: width * width }, (_, i) => Math.sin(i));
+      values[3 * width + 5] = Number.NaN;
+      values[4 * width + 6] = Number.NEGATIVE_INFINITY;
+      const embedding = { dtype: 'f32' as const, rows: width, columns: width, bytes: new Uint8Array(values.buffer) };
+      const made = buildCase({ width }, { embedding }, width, (b, x) => {
+        b.writeKv(x, x, 0);
+        return b.pagedAttention(x, { layer: 0, headCount: 1, scale: 0.25, window: null });
+      });
+      const executable = await compile(backend, made, 16, dtype, dtype);
+      for (const bad of [3, 4]) {
+        const sequence = { tokenIds: [1, 2, bad, 5, 6], firstPosition: 0, blocks: [0] };
+        const rows = await run(executable, [sequence]);
+        expect(rows.subarray(0, 2 * width).every(Number.isFinite)).toBe(true);
+        for (let row = 2; row < 5; row++) {
+          expect(rows.subarray(row * width, (row + 1) * width).every(Number.isFinite), `row ${row}`).toBe(false);
+        }
+      }
+    });
 
     it('returns only the rows asked for, in the order asked', async () => {
       const made = buildCase({ width: 11 }, {}, 11, (_b, x) => x);

@@ -2,25 +2,11 @@
 
 import type { Program } from '../program/program.ts';
 import type { DType } from '../tensor/dtype.ts';
+import type { KvLayout } from './kv-layout.ts';
 import type { PickedToken, TokenPick } from './picks.ts';
 
-/** Element types that a KV pool can hold. */
-export type KvDType = 'f32' | 'f16';
-
-/** Geometry of the paged KV pool. One block holds `blockSize` token slots of K and V of all layers, contiguously. */
-export interface KvLayout {
-  readonly layerCount: number;
-  readonly kvHeadCount: number;
-  readonly headSize: number;
-  readonly blockSize: number;
-  readonly dtype: KvDType;
-}
-
-/** Bytes of one block: 2 (K and V) * layers * kvHeads * headSize * blockSize * bytes per element. */
-export function kvBlockBytes(layout: KvLayout): number {
-  const elementBytes = layout.dtype === 'f16' ? 2 : 4;
-  return 2 * layout.layerCount * layout.kvHeadCount * layout.headSize * layout.blockSize * elementBytes;
-}
+export type { KvDType } from '../tensor/kv-dtype.ts';
+export { type KvLayout, kvBlockBytes } from './kv-layout.ts';
 
 /** A weight as stored: its dtype, shape ([rows, columns]; vectors have rows = 1) and total bytes. */
 export interface WeightInfo {

@@ -102,7 +102,7 @@ export function describePickConformance(name: string, create: () => Backend): vo
         weights: createMemoryWeights({
           embedding: { dtype: 'f32', rows: rowNames.length, columns: vocabSize, bytes },
         }),
-        kv: { layerCount: 1, kvHeadCount: 1, headSize: vocabSize, blockSize: 16, dtype: 'f32' },
+        kv: { layerCount: 1, kvHeadCount: 1, headSize: vocabSize, blockSize: 16, keyDType: 'f32', valueDType: 'f32' },
         blockCount: 2,
         limits: { maxTokens: 16, maxSequences: 2, maxOutputs: 16, maxContextTokens: 32 },
       });

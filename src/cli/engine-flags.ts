@@ -2,6 +2,7 @@
 
 import { type Command, Option } from 'commander';
 import type { EngineOptions } from '../engine/api.ts';
+import type { KvCacheDtype } from '../engine/kv-cache-dtype.ts';
 import {
   defaultEvictionPolicy,
   type EvictionPolicyName,
@@ -9,6 +10,7 @@ import {
   type MemoryMode,
   memoryModes,
 } from '../memory/index.ts';
+import { kvDTypeNames } from '../tensor/kv-dtype.ts';
 import { bytesFlag, integerFlag } from './flag-values.ts';
 
 export interface EngineFlags {
@@ -19,11 +21,20 @@ export interface EngineFlags {
   readonly maxNumSeqs: number;
   readonly maxNumBatchedTokens: number;
   readonly kvCacheMemoryBytes?: number;
-  readonly kvCacheDtype: 'auto' | 'f32' | 'f16';
+  readonly kvCacheDtype: 'auto' | KvCacheDtype;
   readonly memory: MemoryMode;
   readonly enablePrefixCaching: boolean;
   readonly evictionPolicy: EvictionPolicyName;
   readonly verbose: boolean;
+}
+
+/** `--kv-cache-dtype`; the engine says which values it takes. */
+export function kvCacheDtypeOption(): Option {
+  const names = kvDTypeNames.join(', ');
+  return new Option(
+    '--kv-cache-dtype <type>',
+    `type of K and V: ${names}, or two as K/V, such as int8/f16; auto is f32 for F32 weights, else f16`,
+  ).default('auto');
 }
 
 /** Adds the flags to a command. */
@@ -49,11 +60,7 @@ export function addEngineFlags(command: Command): Command {
       'size of the KV pool, such as 512M or 2G (default: enough for all sequences, at most a quarter of free memory)',
       bytesFlag,
     )
-    .addOption(
-      new Option('--kv-cache-dtype <type>', 'type of K and V: auto is f32 for F32 weights, else f16')
-        .choices(['auto', 'f32', 'f16'])
-        .default('auto'),
-    )
+    .addOption(kvCacheDtypeOption())
     .addOption(
       new Option('--memory <mode>', 'how sequences get their blocks; all but paged are baselines to measure against')
         .choices([...memoryModes])

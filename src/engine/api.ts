@@ -4,6 +4,7 @@ import type { EvictionPolicyName, MemoryMode } from '../memory/index.ts';
 import type { ChatMessage } from '../models/chat-template.ts';
 import type { ModelConfig } from '../models/model.ts';
 import type { Tokenizer } from '../models/tokenizers/tokenizer.ts';
+import type { KvCacheDtype } from './kv-cache-dtype.ts';
 import type { StepTimes } from './step-clock.ts';
 
 /** How the next token is chosen. Every field is optional; the defaults sample from the full distribution. */
@@ -176,8 +177,12 @@ export interface EngineOptions {
   readonly memory?: MemoryMode;
   /** Bytes of the KV pool. Defaults to what maxNumSeqs sequences of maxModelLen need, at most a quarter of free memory. */
   readonly kvCacheMemoryBytes?: number;
-  /** `auto` is f32 for F32 weights, else f16. Defaults to `auto`. */
-  readonly kvCacheDtype?: 'auto' | 'f32' | 'f16';
+  /**
+   * Types of K and V in the pool: f32, f16, bf16, fp8_e4m3, fp8_e5m2, int8 or int4, or two of them as `K/V`, such as
+   * `int8/f16`. `auto` is f32 for F32 weights, else f16. Types of 8 bits and fewer change what the model answers a little
+   * (docs/kv-types.md); a request's answer is still the same however it is run. Defaults to `auto`.
+   */
+  readonly kvCacheDtype?: 'auto' | KvCacheDtype;
   /** Requests that may wait. Defaults to 1024. */
   readonly maxQueuedRequests?: number;
   /** Reuse cached blocks across requests. Defaults to true. */
@@ -262,8 +267,8 @@ export interface Engine extends AsyncDisposable {
   /** Why the CPU backend could not be had when `auto` fell back to the reference backend, or null. */
   readonly fallbackReason: string | null;
   readonly maxModelLen: number;
-  /** Element type of the KV pool. */
-  readonly kvDType: 'f32' | 'f16';
+  /** Types of K and V in the pool, as `kvCacheDtype` names them. */
+  readonly kvDType: KvCacheDtype;
   readonly memory: { readonly weightBytes: number; readonly kvBytes: number; readonly scratchBytes: number };
   /** Validates, tokenises and queues. Throws InvalidRequestError, ContextLengthError, QueueFullError, EngineClosedError. */
   generate(request: GenerateRequest): Generation;

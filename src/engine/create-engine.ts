@@ -7,7 +7,8 @@ import { loadModel } from '../models/load.ts';
 import { createScheduler } from '../scheduler/index.ts';
 import type { Engine, EngineOptions } from './api.ts';
 import { type ChosenBackend, chooseBackend } from './backend-choice.ts';
-import { planMemory, requireInteger, resolveKvDType } from './memory-plan.ts';
+import { resolveKvDTypes } from './kv-cache-dtype.ts';
+import { planMemory, requireInteger } from './memory-plan.ts';
 import { runEngine } from './run-engine.ts';
 
 /**
@@ -49,7 +50,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     chosen = chooseBackend(options.backend ?? 'auto', options.threads ?? availableParallelism());
     const plan = planMemory({
       config: model.config,
-      kvDType: resolveKvDType(options.kvCacheDtype ?? 'auto', model.weights),
+      kvDTypes: resolveKvDTypes(options.kvCacheDtype ?? 'auto', model.weights),
       blockSize: options.blockSize ?? 16,
       maxNumSeqs: runningLimit,
       maxModelLen: options.maxModelLen,

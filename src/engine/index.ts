@@ -2,3 +2,4 @@
 
 export type * from './api.ts';
 export { createEngine } from './create-engine.ts';
+export type { KvCacheDtype } from './kv-cache-dtype.ts';

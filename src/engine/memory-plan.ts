@@ -1,12 +1,13 @@
 // Plans memory once, at start: how many blocks the pool has, and how long a sequence may be.
 
-import { type KvDType, type KvLayout, kvBlockBytes, type WeightSource } from '../backends/backend.ts';
+import { type KvLayout, kvBlockBytes } from '../backends/backend.ts';
 import { InvalidRequestError, MemoryPlanError } from '../errors/errors.ts';
 import type { ModelConfig } from '../models/model.ts';
+import type { KvDTypes } from './kv-cache-dtype.ts';
 
 export interface MemoryPlanOptions {
   readonly config: ModelConfig;
-  readonly kvDType: KvDType;
+  readonly kvDTypes: KvDTypes;
   readonly blockSize: number;
   readonly maxNumSeqs: number;
   /** Undefined: the model's context, or what the pool holds. */
@@ -40,7 +41,7 @@ export function planMemory(options: MemoryPlanOptions): MemoryPlan {
     kvHeadCount: config.kvHeadCount,
     headSize: config.headSize,
     blockSize,
-    dtype: options.kvDType,
+    ...options.kvDTypes,
   };
   const blockBytes = kvBlockBytes(kv);
   const wantedLength = options.maxModelLen ?? config.contextLength;
@@ -79,19 +80,4 @@ export function requireInteger(name: string, value: number, low: number, high: n
   if (!Number.isInteger(value) || value < low || value > high) {
     throw new InvalidRequestError(`${name} must be an integer from ${low} to ${high}, got ${value}`, name, value);
   }
-}
-
-/** What `auto` means for a model: f32 where the weights are F32, else f16. Throws InvalidRequestError for other names. */
-export function resolveKvDType(wanted: 'auto' | 'f32' | 'f16', source: Pick<WeightSource, 'weights'>): 'f32' | 'f16' {
-  if (wanted !== 'auto') {
-    if (wanted !== 'f32' && wanted !== 'f16') {
-      throw new InvalidRequestError(
-        `kvCacheDtype must be auto, f32 or f16, got ${String(wanted)}`,
-        'kvCacheDtype',
-        wanted,
-      );
-    }
-    return wanted;
-  }
-  return source.weights.get('token_embd.weight')?.dtype === 'f32' ? 'f32' : 'f16';
 }

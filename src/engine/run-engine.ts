@@ -23,6 +23,7 @@ import {
   sequenceRequestOf,
   timesOf,
 } from './generation.ts';
+import { formatKvDTypes } from './kv-cache-dtype.ts';
 import type { MemoryPlan } from './memory-plan.ts';
 import { readPrompt, readPromptAsync, renderChat } from './prompt.ts';
 import { resolveSampling } from './sampling/params.ts';
@@ -279,7 +280,7 @@ export function runEngine(parts: EngineParts): Engine {
     backendDescription: parts.backend.description,
     fallbackReason: parts.fallbackReason,
     maxModelLen: plan.maxModelLen,
-    kvDType: plan.kv.dtype,
+    kvDType: formatKvDTypes(plan.kv),
     memory: executable.memory,
     generate,
     encodePrompt: (request, signal) => readPromptAsync(request, model, signal),

@@ -23,7 +23,7 @@ async function engineWith(wrap: {
   const limits = { maxNumSeqs: 2, maxNumBatchedTokens: 32, maxModelLen: 64 };
   const plan = planMemory({
     config: model.config,
-    kvDType: 'f32',
+    kvDTypes: { keyDType: 'f32', valueDType: 'f32' },
     blockSize: 16,
     kvCacheMemoryBytes: 4 << 20,
     availableBytes: 1 << 30,

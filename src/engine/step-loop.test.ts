@@ -18,7 +18,7 @@ async function engineWatching(wrap: (inner: Executable) => Executable['execute']
   const limits = { maxNumSeqs: 4, maxNumBatchedTokens: 32, maxModelLen: 96 };
   const plan = planMemory({
     config: model.config,
-    kvDType: 'f32',
+    kvDTypes: { keyDType: 'f32', valueDType: 'f32' },
     blockSize: 16,
     kvCacheMemoryBytes: 4 << 20,
     availableBytes: 1 << 30,

@@ -1,4 +1,4 @@
-// Conversions between f32 and the 16-bit float formats, and rows of f32, f16 and bf16.
+// Conversions between f32 and the 16-bit and 8-bit float formats, and rows of f32, f16 and bf16.
 
 const f32Scratch = new Float32Array(1);
 const u32Scratch = new Uint32Array(f32Scratch.buffer);
@@ -85,6 +85,56 @@ export function numberToBf16(value: number): number {
 export function bf16ToNumber(bits: number): number {
   u32Scratch[0] = bits << 16;
   return f32Scratch[0];
+}
+
+/** The nearest integer of a non-negative number, ties to even. */
+function roundHalfEven(value: number): number {
+  const floor = Math.floor(value);
+  const rest = value - floor;
+  return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
+}
+
+/** Sign, exponent and mantissa of a finite number in a small float format, saturated to `largest`. */
+function smallFloatCode(value: number, mantissaBits: number, lowestExponent: number, largest: number): number {
+  const sign = value < 0 || Object.is(value, -0) ? 0x80 : 0;
+  const magnitude = Math.abs(value);
+  const exponent = magnitude === 0 ? lowestExponent : Math.max(lowestExponent, Math.floor(Math.log2(magnitude)));
+  // In units of the last place a normal number is 2^mantissaBits or more; the implicit bit carries into the exponent.
+  const units = roundHalfEven(magnitude / 2 ** (exponent - mantissaBits));
+  return sign | Math.min(largest, (exponent - lowestExponent) * 2 ** mantissaBits + units);
+}
+
+/**
+ * The fp8 E4M3 code (OCP 8-bit floating point specification, 1.0) nearest to `value`, ties to even. What is beyond the
+ * largest number, 448, becomes 448; the format has no infinity, so an infinity becomes NaN.
+ */
+export function numberToFp8E4M3(value: number): number {
+  if (!Number.isFinite(value)) return value < 0 ? 0xff : 0x7f;
+  return smallFloatCode(value, 3, -6, 0x7e);
+}
+
+/** The value of an fp8 E4M3 code. */
+export function fp8E4M3ToNumber(code: number): number {
+  const magnitude = code & 0x7f;
+  if (magnitude === 0x7f) return Number.NaN;
+  const exponent = magnitude >> 3;
+  const value = exponent === 0 ? (magnitude & 7) * 2 ** -9 : (8 + (magnitude & 7)) * 2 ** (exponent - 10);
+  return code & 0x80 ? -value : value;
+}
+
+/**
+ * The fp8 E5M2 code (the upper half of an f16) nearest to `value`, ties to even. A finite number beyond the largest,
+ * 57344, becomes 57344; an infinity stays one.
+ */
+export function numberToFp8E5M2(value: number): number {
+  if (Number.isNaN(value)) return 0x7f;
+  if (!Number.isFinite(value)) return value < 0 ? 0xfc : 0x7c;
+  return smallFloatCode(value, 2, -14, 0x7b);
+}
+
+/** The value of an fp8 E5M2 code. */
+export function fp8E5M2ToNumber(code: number): number {
+  return halfValues[code << 8];
 }
 
 function bitsOf(values: Float32Array): Uint32Array {

@@ -41,7 +41,9 @@ export interface ModelSpec {
   readonly layerCount: number;
   readonly kvHeadCount: number;
   readonly headSize: number;
-  readonly kvHalf: number;
+  /** kvTypeCodes of K and V */
+  readonly keyType: number;
+  readonly valueType: number;
   /** 1: attention reads leading blocks that sequences share once for all of them. */
   readonly cascade: number;
 }

@@ -15,13 +15,21 @@ interface Shape {
   readonly kvHeads: number;
   readonly headSize: number;
   readonly window: number | null;
-  readonly dtype: KvDType;
+  readonly keyDType: KvDType;
+  readonly valueDType: KvDType;
+  /** Largest difference from the reference, of the largest value. */
+  readonly tolerance: number;
 }
 
 const shapes: Shape[] = [
-  { heads: 3, kvHeads: 1, headSize: 16, window: null, dtype: 'f16' },
-  { heads: 2, kvHeads: 2, headSize: 24, window: null, dtype: 'f32' },
-  { heads: 20, kvHeads: 1, headSize: 8, window: 270, dtype: 'f32' },
+  { heads: 3, kvHeads: 1, headSize: 16, window: null, keyDType: 'f16', valueDType: 'f16', tolerance: 2e-3 },
+  { heads: 2, kvHeads: 2, headSize: 24, window: null, keyDType: 'f32', valueDType: 'f32', tolerance: 2e-5 },
+  { heads: 20, kvHeads: 1, headSize: 8, window: 270, keyDType: 'f32', valueDType: 'f32', tolerance: 2e-5 },
+  { heads: 5, kvHeads: 1, headSize: 40, window: null, keyDType: 'int8', valueDType: 'int8', tolerance: 5e-3 },
+  { heads: 2, kvHeads: 1, headSize: 18, window: 300, keyDType: 'int4', valueDType: 'int4', tolerance: 8e-2 },
+  { heads: 13, kvHeads: 1, headSize: 10, window: null, keyDType: 'fp8_e4m3', valueDType: 'fp8_e5m2', tolerance: 6e-2 },
+  { heads: 4, kvHeads: 2, headSize: 64, window: null, keyDType: 'fp8_e5m2', valueDType: 'fp8_e4m3', tolerance: 6e-2 },
+  { heads: 2, kvHeads: 1, headSize: 32, window: null, keyDType: 'bf16', valueDType: 'int8', tolerance: 1e-2 },
 ];
 /** Longer than two pieces of 256, and ending inside one. */
 const contextTokens = 600;
@@ -54,9 +62,10 @@ async function compile(
   tensors: Record<string, MemoryWeight>,
   blockSize: number,
 ) {
+  const { keyDType, valueDType } = shape;
   return backend.compile(program, {
     weights: createMemoryWeights(tensors),
-    kv: { layerCount: 1, kvHeadCount: shape.kvHeads, headSize: shape.headSize, blockSize, dtype: shape.dtype },
+    kv: { layerCount: 1, kvHeadCount: shape.kvHeads, headSize: shape.headSize, blockSize, keyDType, valueDType },
     blockCount: Math.ceil(contextTokens / blockSize) + 160,
     limits: { maxTokens: 620, maxSequences: 4, maxOutputs: 620, maxContextTokens: 640 },
   });
@@ -71,43 +80,46 @@ describeInstructionSets('attention', (isa) => {
   const byThreads = [1, 2, 4].map((threads) => createCpuBackend({ threads, isa }));
   backends.push(...byThreads);
 
-  it.each(shapes)('of $heads heads over $kvHeads, window $window, does not depend on how it is run', async (shape) => {
-    const { program, tensors } = attentionModel(shape);
-    const random = createRandom(3);
-    const tokenIds = Array.from({ length: contextTokens }, () => Math.floor(random() * vocabSize));
-    let whole: Float32Array | null = null;
-    for (const [i, blockSize] of [16, 1, 3, 8, 32, 256].entries()) {
-      const executable = await compile(byThreads[i % 3], shape, program, tensors, blockSize);
-      const blockCount = Math.ceil(contextTokens / blockSize);
-      const blocks = Array.from({ length: blockCount }, (_, block) => blockCount - 1 - block);
-      const together = await executable.execute(bindStep([{ tokenIds, firstPosition: 0, blocks }], blockSize));
-      if (whole === null) {
-        whole = together.logits.slice();
-        const reference = await compile(createReferenceBackend(), shape, program, tensors, blockSize);
-        const wanted = await reference.execute(bindStep([{ tokenIds, firstPosition: 0, blocks }], blockSize));
-        const largest = wanted.logits.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
-        const difference = whole.reduce((max, value, j) => Math.max(max, Math.abs(value - wanted.logits[j])), 0);
-        expect(difference / largest).toBeLessThan(shape.dtype === 'f16' ? 2e-3 : 2e-5);
-        await reference.close();
-      } else expect(same(together.logits, whole), `block size ${blockSize}, whole`).toBe(true);
+  it.each(shapes)(
+    'of $heads heads over $kvHeads, window $window, $keyDType/$valueDType, does not depend on how it is run',
+    async (shape) => {
+      const { program, tensors } = attentionModel(shape);
+      const random = createRandom(3);
+      const tokenIds = Array.from({ length: contextTokens }, () => Math.floor(random() * vocabSize));
+      let whole: Float32Array | null = null;
+      for (const [i, blockSize] of [16, 1, 3, 8, 32, 256].entries()) {
+        const executable = await compile(byThreads[i % 3], shape, program, tensors, blockSize);
+        const blockCount = Math.ceil(contextTokens / blockSize);
+        const blocks = Array.from({ length: blockCount }, (_, block) => blockCount - 1 - block);
+        const together = await executable.execute(bindStep([{ tokenIds, firstPosition: 0, blocks }], blockSize));
+        if (whole === null) {
+          whole = together.logits.slice();
+          const reference = await compile(createReferenceBackend(), shape, program, tensors, blockSize);
+          const wanted = await reference.execute(bindStep([{ tokenIds, firstPosition: 0, blocks }], blockSize));
+          const largest = wanted.logits.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
+          const difference = whole.reduce((max, value, j) => Math.max(max, Math.abs(value - wanted.logits[j])), 0);
+          expect(difference / largest).toBeLessThan(shape.tolerance);
+          await reference.close();
+        } else expect(same(together.logits, whole), `block size ${blockSize}, whole`).toBe(true);
 
-      // In chunks, beside another sequence, which decodes over blocks of its own.
-      const otherBlocks = Array.from({ length: Math.ceil(120 / blockSize) }, (_, block) => blockCount + block);
-      for (let first = 0, turn = 0; first < contextTokens; turn++) {
-        const size = Math.min(contextTokens - first, [1, 255, 2, 13, 1, 100, 1, 1, 290][turn % 9]);
-        const mine: TestSequence = { tokenIds: tokenIds.slice(first, first + size), firstPosition: first, blocks };
-        const other: TestSequence = { tokenIds: [turn % vocabSize], firstPosition: turn, blocks: otherBlocks };
-        const sequences = turn % 3 === 0 ? [mine] : turn % 3 === 1 ? [mine, other] : [other, mine];
-        const { logits } = await executable.execute(bindStep(sequences, blockSize));
-        const start = turn % 3 === 2 ? vocabSize : 0;
-        const rows = logits.subarray(start, start + size * vocabSize);
-        const wanted = whole.subarray(first * vocabSize, (first + size) * vocabSize);
-        expect(same(rows, wanted), `block size ${blockSize}, ${size} tokens from ${first}`).toBe(true);
-        first += size;
+        // In chunks, beside another sequence, which decodes over blocks of its own.
+        const otherBlocks = Array.from({ length: Math.ceil(120 / blockSize) }, (_, block) => blockCount + block);
+        for (let first = 0, turn = 0; first < contextTokens; turn++) {
+          const size = Math.min(contextTokens - first, [1, 255, 2, 13, 1, 100, 1, 1, 290][turn % 9]);
+          const mine: TestSequence = { tokenIds: tokenIds.slice(first, first + size), firstPosition: first, blocks };
+          const other: TestSequence = { tokenIds: [turn % vocabSize], firstPosition: turn, blocks: otherBlocks };
+          const sequences = turn % 3 === 0 ? [mine] : turn % 3 === 1 ? [mine, other] : [other, mine];
+          const { logits } = await executable.execute(bindStep(sequences, blockSize));
+          const start = turn % 3 === 2 ? vocabSize : 0;
+          const rows = logits.subarray(start, start + size * vocabSize);
+          const wanted = whole.subarray(first * vocabSize, (first + size) * vocabSize);
+          expect(same(rows, wanted), `block size ${blockSize}, ${size} tokens from ${first}`).toBe(true);
+          first += size;
+        }
+        await executable.close();
       }
-      await executable.close();
-    }
-  });
+    },
+  );
 
   it('ignores what lies in slots that it has not written', async () => {
     const shape = shapes[1];

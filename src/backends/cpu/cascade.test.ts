@@ -15,14 +15,18 @@ interface Shape {
   readonly headSize: number;
   /** Of the second layer; the first sees everything. */
   readonly window: number | null;
-  readonly dtype: KvDType;
+  readonly keyDType: KvDType;
+  readonly valueDType: KvDType;
   readonly blockSize: number;
 }
 
 const shapes: Shape[] = [
-  { heads: 3, kvHeads: 1, headSize: 16, window: null, dtype: 'f16', blockSize: 16 },
-  { heads: 8, kvHeads: 2, headSize: 24, window: 300, dtype: 'f32', blockSize: 32 },
-  { heads: 7, kvHeads: 7, headSize: 8, window: 700, dtype: 'f16', blockSize: 12 },
+  { heads: 3, kvHeads: 1, headSize: 16, window: null, keyDType: 'f16', valueDType: 'f16', blockSize: 16 },
+  { heads: 8, kvHeads: 2, headSize: 24, window: 300, keyDType: 'f32', valueDType: 'f32', blockSize: 32 },
+  { heads: 7, kvHeads: 7, headSize: 8, window: 700, keyDType: 'f16', valueDType: 'f16', blockSize: 12 },
+  { heads: 6, kvHeads: 2, headSize: 40, window: 500, keyDType: 'int8', valueDType: 'fp8_e4m3', blockSize: 16 },
+  { heads: 4, kvHeads: 1, headSize: 24, window: null, keyDType: 'fp8_e5m2', valueDType: 'int4', blockSize: 48 },
+  { heads: 2, kvHeads: 1, headSize: 10, window: null, keyDType: 'int4', valueDType: 'int8', blockSize: 5 },
 ];
 const vocabSize = 40;
 const maxContextTokens = 1300;
@@ -100,7 +104,8 @@ async function compile(backend: Backend, shape: Shape, blockCount: number): Prom
       kvHeadCount: shape.kvHeads,
       headSize: shape.headSize,
       blockSize: shape.blockSize,
-      dtype: shape.dtype,
+      keyDType: shape.keyDType,
+      valueDType: shape.valueDType,
     },
     blockCount,
     limits,

@@ -22,7 +22,7 @@ function model() {
 function options(overrides: Partial<CompileOptions> = {}): CompileOptions {
   return {
     weights: createMemoryWeights(tensors),
-    kv: { layerCount: 1, kvHeadCount: 1, headSize: 64, blockSize: 16, dtype: 'f16' },
+    kv: { layerCount: 1, kvHeadCount: 1, headSize: 64, blockSize: 16, keyDType: 'f16', valueDType: 'f16' },
     blockCount: 8,
     limits: { maxTokens: 32, maxSequences: 4, maxOutputs: 32, maxContextTokens: 64 },
     ...overrides,
@@ -101,7 +101,14 @@ describeInstructionSets('cpu backend', (isa) => {
 
   it('refuses a KV layout that is not the program’s, and limits that are no counts', async () => {
     const target = open();
-    const kv = { layerCount: 1, kvHeadCount: 2, headSize: 64, blockSize: 16, dtype: 'f16' } as const;
+    const kv = {
+      layerCount: 1,
+      kvHeadCount: 2,
+      headSize: 64,
+      blockSize: 16,
+      keyDType: 'f16',
+      valueDType: 'f16',
+    } as const;
     await expect(target.compile(model(), options({ kv }))).rejects.toBeInstanceOf(BackendError);
     for (const blockCount of [0, -1, 0.5, 2 ** 31]) {
       await expect(target.compile(model(), options({ blockCount }))).rejects.toBeInstanceOf(BackendError);

@@ -8,7 +8,7 @@ import { checkPicks } from '../picks.ts';
 import type { Addon, InstructionSet, ModelHandle, PoolHandle } from './addon.ts';
 import { instructionSets, loadAddon } from './addon.ts';
 import { checkCompileOptions } from './check-options.ts';
-import { dtypeCodes } from './encoding.ts';
+import { dtypeCodes, kvTypeCodes } from './encoding.ts';
 import { loadWeights } from './load-weights.ts';
 import { lowerProgram } from './lowering.ts';
 import { createPickEncoder, decodePicked } from './picks.ts';
@@ -125,7 +125,8 @@ async function compile(
       layerCount: kv.layerCount,
       kvHeadCount: kv.kvHeadCount,
       headSize: kv.headSize,
-      kvHalf: kv.dtype === 'f16' ? 1 : 0,
+      keyType: kvTypeCodes[kv.keyDType],
+      valueType: kvTypeCodes[kv.valueDType],
       cascade: cascade ? 1 : 0,
     }),
   );

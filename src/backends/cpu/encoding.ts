@@ -1,6 +1,7 @@
-// The numbers that name dtypes, regions and instructions in the plan handed to native code (native/plan.h, native/dtype.h).
+// The numbers that name dtypes, regions and instructions in the plan handed to native code (native/plan.h, native/dtype.h, native/kv_type.h).
 
 import type { DType } from '../../tensor/dtype.ts';
+import type { KvDType } from '../../tensor/kv-dtype.ts';
 
 export const dtypeCodes: Record<DType, number> = {
   f32: 0,
@@ -16,6 +17,17 @@ export const dtypeCodes: Record<DType, number> = {
   q4_k: 10,
   q5_k: 11,
   q6_k: 12,
+};
+
+/** KvType in native/kv_type.h. */
+export const kvTypeCodes: Record<KvDType, number> = {
+  f32: 0,
+  f16: 1,
+  bf16: 2,
+  fp8_e4m3: 3,
+  fp8_e5m2: 4,
+  int8: 5,
+  int4: 6,
 };
 
 export const rowKindCodes = { tokens: 0, outputs: 1 } as const;

@@ -109,7 +109,7 @@ export function pagedAttention(
         let maximum = -Infinity;
         for (let p = first; p <= last; p++) {
           const blockId = step.blockTables[tableBase + Math.floor(p / blockSize)];
-          pool.load(pool.keyOffset(layer, kvHead, blockId, p % blockSize), cached);
+          pool.readKey(layer, kvHead, blockId, p % blockSize, cached);
           let dot = 0;
           for (let i = 0; i < headSize; i++) dot += query[queryBase + i] * cached[i];
           scores[p] = dot * scale;
@@ -123,7 +123,7 @@ export function pagedAttention(
         const sums = new Float64Array(headSize);
         for (let p = first; p <= last; p++) {
           const blockId = step.blockTables[tableBase + Math.floor(p / blockSize)];
-          pool.load(pool.valueOffset(layer, kvHead, blockId, p % blockSize), cached);
+          pool.readValue(layer, kvHead, blockId, p % blockSize, cached);
           for (let i = 0; i < headSize; i++) sums[i] += scores[p] * cached[i];
         }
         for (let i = 0; i < headSize; i++) out[queryBase + i] = sums[i] / total;

@@ -1,17 +1,17 @@
-// The reference backend's KV pool, in the pool's own dtype: f32, or f16 decoded through a table.
+// The reference backend's KV pool: every token's vectors in their own types, one record after the other.
 
 import { BackendError } from '../../errors/errors.ts';
-import { f16ToNumber, numberToF16 } from '../../tensor/index.ts';
+import { type KvDType, kvCodeBytes, kvScaleBytes } from '../../tensor/kv-dtype.ts';
+import { decodeKvVector, encodeKvVector } from '../../tensor/kv-vector.ts';
 import { type KvLayout, kvBlockBytes, type StepBindings } from '../backend.ts';
+import { kvLayerBytes } from '../kv-layout.ts';
 
-/** Block-major: block -> layer -> K, V -> kvHead -> slot -> headSize. */
+/** Block-major: block -> layer -> K, V -> kvHead -> slot -> codes and scale. What a block has beyond that is padding. */
 export interface ReferencePool {
   readonly blockSize: number;
   readonly bytes: number;
-  keyOffset(layer: number, kvHead: number, blockId: number, offset: number): number;
-  valueOffset(layer: number, kvHead: number, blockId: number, offset: number): number;
-  /** Reads consecutive elements from an offset on. */
-  load(offset: number, into: Float32Array): void;
+  readKey(layer: number, kvHead: number, blockId: number, offset: number, into: Float32Array): void;
+  readValue(layer: number, kvHead: number, blockId: number, offset: number, into: Float32Array): void;
   write(layer: number, step: StepBindings, key: Float32Array, value: Float32Array): void;
   copy(sourceId: number, destinationId: number): void;
   read(blockId: number, into: Uint8Array): void;
@@ -20,17 +20,22 @@ export interface ReferencePool {
 
 /** Allocates the pool. */
 export function createReferencePool(layout: KvLayout, blockCount: number): ReferencePool {
-  const { layerCount, kvHeadCount, headSize, blockSize, dtype } = layout;
-  const headElements = blockSize * headSize;
-  const halfElements = kvHeadCount * headElements;
-  const blockElements = layerCount * 2 * halfElements;
-  const store =
-    dtype === 'f16' ? createHalfStore(blockCount * blockElements) : createFloatStore(blockCount * blockElements);
+  const { kvHeadCount, headSize, blockSize, keyDType, valueDType } = layout;
   const blockBytes = kvBlockBytes(layout);
+  const layerBytes = kvLayerBytes(layout);
+  const keyBytes = kvCodeBytes(keyDType, headSize) + kvScaleBytes(keyDType);
+  const valueBytes = kvCodeBytes(valueDType, headSize) + kvScaleBytes(valueDType);
+  const allKeyBytes = kvHeadCount * blockSize * keyBytes;
+  const store = new Uint8Array(blockCount * blockBytes);
   const width = kvHeadCount * headSize;
 
-  function offsetOf(layer: number, half: 0 | 1, kvHead: number, blockId: number, offset: number): number {
-    return blockId * blockElements + (layer * 2 + half) * halfElements + kvHead * headElements + offset * headSize;
+  function keyAt(layer: number, kvHead: number, blockId: number, offset: number): Uint8Array {
+    const at = blockId * blockBytes + layer * layerBytes + (kvHead * blockSize + offset) * keyBytes;
+    return store.subarray(at, at + keyBytes);
+  }
+  function valueAt(layer: number, kvHead: number, blockId: number, offset: number): Uint8Array {
+    const at = blockId * blockBytes + layer * layerBytes + allKeyBytes + (kvHead * blockSize + offset) * valueBytes;
+    return store.subarray(at, at + valueBytes);
   }
 
   function checkBlock(blockId: number, bytes: Uint8Array): void {
@@ -43,23 +48,24 @@ export function createReferencePool(layout: KvLayout, blockCount: number): Refer
   }
 
   function bytesOf(blockId: number): Uint8Array {
-    return new Uint8Array(store.elements.buffer, blockId * blockBytes, blockBytes);
+    return store.subarray(blockId * blockBytes, (blockId + 1) * blockBytes);
   }
 
+  const readKey = readerOf(keyDType);
+  const readValue = readerOf(valueDType);
   return {
     blockSize,
-    bytes: store.elements.byteLength,
-    keyOffset: (layer, kvHead, blockId, offset) => offsetOf(layer, 0, kvHead, blockId, offset),
-    valueOffset: (layer, kvHead, blockId, offset) => offsetOf(layer, 1, kvHead, blockId, offset),
-    load: store.load,
+    bytes: store.byteLength,
+    readKey: (layer, kvHead, blockId, offset, into) => readKey(keyAt(layer, kvHead, blockId, offset), into),
+    readValue: (layer, kvHead, blockId, offset, into) => readValue(valueAt(layer, kvHead, blockId, offset), into),
     write(layer, step, key, value) {
       for (let t = 0; t < step.tokenCount; t++) {
         const blockId = Math.floor(step.slotMapping[t] / blockSize);
         const offset = step.slotMapping[t] % blockSize;
         for (let kvHead = 0; kvHead < kvHeadCount; kvHead++) {
           const from = t * width + kvHead * headSize;
-          store.save(offsetOf(layer, 0, kvHead, blockId, offset), key.subarray(from, from + headSize));
-          store.save(offsetOf(layer, 1, kvHead, blockId, offset), value.subarray(from, from + headSize));
+          encodeKvVector(keyDType, key.subarray(from, from + headSize), keyAt(layer, kvHead, blockId, offset));
+          encodeKvVector(valueDType, value.subarray(from, from + headSize), valueAt(layer, kvHead, blockId, offset));
         }
       }
     },
@@ -77,31 +83,12 @@ export function createReferencePool(layout: KvLayout, blockCount: number): Refer
   };
 }
 
-interface ElementStore {
-  readonly elements: Float32Array | Uint16Array;
-  load(offset: number, into: Float32Array): void;
-  save(offset: number, values: Float32Array): void;
-}
-
-function createFloatStore(count: number): ElementStore {
-  const elements = new Float32Array(count);
-  return {
-    elements,
-    load: (offset, into) => into.set(elements.subarray(offset, offset + into.length)),
-    save: (offset, values) => elements.set(values, offset),
-  };
-}
-
-function createHalfStore(count: number): ElementStore {
-  const elements = new Uint16Array(count);
-  const decoded = Float32Array.from({ length: 65536 }, (_, bits) => f16ToNumber(bits));
-  return {
-    elements,
-    load(offset, into) {
-      for (let i = 0; i < into.length; i++) into[i] = decoded[elements[offset + i]];
-    },
-    save(offset, values) {
-      for (let i = 0; i < values.length; i++) elements[offset + i] = numberToF16(values[i]);
-    },
+/** decodeKvVector, through a table where a code is one byte. */
+function readerOf(dtype: KvDType): (from: Uint8Array, into: Float32Array) => void {
+  if (dtype !== 'fp8_e4m3' && dtype !== 'fp8_e5m2') return (from, into) => decodeKvVector(dtype, from, into);
+  const decoded = new Float32Array(256);
+  decodeKvVector(dtype, Uint8Array.from(decoded.keys()), decoded);
+  return (from, into) => {
+    for (let i = 0; i < into.length; i++) into[i] = decoded[from[i]];
   };
 }

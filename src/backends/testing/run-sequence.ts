@@ -1,7 +1,7 @@
 // Runs one whole sequence through a backend, in one step or in chunks, for tests that compare logits with an oracle.
 
 import type { Program } from '../../program/program.ts';
-import type { Backend, WeightSource } from '../backend.ts';
+import type { Backend, KvDType, WeightSource } from '../backend.ts';
 import { bindStep } from './step.ts';
 
 export interface RunSequenceOptions {
@@ -13,10 +13,13 @@ export interface RunSequenceOptions {
   readonly blockSize?: number;
   /** Tokens of each step. Defaults to all of them. */
   readonly chunkTokens?: number;
+  /** Defaults to f32. */
+  readonly keyDType?: KvDType;
+  readonly valueDType?: KvDType;
 }
 
 /**
- * Compiles the program over an f32 pool just large enough, in which the sequence's blocks lie in reverse order, runs the
+ * Compiles the program over a pool just large enough, in which the sequence's blocks lie in reverse order, runs the
  * sequence and closes the executable. Returns logits, [outputs, vocabSize].
  */
 export async function runSequence(
@@ -25,13 +28,14 @@ export async function runSequence(
   options: RunSequenceOptions,
 ): Promise<Float32Array> {
   const { weights, tokenIds, blockSize = 16, chunkTokens = tokenIds.length } = options;
+  const { keyDType = 'f32', valueDType = 'f32' } = options;
   const outputs = options.outputs ?? [...tokenIds.keys()];
   const { layerCount, kvHeadCount, headSize, vocabSize } = program;
   const blockCount = Math.ceil(tokenIds.length / blockSize);
   const blocks = Array.from({ length: blockCount }, (_, index) => blockCount - 1 - index);
   const executable = await backend.compile(program, {
     weights,
-    kv: { layerCount, kvHeadCount, headSize, blockSize, dtype: 'f32' },
+    kv: { layerCount, kvHeadCount, headSize, blockSize, keyDType, valueDType },
     blockCount,
     limits: {
       maxTokens: chunkTokens,

@@ -1,10 +1,12 @@
 // `octavo inspect`: what a model file holds, and what fits into memory.
 
 import CliTable from 'cli-table3';
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import pc from 'picocolors';
+import { formatKvDTypes, type KvCacheDtype, resolveKvDTypes } from '../../engine/kv-cache-dtype.ts';
 import { MemoryPlanError } from '../../errors/index.ts';
 import type { OpenedModel } from '../../models/open-model.ts';
+import { kvCacheDtypeOption } from '../engine-flags.ts';
 import { bytesFlag, integerFlag } from '../flag-values.ts';
 import { formatBytes, formatCount, formatParameters } from '../format.ts';
 
@@ -13,7 +15,7 @@ interface InspectFlags {
   readonly blockSize: number;
   readonly maxNumSeqs: number;
   readonly kvCacheMemoryBytes?: number;
-  readonly kvCacheDtype: 'auto' | 'f32' | 'f16';
+  readonly kvCacheDtype: 'auto' | KvCacheDtype;
   readonly json: boolean;
   readonly verbose: boolean;
 }
@@ -38,7 +40,7 @@ export function addInspectCommand(program: Command): void {
       'size of the KV pool, such as 512M or 2G (default: as `serve` takes)',
       bytesFlag,
     )
-    .addOption(new Option('--kv-cache-dtype <type>', 'type of K and V').choices(['auto', 'f32', 'f16']).default('auto'))
+    .addOption(kvCacheDtypeOption())
     .option('--json', 'write JSON', false)
     .option('--verbose', 'show stack traces of errors', false)
     .addHelpText('after', examples)
@@ -81,6 +83,7 @@ function groupTensors(model: OpenedModel): TensorGroup[] {
 }
 
 interface PoolReport {
+  readonly kvDType: KvCacheDtype;
   readonly kvBytesPerToken: number;
   readonly blockBytes: number;
   readonly blockCount: number;
@@ -91,16 +94,12 @@ interface PoolReport {
 }
 
 /** The pool that `serve` would make here, or why it cannot. */
-function describePool(
-  model: OpenedModel,
-  flags: InspectFlags,
-  { planMemory, resolveKvDType }: MemoryPlanModule,
-): PoolReport | string {
-  const kvDType = resolveKvDType(flags.kvCacheDtype, model.weights);
+function describePool(model: OpenedModel, flags: InspectFlags, { planMemory }: MemoryPlanModule): PoolReport | string {
+  const kvDTypes = resolveKvDTypes(flags.kvCacheDtype, model.weights);
   try {
     const plan = planMemory({
       config: model.config,
-      kvDType,
+      kvDTypes,
       blockSize: flags.blockSize,
       maxNumSeqs: flags.maxNumSeqs,
       maxModelLen: flags.maxModelLen,
@@ -109,6 +108,7 @@ function describePool(
     });
     const blocksPerSequence = Math.ceil(plan.maxModelLen / flags.blockSize);
     return {
+      kvDType: formatKvDTypes(kvDTypes),
       kvBytesPerToken: plan.blockBytes / flags.blockSize,
       blockBytes: plan.blockBytes,
       blockCount: plan.blockCount,
@@ -213,7 +213,7 @@ function formatReport(report: ReturnType<typeof describeModel>): string {
       ? [['weights', formatBytes(memory.weightBytes), '']]
       : [
           ['weights', formatBytes(memory.weightBytes), ''],
-          ['KV pool', formatBytes(memory.poolBytes), `${formatCount(memory.blockCount)} blocks`],
+          ['KV pool', formatBytes(memory.poolBytes), `${formatCount(memory.blockCount)} blocks of ${memory.kvDType}`],
           ['one block', formatBytes(memory.blockBytes), `${formatBytes(memory.kvBytesPerToken)} a token`],
           ['one full sequence', formatBytes(memory.sequenceBytes), `${formatCount(memory.maxModelLen)} tokens`],
         ];

@@ -2,9 +2,12 @@
 
 import fc from 'fast-check';
 import { expect } from 'vitest';
+import { kvBlockBytes } from '../../backends/backend.ts';
 import { type EvictionPolicyName, evictionPolicyNames, type MemoryMode, memoryModes } from '../../memory/index.ts';
+import { type KvDType, kvDTypeNames } from '../../tensor/kv-dtype.ts';
 import type { Engine, EngineOptions, GenerateEvent, Generation, SamplingParams } from '../api.ts';
 import { createEngine } from '../create-engine.ts';
+import type { KvCacheDtype } from '../kv-cache-dtype.ts';
 
 /** One request of a scenario. Prompts are made of a shared part and an own part, so that prefixes are hit. */
 interface RequestSpec {
@@ -37,11 +40,15 @@ export interface Scenario {
   readonly threads: number;
   readonly memory: MemoryMode;
   readonly enablePrefixCaching: boolean;
+  readonly kvCacheDtype: 'auto' | KvCacheDtype;
   readonly evictionPolicy: EvictionPolicyName;
   readonly requests: readonly RequestSpec[];
 }
 
 const maxModelLen = 96;
+
+/** Every type, some of them in pairs. */
+const kvTypes: readonly KvCacheDtype[] = [...kvDTypeNames, 'int8/int4', 'fp8_e4m3/int8', 'int4/f16', 'bf16/fp8_e5m2'];
 
 /** Ways to narrow or bend the distribution, so that picks of every kind are compared. */
 const truncations: readonly SamplingParams[] = [
@@ -90,6 +97,10 @@ export const scenario: fc.Arbitrary<Scenario> = fc.record({
     { weight: 4, arbitrary: fc.constant(true) },
     { weight: 1, arbitrary: fc.constant(false) },
   ),
+  kvCacheDtype: fc.oneof(
+    { weight: 2, arbitrary: fc.constant('auto' as const) },
+    { weight: 3, arbitrary: fc.constantFrom(...kvTypes) },
+  ),
   evictionPolicy: fc.constantFrom(...evictionPolicyNames),
   requests: fc.array(requestSpec, { minLength: 1, maxLength: 8 }),
 });
@@ -118,23 +129,38 @@ export interface PagingProperty {
   close(): Promise<void>;
 }
 
-/** Prepares the property for one model and backend: an ample engine that runs each request alone, with its answers kept. */
+/** An ample engine that runs each request alone, with its answers kept. */
+interface Alone {
+  readonly engine: Engine;
+  readonly known: Map<string, Outcome>;
+}
+
+/** Prepares the property for one model and backend. */
 export async function createPagingProperty(options: Pick<EngineOptions, 'model' | 'backend'>): Promise<PagingProperty> {
-  const alone = await createEngine({
-    ...options,
-    maxModelLen,
-    maxNumSeqs: 4,
-    threads: 1,
-    blockSize: 16,
-    enablePrefixCaching: false,
-    kvCacheMemoryBytes: 1 << 22,
-  });
-  const known = new Map<string, Outcome>();
+  const byType = new Map<string, Alone>();
+  async function aloneWith(kvCacheDtype: Scenario['kvCacheDtype']): Promise<Alone> {
+    const found = byType.get(kvCacheDtype);
+    if (found) return found;
+    const engine = await createEngine({
+      ...options,
+      kvCacheDtype,
+      maxModelLen,
+      maxNumSeqs: 4,
+      threads: 1,
+      blockSize: 16,
+      enablePrefixCaching: false,
+      kvCacheMemoryBytes: 1 << 22,
+    });
+    const made = { engine, known: new Map<string, Outcome>() };
+    byType.set(kvCacheDtype, made);
+    return made;
+  }
   const totals = { preemptions: 0, cachedTokens: 0, copyOnWrites: 0, forks: 0, cancelled: 0, evictions: 0 };
-  const { config } = alone;
-  function kvBytesOf(blockSize: number): number {
-    const elementBytes = alone.kvDType === 'f16' ? 2 : 4;
-    return 2 * config.layerCount * config.kvHeadCount * config.headSize * blockSize * elementBytes;
+  const { config } = (await aloneWith('auto')).engine;
+  function kvBytesOf({ engine: { kvDType } }: Alone, blockSize: number): number {
+    const [keyDType, valueDType = keyDType] = kvDType.split('/') as KvDType[];
+    const { layerCount, kvHeadCount, headSize } = config;
+    return kvBlockBytes({ layerCount, kvHeadCount, headSize, blockSize, keyDType, valueDType });
   }
 
   function tokensOf(seed: number, count: number): number[] {
@@ -184,11 +210,16 @@ export async function createPagingProperty(options: Pick<EngineOptions, 'model' 
     return { promptTokenIds, promptLogprobs, traces, cancelled };
   }
 
-  async function expected(tokenIds: readonly number[], n: number, sampling: SamplingParams): Promise<Outcome> {
+  async function expected(
+    { engine, known }: Alone,
+    tokenIds: readonly number[],
+    n: number,
+    sampling: SamplingParams,
+  ): Promise<Outcome> {
     const key = JSON.stringify([tokenIds, n, sampling]);
     const found = known.get(key);
     if (found) return found;
-    const outcome = await outcomeOf(alone.generate({ tokenIds, n, sampling }), n);
+    const outcome = await outcomeOf(engine.generate({ tokenIds, n, sampling }), n);
     known.set(key, outcome);
     return outcome;
   }
@@ -205,7 +236,7 @@ export async function createPagingProperty(options: Pick<EngineOptions, 'model' 
       expect(actual.promptLogprobs, `${label}: prompt log-probabilities`).toEqual(wanted.promptLogprobs);
   }
 
-  async function runOne(engine: Engine, spec: RequestSpec, label: string): Promise<void> {
+  async function runOne(engine: Engine, alone: Alone, spec: RequestSpec, label: string): Promise<void> {
     for (let turn = 0; turn < spec.delayTurns; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
     const tokenIds = promptOf(spec);
     const sampling = samplingOf(spec);
@@ -216,7 +247,12 @@ export async function createPagingProperty(options: Pick<EngineOptions, 'model' 
       if (count === spec.forkAfter && count < spec.maxTokens) {
         try {
           forks.push(
-            checkFork(generation.fork({ sampling: { seed: spec.seed + 1, maxTokens: 6 } }), spec, `${label} fork`),
+            checkFork(
+              generation.fork({ sampling: { seed: spec.seed + 1, maxTokens: 6 } }),
+              alone,
+              spec,
+              `${label} fork`,
+            ),
           );
           totals.forks++;
         } catch (error) {
@@ -227,11 +263,11 @@ export async function createPagingProperty(options: Pick<EngineOptions, 'model' 
       if (count === spec.cancelAfter) generation.cancel();
     });
     if (actual.cancelled) totals.cancelled++;
-    expectSame(actual, await expected(tokenIds, spec.n, sampling), label);
+    expectSame(actual, await expected(alone, tokenIds, spec.n, sampling), label);
     await Promise.all(forks);
   }
 
-  async function checkFork(fork: Generation, spec: RequestSpec, label: string): Promise<void> {
+  async function checkFork(fork: Generation, alone: Alone, spec: RequestSpec, label: string): Promise<void> {
     const actual = await outcomeOf(fork, 1);
     const { temperature, seed, truncation } = spec;
     const sampling = {
@@ -242,7 +278,7 @@ export async function createPagingProperty(options: Pick<EngineOptions, 'model' 
       logprobs: 2,
       ignoreEos: true,
     };
-    expectSame(actual, await expected(actual.promptTokenIds, 1, sampling), label);
+    expectSame(actual, await expected(alone, actual.promptTokenIds, 1, sampling), label);
   }
 
   return {
@@ -250,16 +286,17 @@ export async function createPagingProperty(options: Pick<EngineOptions, 'model' 
     async check(scenario) {
       const { blockSize, spareBlocks, requests, ...rest } = scenario;
       const blockCount = Math.ceil(maxModelLen / blockSize) + spareBlocks;
+      const alone = await aloneWith(scenario.kvCacheDtype);
       const engine = await createEngine({
         ...options,
         ...rest,
         blockSize,
         maxModelLen,
-        kvCacheMemoryBytes: blockCount * kvBytesOf(blockSize),
+        kvCacheMemoryBytes: blockCount * kvBytesOf(alone, blockSize),
         checkIntegrity: true,
       });
       try {
-        await Promise.all(requests.map((spec, i) => runOne(engine, spec, `request ${i}`)));
+        await Promise.all(requests.map((spec, i) => runOne(engine, alone, spec, `request ${i}`)));
         // A request that is cancelled while a step runs holds its blocks until the step has ended.
         const held = () => engine.stats().usedBlocks;
         await expect.poll(held, { interval: 1, message: 'blocks still held when all requests have ended' }).toBe(0);
@@ -273,6 +310,8 @@ export async function createPagingProperty(options: Pick<EngineOptions, 'model' 
         await engine.close();
       }
     },
-    close: () => alone.close(),
+    async close() {
+      for (const { engine } of byType.values()) await engine.close();
+    },
   };
 }

@@ -24,7 +24,7 @@ export async function compileLinear(backend: Backend, weight: MemoryWeight, tabl
   const program = b.finish(b.selectOutputs(b.linear(input, b.weight('weight', weight.rows, weight.columns))));
   const executable = await backend.compile(program, {
     weights: createMemoryWeights({ table, weight }),
-    kv: { layerCount: 1, kvHeadCount: 1, headSize: 1, blockSize: 16, dtype: 'f32' },
+    kv: { layerCount: 1, kvHeadCount: 1, headSize: 1, blockSize: 16, keyDType: 'f32', valueDType: 'f32' },
     blockCount: 4,
     limits: { maxTokens: 64, maxSequences: 1, maxOutputs: 64, maxContextTokens: 64 },
   });
