@@ -3,7 +3,8 @@
 // back between pieces of the columns changes no bit either.
 //
 // Few rows stream the panel as it is stored and convert it on the way. For many, a piece of a panel is converted to f32
-// once, into scratch that stays in the first or second cache, and all tiles of rows pass over it.
+// once, into scratch that stays in the first or second cache, and all tiles of rows pass over it; between them they
+// fetch the piece that follows. Why the products are FMAs for BF16 too: docs/decisions/0003-bf16-products.md.
 #pragma once
 
 #include "kernels.h"
@@ -135,7 +136,8 @@ void float_panel(const typename Load::Element* panel, int32_t columns, const flo
   constexpr int32_t kStepLines = kStepColumns * kPanelRows * static_cast<int32_t>(sizeof(Element)) / 64;
   const int32_t tiles = (rows + kFloatTileRows - 1) / kFloatTileRows;
   if (tiles == 1) {
-    // The processor streams ahead by itself, but only to the end of a page, and more rows than two do not reach past it.
+    // The processor streams ahead by itself, but only to the end of a page. With one or two rows, the loads in flight
+    // reach into the next page; with more they do not, and every page would begin with a wait.
     const uint8_t* ahead = reinterpret_cast<const uint8_t*>(panel) + kAheadBytes;
     float_rows<Load>(panel, columns, input, input_stride, rows, ahead, rows > 2 ? kStepLines : 0, out, out_stride, false);
     return;
