@@ -27,13 +27,13 @@ void linear_panel(const LinearJob& job, int32_t panel_index, int32_t first_row, 
   uint8_t* const expanded = reinterpret_cast<uint8_t*>(scratch);
   switch (matrix.dtype) {
     case DType::kF32:
-      float_panel<LoadF32>(reinterpret_cast<const float*>(panel), matrix.columns, input, job.input_stride, rows, out, out_stride, false);
+      float_panel<LoadF32>(reinterpret_cast<const float*>(panel), matrix.columns, input, job.input_stride, rows, out, out_stride, scratch);
       break;
     case DType::kF16:
-      float_panel<LoadF16>(reinterpret_cast<const uint16_t*>(panel), matrix.columns, input, job.input_stride, rows, out, out_stride, false);
+      float_panel<LoadF16>(reinterpret_cast<const uint16_t*>(panel), matrix.columns, input, job.input_stride, rows, out, out_stride, scratch);
       break;
     case DType::kBF16:
-      float_panel<LoadBF16>(reinterpret_cast<const uint16_t*>(panel), matrix.columns, input, job.input_stride, rows, out, out_stride, false);
+      float_panel<LoadBF16>(reinterpret_cast<const uint16_t*>(panel), matrix.columns, input, job.input_stride, rows, out, out_stride, scratch);
       break;
     case DType::kQ8_0: int8_panel<DType::kQ8_0>(panel, units, rows_in, rows, out, out_stride, expanded); break;
     case DType::kQ4_0: int8_panel<DType::kQ4_0>(panel, units, rows_in, rows, out, out_stride, expanded); break;

@@ -70,7 +70,7 @@ export function lowerProgram(program: Program, limits: StepLimits, dtypeOf: (ref
     let buffer = bufferOfValue.get(value.id);
     if (buffer === undefined) {
       const isLogits = value.id === program.logits.id;
-      buffer = addBuffer(value.rows, isLogits ? value.width * 4 : roundUp(value.width * 4, 64), isLogits);
+      buffer = addBuffer(value.rows, isLogits ? value.width * 4 : activationRowBytes(value.width), isLogits);
       bufferOfValue.set(value.id, buffer);
     }
     return buffer;
@@ -275,6 +275,15 @@ export function lowerProgram(program: Program, limits: StepLimits, dtypeOf: (ref
     weights: [...weights.values()],
     ropes,
   };
+}
+
+/**
+ * Bytes from one row of activations to the next: whole cache lines, and never a multiple of 512, since kernels walk a
+ * dozen rows at once and rows a power of two apart would share the few places of one set of the first cache.
+ */
+function activationRowBytes(width: number): number {
+  const bytes = roundUp(width * 4, 64);
+  return bytes % 512 === 0 ? bytes + 64 : bytes;
 }
 
 type LinearOperation = Extract<Operation, { kind: 'linear' }>;
