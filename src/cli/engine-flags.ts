@@ -11,7 +11,7 @@ import {
   memoryModes,
 } from '../memory/index.ts';
 import { kvDTypeNames } from '../tensor/kv-dtype.ts';
-import { bytesFlag, integerFlag } from './flag-values.ts';
+import { bytesFlag, integerFlag, numberFlag } from './flag-values.ts';
 
 export interface EngineFlags {
   readonly backend: 'auto' | 'cpu' | 'reference';
@@ -20,6 +20,7 @@ export interface EngineFlags {
   readonly blockSize: number;
   readonly maxNumSeqs: number;
   readonly maxNumBatchedTokens: number;
+  readonly maxStepStretch: number;
   readonly kvCacheMemoryBytes?: number;
   readonly kvCacheDtype: 'auto' | KvCacheDtype;
   readonly memory: MemoryMode;
@@ -56,6 +57,12 @@ export function addEngineFlags(command: Command): Command {
     .option('--max-num-seqs <count>', 'sequences that run at once', integerFlag(1, 4096), 64)
     .option('--max-num-batched-tokens <tokens>', 'token budget of a step', integerFlag(1), 512)
     .option(
+      '--max-step-stretch <factor>',
+      'how many times as long as a step that only decodes one may take that computes prompts too',
+      numberFlag(1.01, 1e6),
+      3.5,
+    )
+    .option(
       '--kv-cache-memory-bytes <bytes>',
       'size of the KV pool, such as 512M or 2G (default: enough for all sequences, at most a quarter of free memory)',
       bytesFlag,
@@ -87,6 +94,7 @@ export function toEngineOptions(flags: EngineFlags, model: string): EngineOption
     blockSize: flags.blockSize,
     maxNumSeqs: flags.maxNumSeqs,
     maxNumBatchedTokens: flags.maxNumBatchedTokens,
+    maxStepStretch: flags.maxStepStretch,
     kvCacheMemoryBytes: flags.kvCacheMemoryBytes,
     kvCacheDtype: flags.kvCacheDtype,
     memory: flags.memory,

@@ -171,6 +171,11 @@ export interface EngineOptions {
   /** Token budget of a step. Defaults to 512. */
   readonly maxNumBatchedTokens?: number;
   /**
+   * How many times as long as a step that only decodes one may take that computes prompts too: what bounds the gaps between the
+   * tokens of running requests while others arrive. Infinity fills every step up to `maxNumBatchedTokens`. Defaults to 3.5.
+   */
+  readonly maxStepStretch?: number;
+  /**
    * How sequences get their blocks. Defaults to `paged`. The others give each sequence one contiguous run for its longest length, the power of two
    * above its length, or its length (prompt and maxTokens), share nothing and cache nothing: baselines to measure against.
    */

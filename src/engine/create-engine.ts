@@ -9,6 +9,7 @@ import type { Engine, EngineOptions } from './api.ts';
 import { type ChosenBackend, chooseBackend } from './backend-choice.ts';
 import { resolveKvDTypes } from './kv-cache-dtype.ts';
 import { planMemory, requireInteger } from './memory-plan.ts';
+import { createPrefillPace } from './prefill-pace.ts';
 import { runEngine } from './run-engine.ts';
 
 /**
@@ -27,6 +28,14 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const maxNumSeqs = options.maxNumSeqs ?? 64;
   const maxNumBatchedTokens = options.maxNumBatchedTokens ?? 512;
   const maxQueuedRequests = options.maxQueuedRequests ?? 1024;
+  const maxStepStretch = options.maxStepStretch ?? 3.5;
+  if (!(maxStepStretch > 1)) {
+    throw new InvalidRequestError(
+      `maxStepStretch must be over 1, got ${maxStepStretch}`,
+      'maxStepStretch',
+      maxStepStretch,
+    );
+  }
   const evictionPolicy = options.evictionPolicy ?? defaultEvictionPolicy;
   requireEvictionPolicyName(evictionPolicy);
   requireInteger('maxNumBatchedTokens', maxNumBatchedTokens, 1, 65536);
@@ -79,8 +88,10 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       enablePrefixCaching: options.enablePrefixCaching ?? true,
       evictionPolicy,
     });
+    const pace = createPrefillPace(maxStepStretch);
     const scheduler = createScheduler({
       memory,
+      promptTokensBesideDecoding: pace.allowance,
       maxNumSeqs: runningLimit,
       maxNumBatchedTokens,
       maxOutputs: limits.maxOutputs,
@@ -95,6 +106,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       executable,
       memory,
       scheduler,
+      pace,
       plan,
       now,
     });

@@ -25,6 +25,7 @@ import {
 } from './generation.ts';
 import { formatKvDTypes } from './kv-cache-dtype.ts';
 import type { MemoryPlan } from './memory-plan.ts';
+import type { PrefillPace } from './prefill-pace.ts';
 import { readPrompt, readPromptAsync, renderChat } from './prompt.ts';
 import { resolveSampling } from './sampling/params.ts';
 import { createStepClock } from './step-clock.ts';
@@ -38,6 +39,7 @@ export interface EngineParts {
   readonly executable: Executable;
   readonly memory: KvMemory;
   readonly scheduler: Scheduler;
+  readonly pace: PrefillPace;
   readonly plan: MemoryPlan;
   readonly now: () => number;
 }
@@ -67,6 +69,7 @@ export function runEngine(parts: EngineParts): Engine {
     vocabSize: config.vocabSize,
     owners,
     clock,
+    pace: parts.pace,
     nextSequenceId: () => sequenceCount++,
     now,
     onSampled(tokenCount) {

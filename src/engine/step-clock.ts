@@ -20,8 +20,8 @@ export interface StepClock {
   readonly times: StepTimes;
   /** A step is handed to the backend. */
   start(): void;
-  /** Its results are there. */
-  end(kernelMs: number, pickMs: number): void;
+  /** Its results are there. Returns how long it took. */
+  end(kernelMs: number, pickMs: number): number;
   /** There is nothing to do, or a step failed: the next start follows nothing. */
   rest(): void;
 }
@@ -45,10 +45,12 @@ export function createStepClock(now: () => number): StepClock {
       endedKernelMs = null;
     },
     end(kernelMs, pickMs) {
-      times.stepMs += now() - startedMs;
+      const stepMs = now() - startedMs;
+      times.stepMs += stepMs;
       times.kernelMs += kernelMs;
       times.pickMs += pickMs;
       endedKernelMs = kernelMs;
+      return stepMs;
     },
     rest() {
       endedKernelMs = null;

@@ -11,6 +11,7 @@ import { createScheduler } from '../scheduler/index.ts';
 import type { Scheduler } from '../scheduler/types.ts';
 import type { Engine } from './api.ts';
 import { planMemory } from './memory-plan.ts';
+import { createPrefillPace } from './prefill-pace.ts';
 import { runEngine } from './run-engine.ts';
 
 /** An engine whose executable or scheduler may be wrapped to go wrong. */
@@ -51,6 +52,7 @@ async function engineWith(wrap: {
     executable: wrap.executable?.(executable) ?? executable,
     memory,
     scheduler: wrap.scheduler?.(scheduler) ?? scheduler,
+    pace: createPrefillPace(Number.POSITIVE_INFINITY),
     plan,
     now: () => performance.now(),
   });

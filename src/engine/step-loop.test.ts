@@ -9,6 +9,7 @@ import { bundledModelPath } from '../models/testing/bundled-model.ts';
 import { createScheduler } from '../scheduler/index.ts';
 import type { Engine } from './api.ts';
 import { planMemory } from './memory-plan.ts';
+import { createPrefillPace } from './prefill-pace.ts';
 import { runEngine } from './run-engine.ts';
 
 /** An engine on the reference backend whose steps may be watched or replaced. */
@@ -49,6 +50,7 @@ async function engineWatching(wrap: (inner: Executable) => Executable['execute']
     executable,
     memory,
     scheduler,
+    pace: createPrefillPace(Number.POSITIVE_INFINITY),
     plan,
     now: () => performance.now(),
   });

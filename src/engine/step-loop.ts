@@ -11,6 +11,7 @@ import { BackendError } from '../errors/errors.ts';
 import type { SampledToken, Scheduler, StepPlan } from '../scheduler/types.ts';
 import type { Choice } from './choice.ts';
 import type { GenerationState } from './generation.ts';
+import type { PrefillPace, StepLoad } from './prefill-pace.ts';
 import type { StepClock } from './step-clock.ts';
 import { firstTarget, type SequenceOwner, type StepShare, type StepWork, workOf } from './step-work.ts';
 
@@ -20,6 +21,7 @@ export interface StepLoopOptions {
   readonly vocabSize: number;
   readonly owners: Map<number, SequenceOwner>;
   readonly clock: StepClock;
+  readonly pace: PrefillPace;
   readonly nextSequenceId: () => number;
   readonly now: () => number;
   /** After every step, its results committed. */
@@ -75,7 +77,7 @@ export function startStepLoop(options: StepLoopOptions): StepLoop {
         failStep(step.work.plan, error);
         continue;
       }
-      clock.end(output.kernelMs, output.pickMs);
+      options.pace.observe(loadOf(step.work.plan), clock.end(output.kernelMs, output.pickMs));
       // Sockets and timers had their turn while the step ran, unless the backend resolved without leaving the event loop.
       if (!turn.isOver()) await turn.over;
       options.onSampled(commitStep(step.work, output));
@@ -249,6 +251,13 @@ export function startStepLoop(options: StepLoopOptions): StepLoop {
       await finished;
     },
   };
+}
+
+/** A share of one token that samples decodes. */
+function loadOf({ sequences, bindings }: StepPlan): StepLoad {
+  let decodeTokens = 0;
+  for (const { tokenCount, samples } of sequences) if (tokenCount === 1 && samples) decodeTokens++;
+  return { decodeTokens, promptTokens: bindings.tokenCount - decodeTokens };
 }
 
 /** The next turn of the event loop. */

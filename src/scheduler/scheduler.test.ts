@@ -15,6 +15,7 @@ interface Setup {
   readonly maxQueuedRequests?: number;
   readonly enablePrefixCaching?: boolean;
   readonly watermarkBlocks?: number;
+  readonly promptTokensBesideDecoding?: () => number;
 }
 
 function setUp(setup: Setup = {}): { memory: KvMemory; scheduler: Scheduler } {
@@ -34,6 +35,7 @@ function setUp(setup: Setup = {}): { memory: KvMemory; scheduler: Scheduler } {
     maxModelLen: 2048,
     maxQueuedRequests: setup.maxQueuedRequests ?? 1024,
     watermarkBlocks: setup.watermarkBlocks,
+    promptTokensBesideDecoding: setup.promptTokensBesideDecoding,
     checkIntegrity: true,
   });
   return { memory, scheduler };
@@ -66,6 +68,46 @@ function runAll(scheduler: Scheduler): void {
   for (let plan = scheduler.schedule(); plan !== null; plan = scheduler.schedule())
     scheduler.complete(plan, sample(plan));
 }
+
+describe('prompts beside decoding', () => {
+  it('take no more than they are allowed while others decode, and the whole budget while none does', () => {
+    const { scheduler } = setUp({ promptTokensBesideDecoding: () => 48, enablePrefixCaching: false });
+    scheduler.add(request(0, range(200), 50));
+    expect(runOne(scheduler).bindings.tokenCount).toBe(200);
+    scheduler.add(request(1, range(100), 5));
+    scheduler.add(request(2, range(100), 5));
+    // 100 + 100 tokens, 48 a step, in the order of arrival.
+    const shares = range(5).map(() => runOne(scheduler).sequences.map(({ id, tokenCount }) => [id, tokenCount]));
+    expect(shares.slice(0, 4)).toEqual([
+      [
+        [0, 1],
+        [1, 48],
+      ],
+      [
+        [0, 1],
+        [1, 48],
+      ],
+      [
+        [0, 1],
+        [1, 4],
+        [2, 44],
+      ],
+      [
+        [0, 1],
+        [1, 1],
+        [2, 48],
+      ],
+    ]);
+  });
+
+  it('go on by one token at least', () => {
+    const { scheduler } = setUp({ promptTokensBesideDecoding: () => 0 });
+    scheduler.add(request(0, range(20), 50));
+    runOne(scheduler);
+    scheduler.add(request(1, range(20, 100), 5));
+    expect(runOne(scheduler).sequences.map(({ tokenCount }) => tokenCount)).toEqual([1, 1]);
+  });
+});
 
 describe('sharing', () => {
   it.each([1, 40, 64, 100, 512, 1500, 4096])(

@@ -31,6 +31,11 @@ export interface SchedulerOptions {
    * Defaults to a hundredth of the pool plus one for each running sequence; fewer run more sequences and preempt more.
    */
   readonly watermarkBlocks?: number;
+  /**
+   * Prompt tokens that a step may compute while it also decodes, asked once for each step; at least 1. Defaults to what
+   * is left of the token budget.
+   */
+  readonly promptTokensBesideDecoding?: () => number;
   /** Check the plan and every invariant of the memory after each change (slow). Defaults to false. */
   readonly checkIntegrity?: boolean;
 }
@@ -62,6 +67,8 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   let scheduled: ScheduledSequence[] = [];
   let admitted: { id: number; cachedTokens: number; resumed: boolean }[] = [];
   let preempted: number[] = [];
+  /** Tokens of prompts that it may still take. */
+  let promptTokensLeft = Number.POSITIVE_INFINITY;
 
   let steps = 0;
   let computedTokens = 0;
@@ -132,13 +139,15 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   function shareFor(sequence: SequenceState, firstPosition: number): number {
     const budget = maxNumBatchedTokens - batch.tokenCount;
     const outputs = maxOutputs - batch.outputCount;
-    const count = Math.min(sequence.tokenIds.length - firstPosition, budget);
+    const missing = sequence.tokenIds.length - firstPosition;
+    const count = Math.min(missing, budget, missing > 1 ? promptTokensLeft : 1);
     const excess = outputRowCount(sequence, firstPosition, count) - outputs;
     return excess > 0 ? count - excess : count;
   }
 
   function addShare(sequence: SequenceState, isAdmitted: boolean): void {
     const { computedTokens: first, scheduledTokens: count } = sequence.memory;
+    if (sequence.tokenIds.length - first > 1) promptTokensLeft -= count;
     sequence.planned = true;
     shares.push({ sequence, admitted: isAdmitted });
     scheduled.push(batch.add(sequence, outputRowCount(sequence, first, count), isSampled(sequence, first + count)));
@@ -313,7 +322,10 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       preempted = [];
       // Those that need one token go first: a chunk of prompt never stalls decoding.
       const byAdmission = [...running];
+      promptTokensLeft = Number.POSITIVE_INFINITY;
       for (const sequence of byAdmission) if (tokensToCatchUp(sequence) === 1) scheduleRunning(sequence);
+      const { promptTokensBesideDecoding } = options;
+      if (shares.length > 0 && promptTokensBesideDecoding) promptTokensLeft = Math.max(1, promptTokensBesideDecoding());
       for (const sequence of byAdmission) {
         if (sequence.running && !sequence.planned && tokensToCatchUp(sequence) > 1) scheduleRunning(sequence);
       }

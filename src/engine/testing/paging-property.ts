@@ -37,6 +37,7 @@ export interface Scenario {
   readonly spareBlocks: number;
   readonly maxNumSeqs: number;
   readonly maxNumBatchedTokens: number;
+  readonly maxStepStretch: number;
   readonly threads: number;
   readonly memory: MemoryMode;
   readonly enablePrefixCaching: boolean;
@@ -88,6 +89,7 @@ export const scenario: fc.Arbitrary<Scenario> = fc.record({
   spareBlocks: fc.integer({ min: 0, max: 8 }),
   maxNumSeqs: fc.integer({ min: 1, max: 8 }),
   maxNumBatchedTokens: fc.integer({ min: 8, max: 128 }),
+  maxStepStretch: fc.constantFrom(1.5, 4, Number.POSITIVE_INFINITY),
   threads: fc.integer({ min: 1, max: 3 }),
   memory: fc.oneof(
     { weight: 4, arbitrary: fc.constant<MemoryMode>('paged') },

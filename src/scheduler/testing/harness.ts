@@ -19,6 +19,8 @@ export interface HarnessConfig {
   /** Defaults to paged. */
   readonly memoryMode?: MemoryMode;
   readonly watermarkBlocks?: number;
+  /** Prompt tokens of a step that also decodes. Defaults to no limit. */
+  readonly promptTokensBesideDecoding?: number;
   /** Check every invariant after every operation. Defaults to true. */
   readonly checkIntegrity?: boolean;
 }
@@ -56,7 +58,12 @@ export function createHarness(config: HarnessConfig): Harness {
     ...config,
     maxBlocksPerSequence: Math.ceil(config.maxModelLen / blockSize),
   });
-  const scheduler = createScheduler({ ...config, memory, checkIntegrity: config.checkIntegrity ?? true });
+  const scheduler = createScheduler({
+    ...config,
+    memory,
+    promptTokensBesideDecoding: () => config.promptTokensBesideDecoding ?? Number.POSITIVE_INFINITY,
+    checkIntegrity: config.checkIntegrity ?? true,
+  });
   const pool = createFakePool(blockCount, blockSize);
   const live = new Map<number, Tracked>();
   /** Sequences of the step in flight, cancelled ones included. */

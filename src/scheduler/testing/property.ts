@@ -62,6 +62,7 @@ const config: fc.Arbitrary<HarnessConfig> = fc
     extraBlocks: fc.oneof(fc.nat(4), fc.nat(24)),
     maxNumSeqs: fc.integer({ min: 1, max: 8 }),
     maxNumBatchedTokens: fc.oneof(fc.integer({ min: 1, max: 16 }), fc.integer({ min: 16, max: 256 })),
+    promptTokensBesideDecoding: fc.option(fc.integer({ min: 1, max: 40 }), { nil: undefined }),
     maxOutputs: fc.oneof(fc.integer({ min: 1, max: 8 }), fc.constant(256)),
     watermarkBlocks: fc.constantFrom(0, 1, undefined),
     maxQueuedRequests: fc.integer({ min: 1, max: 12 }),

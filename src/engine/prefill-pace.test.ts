@@ -1,0 +1,45 @@
+import { describe, expect, it } from 'vitest';
+import { createPrefillPace } from './prefill-pace.ts';
+
+describe('the pace of prompts beside decoding', () => {
+  it('starts with a small chunk, then allows what keeps a step within the stretch', () => {
+    const pace = createPrefillPace(4);
+    expect(pace.allowance()).toBe(64);
+    pace.observe({ decodeTokens: 8, promptTokens: 0 }, 10);
+    expect(pace.allowance()).toBe(64);
+    pace.observe({ decodeTokens: 8, promptTokens: 64 }, 26);
+    // 16 ms for 64 tokens: a quarter of a millisecond each, and 30 ms to spend.
+    expect(pace.allowance()).toBe(120);
+  });
+
+  it('learns from prompts that run alone', () => {
+    const pace = createPrefillPace(3);
+    pace.observe({ decodeTokens: 0, promptTokens: 500 }, 500);
+    pace.observe({ decodeTokens: 4, promptTokens: 0 }, 20);
+    expect(pace.allowance()).toBe(40);
+  });
+
+  it('never allows less than what makes use of the weights that are read', () => {
+    const pace = createPrefillPace(2);
+    pace.observe({ decodeTokens: 1, promptTokens: 0 }, 1);
+    pace.observe({ decodeTokens: 0, promptTokens: 16 }, 1600);
+    expect(pace.allowance()).toBe(16);
+  });
+
+  it('follows a machine that slows down', () => {
+    const pace = createPrefillPace(3);
+    for (let i = 0; i < 50; i++) {
+      pace.observe({ decodeTokens: 1, promptTokens: 0 }, 10);
+      pace.observe({ decodeTokens: 1, promptTokens: 100 }, 20);
+    }
+    expect(pace.allowance()).toBe(200);
+    for (let i = 0; i < 50; i++) pace.observe({ decodeTokens: 1, promptTokens: 100 }, 60);
+    expect(pace.allowance()).toBeLessThan(50);
+  });
+
+  it('sets no limit when told so', () => {
+    const pace = createPrefillPace(Number.POSITIVE_INFINITY);
+    pace.observe({ decodeTokens: 1, promptTokens: 0 }, 10);
+    expect(pace.allowance()).toBe(Number.POSITIVE_INFINITY);
+  });
+});

@@ -1,0 +1,53 @@
+// How many prompt tokens a step may take beside decoding, so that those who read along do not see a stall.
+//
+// A step that computes a chunk of prompt takes longer than one that only decodes, and every running request waits for it: its
+// inter-token latency is the step's time. Chunked prefill (Sarathi-Serve, Agrawal et al., 2024) bounds that with a fixed number of tokens;
+// which number is right depends on model and machine, so it is measured here. Timing decides only when tokens are computed,
+// never which ones.
+
+export interface StepLoad {
+  /** Tokens of sequences that decode. */
+  readonly decodeTokens: number;
+  /** Tokens of prompts. */
+  readonly promptTokens: number;
+}
+
+export interface PrefillPace {
+  /** Prompt tokens beside decoding in the next step. */
+  allowance(): number;
+  /** A step ran for `stepMs`. */
+  observe(load: StepLoad, stepMs: number): void;
+}
+
+/** Tokens before anything was measured, and the least that is ever allowed: fewer waste the weights that are read for them. */
+const firstAllowance = 64;
+const leastAllowance = 16;
+/** Weight of the newest step in the running means. */
+const newestWeight = 0.2;
+
+/**
+ * `maxStretch` (over 1): how many times as long as a step that only decodes one may take that computes prompts too. Infinity sets no limit.
+ */
+export function createPrefillPace(maxStretch: number): PrefillPace {
+  let decodeMs: number | null = null;
+  let promptTokenMs: number | null = null;
+  const mean = (before: number | null, value: number): number =>
+    before === null ? value : before + newestWeight * (value - before);
+  return {
+    allowance() {
+      if (maxStretch === Number.POSITIVE_INFINITY) return maxStretch;
+      if (decodeMs === null || promptTokenMs === null) return firstAllowance;
+      return Math.max(leastAllowance, Math.floor((decodeMs * (maxStretch - 1)) / promptTokenMs));
+    },
+    observe({ decodeTokens, promptTokens }, stepMs) {
+      if (promptTokens === 0) {
+        if (decodeTokens > 0) decodeMs = mean(decodeMs, stepMs);
+        return;
+      }
+      if (decodeTokens > 0 && decodeMs === null) return;
+      const promptMs = decodeTokens > 0 ? stepMs - (decodeMs ?? 0) : stepMs;
+      // A few tokens say little about many.
+      if (promptTokens >= leastAllowance && promptMs > 0) promptTokenMs = mean(promptTokenMs, promptMs / promptTokens);
+    },
+  };
+}
