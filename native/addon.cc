@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "executor.h"
+#include "page_codec_addon.h"
 #include "probe/probe.h"
 
 namespace octavo {
@@ -410,6 +411,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("writeBlock", Napi::Function::New(env, write_block));
   exports.Set("probeMachine", Napi::Function::New(env, probe_machine));
   exports.Set("memory", Napi::Function::New(env, memory_of));
+  export_page_codec(env, exports);
   return exports;
 }
 

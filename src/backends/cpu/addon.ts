@@ -71,6 +71,10 @@ export interface Addon {
   writeBlock(model: ModelHandle, blockId: number, from: Uint8Array): void;
   /** Limits that this machine lacks are absent. */
   probeMachine(options: Required<ProbeOptions>): Promise<Pick<MachineProbe, 'f32' | 'read' | 'readSmall'>>;
+  /** See page-codec.ts. */
+  checksumBytes(bytes: Uint8Array, seed0: number, seed1: number, into: Uint32Array, offset: number): void;
+  encodePage(shape: Int32Array, page: Uint8Array, into: Uint8Array): Promise<boolean>;
+  decodePage(shape: Int32Array, compressed: Uint8Array, into: Uint8Array): Promise<boolean>;
   memory(model: ModelHandle): { weightBytes: number; kvBytes: number; scratchBytes: number };
 }
 

@@ -4,3 +4,4 @@ export type { InstructionSet } from './addon.ts';
 export type { CpuBackendOptions } from './cpu-backend.ts';
 export { availableInstructionSets, createCpuBackend } from './cpu-backend.ts';
 export { type LimitSamples, type MachineProbe, type ProbeOptions, probeMachine } from './machine.ts';
+export { createNativePageCodec, loadPageChecksum, type NativeCodecShape, type NativePageCodec } from './page-codec.ts';

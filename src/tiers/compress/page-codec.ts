@@ -84,7 +84,7 @@ const forms: Record<CompressedForm, Codes> = { int8, fp8 };
 /**
  * A codec for pages of this shape. The code of an element lies where the element lies, then come the scales: for each layer,
  * K and V, head and token, largest magnitude / 127 (int8) or / 448 (fp8), in the page's own type, rounded up to it. About half the
- * bytes of f16 (66 of 128 for a head of 64), a quarter of f32. Blocks the thread: half a millisecond for 100 KB.
+ * bytes of f16 (66 of 128 for a head of 64), a quarter of f32. Blocks the thread: milliseconds a page. Native code (backends/cpu) does not.
  */
 export function createPageCodec(shape: PageShape, form: CompressedForm): PageCodec {
   const { headSize, blockSize, areKeysTransposed } = shape;
