@@ -35,6 +35,7 @@ const flagNames: Readonly<Record<string, string>> = {
   blockSize: '--block-size',
   kvCacheDtype: '--kv-cache-dtype',
   enablePrefixCaching: '--enable-prefix-caching',
+  evictionPolicy: '--eviction-policy',
   threads: '--threads',
 };
 
