@@ -37,6 +37,7 @@ const flagNames: Readonly<Record<string, string>> = {
   evictionPolicy: '--eviction-policy',
   kvCacheDtype: '--kv-cache-dtype',
   enablePrefixCaching: '--enable-prefix-caching',
+  evictionPolicy: '--eviction-policy',
   threads: '--threads',
 };
 

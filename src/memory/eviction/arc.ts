@@ -14,7 +14,7 @@ const FREQUENT = 1;
  */
 export function createArc({ blockCount }: EvictionPolicyOptions): EvictionPolicy {
   const lists = createBlockLists(blockCount, 2);
-  const ghosts = [createGhostList(blockCount), createGhostList(blockCount)];
+  const ghosts = [createGhostList(2 * blockCount), createGhostList(2 * blockCount)];
   const homes = new Uint8Array(blockCount);
   const keyLows = new Uint32Array(blockCount);
   const keyHighs = new Uint32Array(blockCount);

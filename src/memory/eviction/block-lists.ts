@@ -5,8 +5,6 @@ export interface BlockLists {
   readonly bytes: number;
   /** Adds a block that is in no list at the end (youngest) of a list. */
   append(list: number, block: number): void;
-  /** Adds a block that is in no list at the front (oldest) of a list. */
-  prepend(list: number, block: number): void;
   /** Takes a block out of the list that it is in. */
   remove(block: number): void;
   /** The oldest block of a list, or -1. */
@@ -25,18 +23,16 @@ export function createBlockLists(blockCount: number, listCount: number): BlockLi
     previous[node] = node;
   }
 
-  function link(before: number, block: number): void {
-    const after = next[before];
-    next[before] = block;
-    previous[block] = before;
-    next[block] = after;
-    previous[after] = block;
-  }
-
   return {
     bytes: next.byteLength + previous.byteLength,
-    append: (list, block) => link(previous[blockCount + list], block),
-    prepend: (list, block) => link(blockCount + list, block),
+    append(list, block) {
+      const sentinel = blockCount + list;
+      const before = previous[sentinel];
+      next[before] = block;
+      previous[block] = before;
+      next[block] = sentinel;
+      previous[sentinel] = block;
+    },
     remove(block) {
       const before = previous[block];
       const after = next[block];

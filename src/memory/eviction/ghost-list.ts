@@ -20,10 +20,10 @@ export interface GhostList {
 }
 
 /**
- * `entryCount` entries, numbered from 0 so that a policy may keep further arrays of them. An entry that is removed is free
- * again when all older ones are gone.
+ * At most `sizeLimit` keys in `entryCount` entries, numbered from 0 so that a policy may keep further arrays of them. An entry that
+ * is removed is free again only when all older ones are gone, so with as many entries as keys the list is a little short of its limit.
  */
-export function createGhostList(entryCount: number): GhostList {
+export function createGhostList(entryCount: number, sizeLimit = entryCount): GhostList {
   const lows = new Uint32Array(entryCount);
   const highs = new Uint32Array(entryCount);
   const used = new Uint8Array(entryCount);
@@ -46,7 +46,7 @@ export function createGhostList(entryCount: number): GhostList {
 
   function isFull(): boolean {
     skipRemoved();
-    return span === entryCount;
+    return span === entryCount || index.size === sizeLimit;
   }
 
   return {

@@ -156,9 +156,15 @@ export function createHitDensity({ blockCount }: EvictionPolicyOptions): Evictio
       model.bytes +
       lists.bytes +
       ghosts.bytes +
-      [sizes, cells, histories, lastUses, keyLows, keyHighs, ghostHistories, ghostLastUses, order, places]
-        .concat([ghostSizes, ghostSizesInProgress] as never[])
-        .reduce((sum, { byteLength }) => sum + byteLength, 0),
+      sizes.byteLength +
+      cells.byteLength +
+      histories.byteLength +
+      3 * lastUses.byteLength +
+      ghostHistories.byteLength +
+      ghostLastUses.byteLength +
+      2 * ghostSizes.byteLength +
+      order.byteLength +
+      places.byteLength,
     admit(block, keyLow, keyHigh, _depth, parent) {
       tick();
       histories[block] = recall(keyLow, keyHigh, parent);

@@ -16,7 +16,8 @@ const MAX_HITS = 3;
 /** Held blocks that are met at the front of a queue leave it, and come back at its end when they are released. */
 export function createS3Fifo({ blockCount }: EvictionPolicyOptions): EvictionPolicy {
   const queues = createBlockLists(blockCount, 2);
-  const ghosts = createGhostList(Math.max(1, Math.round(blockCount * (1 - SMALL_SHARE))));
+  const ghostLimit = Math.max(1, Math.round(blockCount * (1 - SMALL_SHARE)));
+  const ghosts = createGhostList(2 * ghostLimit, ghostLimit);
   const smallLimit = Math.max(1, Math.round(blockCount * SMALL_SHARE));
   const homes = new Uint8Array(blockCount);
   const hits = new Uint8Array(blockCount);
