@@ -19,7 +19,7 @@ export function randomTokens(count: number, random: Random): number[] {
 }
 
 /** Standard normal, by Box and Muller. */
-function normal(random: Random): number {
+export function normal(random: Random): number {
   return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
 }
 

@@ -274,7 +274,8 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
 
     add(request: SequenceRequest) {
       const { id, promptTokenIds, salt, maxNewTokens, wantsPromptLogits } = request;
-      const sequence = newSequence(id, [...promptTokenIds], salt, maxNewTokens, wantsPromptLogits, false);
+      const tokenIds = request.handsOverTokenIds ? (promptTokenIds as number[]) : [...promptTokenIds];
+      const sequence = newSequence(id, tokenIds, salt, maxNewTokens, wantsPromptLogits, false);
       checkCapacity(1);
       known.set(id, sequence);
       waiting.pushBack(sequence);

@@ -31,6 +31,7 @@ export function createStepBatch(memory: KvMemory, limits: StepBatchLimits): Step
   const tableRows = new Int32Array(limits.maxSequences);
   const outputRows = new Int32Array(limits.maxOutputs);
   const blockCopies = new Int32Array(limits.maxSequences * memory.copiesPerSequence * 2);
+  const { blockSize } = memory;
   let tokenCount = 0;
   let sequenceCount = 0;
   let outputCount = 0;
@@ -50,11 +51,17 @@ export function createStepBatch(memory: KvMemory, limits: StepBatchLimits): Step
     add(sequence, outputs, samples) {
       const { computedTokens, scheduledTokens, row } = sequence.memory;
       const end = computedTokens + scheduledTokens;
-      for (let position = computedTokens; position < end; position++) {
-        const token = tokenCount + position - computedTokens;
-        tokenIds[token] = sequence.tokenIds[position];
-        positions[token] = position;
-        slotMapping[token] = memory.slot(sequence.memory, position);
+      const { tokenIds: known } = sequence;
+      let token = tokenCount;
+      for (let position = computedTokens; position < end; ) {
+        // Slots follow one another up to the end of a block.
+        const blockEnd = Math.min(end, (Math.floor(position / blockSize) + 1) * blockSize);
+        const shift = memory.slot(sequence.memory, position) - position;
+        for (; position < blockEnd; position++, token++) {
+          tokenIds[token] = known[position];
+          positions[token] = position;
+          slotMapping[token] = position + shift;
+        }
       }
       tokenCount += scheduledTokens;
       contextLengths[sequenceCount] = end;

@@ -7,6 +7,8 @@ export interface SequenceRequest {
   /** Unique, chosen by the engine. */
   readonly id: number;
   readonly promptTokenIds: readonly number[];
+  /** The scheduler may keep `promptTokenIds` and append to it. Defaults to false: it copies it. */
+  readonly handsOverTokenIds?: boolean;
   /** Tokens to sample. 0 only computes the prompt: nothing is sampled, and the step that computes its last token ends it. */
   readonly maxNewTokens: number;
   /** Prefix-cache namespace. */

@@ -14,18 +14,19 @@ function mix(a: number, b: number): number {
 
 /**
  * The prompt of request number `index`, `tokenCount` tokens of it. Equal hash ids give equal tokens; without hash ids no two
- * requests share any. The same seed gives the same tokens.
+ * requests share any. The same seed gives the same tokens. The array has room for the request's output, so that appending does not copy it.
  */
 export function promptTokenIds(request: TraceRequest, index: number, tokenCount: number, seed: number): number[] {
   const { hashIds } = request;
-  const tokenIds: number[] = [];
+  const tokenIds = new Array<number>(tokenCount + request.outputTokens);
+  tokenIds.length = tokenCount;
   for (let start = 0; start < tokenCount; start += TOKENS_PER_HASH_ID) {
     const name = hashIds === null ? mix(-1 - index, start) : hashIds[start / TOKENS_PER_HASH_ID];
     const end = Math.min(tokenCount, start + TOKENS_PER_HASH_ID);
     let token = mix(name, seed);
     for (let position = start; position < end; position++) {
       token = (Math.imul(token, 0x19660d) + 0x3c6ef35f) | 0;
-      tokenIds.push((token ^ (token >>> 16)) & TOKEN_MASK);
+      tokenIds[position] = (token ^ (token >>> 16)) & TOKEN_MASK;
     }
   }
   return tokenIds;

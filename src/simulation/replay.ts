@@ -117,6 +117,7 @@ export function replay(requests: readonly TraceRequest[], options: ReplayOptions
       scheduler.add({
         id: index,
         promptTokenIds: tokenIds,
+        handsOverTokenIds: true,
         maxNewTokens: request.outputTokens,
         salt: '',
         wantsPromptLogits: false,

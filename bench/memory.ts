@@ -1,0 +1,116 @@
+// What memory costs and what it saves: block operations, work per step, slot use at saturation, sharing.
+
+import { existsSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { readTrace, type TraceRequest } from '../src/simulation/index.ts';
+import { flag, integer, optionalText, runBench } from './common/options.ts';
+import { progress } from './common/progress.ts';
+import { createRandom } from './common/random.ts';
+import { formatRatio, formatShare, formatTable } from './common/table.ts';
+import { measurePairs, measureSteps } from './memory/block-operations.ts';
+import { lengthSampler } from './memory/lengths.ts';
+import { measureSaving, type Saving } from './memory/sharing.ts';
+import { measureUse, type TraceUse } from './memory/slot-use.ts';
+import { formatSummary } from './stats.ts';
+
+const options = {
+  traces: optionalText('folder with AzureLLMInferenceTrace_*.csv; without it their part is left out'),
+  requests: integer(4000, 'requests of each trace', 100),
+  'pool-tokens': integer(131_072, 'token slots of the pool for slot use', 16_384),
+  pairs: integer(1_048_576, 'allocate-and-release pairs', 1024),
+  sequences: integer(256, 'sequences of the work per step', 1, 4096),
+  'sharing-requests': integer(400, 'requests of each sharing shape', 10),
+  seed: integer(1, 'of lengths and scores', 0),
+  quick: flag('few repetitions, to see that it runs'),
+};
+
+const azureFiles = ['AzureLLMInferenceTrace_conv.csv', 'AzureLLMInferenceTrace_code.csv'];
+
+/** Requests with lengths shaped like ShareGPT's: mean 161 in, 338 out. */
+function shareGptRequests(count: number, seed: number): TraceRequest[] {
+  const random = createRandom(seed);
+  const prompt = lengthSampler(161, 1.1, 2048, random);
+  const output = lengthSampler(338, 1.0, 2048, random);
+  return Array.from({ length: count }, () => ({
+    arrivalMs: 0,
+    promptTokens: prompt(),
+    outputTokens: output(),
+    hashIds: null,
+  }));
+}
+
+function printUse({ name, modes, inFlightRatio, losslessRatio }: TraceUse): void {
+  console.log(`\n${name}, saturated, blocks of 16`);
+  console.log(
+    formatTable(
+      ['memory', 'slot use', 'of the pool', 'in flight', 'preemptions'],
+      modes.map(({ mode, slotUse, poolUse, requestsInFlight, preemptions }) => [
+        mode,
+        formatShare(slotUse),
+        formatShare(poolUse),
+        requestsInFlight.toFixed(1),
+        String(preemptions),
+      ]),
+    ),
+  );
+  console.log(
+    `in flight against the exact length: ${formatRatio(inFlightRatio)} (${formatRatio(losslessRatio)} if neither lost a slot)`,
+  );
+}
+
+await runBench(
+  'bench:memory',
+  'Block operations, work per step, slot use at saturation, sharing.',
+  options,
+  async (values) => {
+    progress('block operations');
+    const { stack, costs } = measurePairs(values.pairs);
+    console.log(
+      `million allocate-and-release pairs per second: median (lowest to highest); bare stack ${formatSummary(stack)}\n`,
+    );
+    console.log(
+      formatTable(
+        ['allocator', 'rate', 'of the stack'],
+        costs.map(({ name, rate, share }) => [name, formatSummary(rate), formatShare(share)]),
+      ),
+    );
+
+    progress('work per step');
+    const step = measureSteps(values.sequences, values.quick ? 100 : 800);
+    console.log(`\nschedule and complete, ${values.sequences} sequences: ${formatSummary(step, 3)} ms per step`);
+
+    const uses: TraceUse[] = [];
+    for (const file of azureFiles) {
+      const path = values.traces === null ? null : join(values.traces, file);
+      if (path === null || !existsSync(path)) {
+        progress(`left out: ${file} (give --traces FOLDER)`);
+        continue;
+      }
+      progress(`slot use: ${file}`);
+      const { requests } = await readTrace(path, values.requests);
+      uses.push(measureUse(basename(file, '.csv'), requests, values['pool-tokens'], values.seed));
+      printUse(uses[uses.length - 1]);
+    }
+    progress('slot use: lengths shaped like ShareGPT');
+    const shaped = shareGptRequests(Math.min(values.requests, values.quick ? 300 : 2000), values.seed);
+    uses.push(measureUse('ShareGPT-shaped lengths', shaped, values['pool-tokens'] / 8, values.seed));
+    printUse(uses[uses.length - 1]);
+
+    progress('sharing');
+    const sharing: Saving[] = [];
+    for (const shape of ['parallel', 'beam'] as const) {
+      for (const width of [2, 4, 6]) {
+        const requestCount = values.quick ? 20 : values['sharing-requests'];
+        sharing.push(measureSaving(shape, width, { requestCount, atOnce: 16, seed: values.seed }));
+      }
+    }
+    console.log('\nblocks saved by sharing, lengths of mean 161 in and 338 out');
+    console.log(
+      formatTable(
+        ['shape', 'width', 'saved'],
+        sharing.map(({ shape, width, savedShare }) => [shape, String(width), formatShare(savedShare)]),
+      ),
+    );
+    return { stack, costs, step, uses, sharing };
+  },
+);
