@@ -79,7 +79,9 @@ export function measurePairs(pairs: number): { readonly stack: Summary; readonly
       pairRate(
         pairs,
         () => pool.allocate(),
-        (block) => void pool.release(block, false),
+        (block) => {
+          if (pool.release(block)) pool.free(block);
+        },
       ),
     ),
     ...allocatorNames.map((name) => {

@@ -34,7 +34,6 @@ const flagNames: Readonly<Record<string, string>> = {
   maxNumBatchedTokens: '--max-num-batched-tokens',
   maxStepStretch: '--max-step-stretch',
   blockSize: '--block-size',
-  evictionPolicy: '--eviction-policy',
   kvCacheDtype: '--kv-cache-dtype',
   enablePrefixCaching: '--enable-prefix-caching',
   evictionPolicy: '--eviction-policy',
