@@ -98,7 +98,10 @@ export interface Executable {
   readonly memory: MemoryUse;
   /** Runs one step; one at a time. Rejects with BackendError; the pool's other blocks are untouched by a failed step. */
   execute(step: StepBindings): Promise<StepOutput>;
-  /** Copies the raw bytes of a block out of or into the pool (kvBlockBytes long); not while a step runs. */
+  /**
+   * Copies the raw bytes of a block out of or into the pool (kvBlockBytes long). Also while a step runs, if the step does not
+   * write a block that is read, and does not touch one that is written.
+   */
   readBlock(blockId: number, into: Uint8Array): void;
   writeBlock(blockId: number, from: Uint8Array): void;
   close(): Promise<void>;

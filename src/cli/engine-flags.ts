@@ -11,6 +11,7 @@ import {
   memoryModes,
 } from '../memory/index.ts';
 import { kvDTypeNames } from '../tensor/kv-dtype.ts';
+import type { TierEvent } from '../tiers/index.ts';
 import { bytesFlag, integerFlag, numberFlag } from './flag-values.ts';
 
 export interface EngineFlags {
@@ -26,6 +27,10 @@ export interface EngineFlags {
   readonly memory: MemoryMode;
   readonly enablePrefixCaching: boolean;
   readonly evictionPolicy: EvictionPolicyName;
+  readonly hostTierBytes?: number;
+  readonly hostTierForm: 'raw' | 'int8' | 'fp8';
+  readonly fileTierPath?: string;
+  readonly fileTierBytes?: number;
   readonly verbose: boolean;
 }
 
@@ -80,6 +85,15 @@ export function addEngineFlags(command: Command): Command {
         .choices(evictionPolicyNames)
         .default(defaultEvictionPolicy),
     )
+    .optionsGroup('Tiers (evicted pages come back from them):')
+    .option('--host-tier-bytes <bytes>', 'host memory for evicted pages, such as 4G (default: none)', bytesFlag)
+    .addOption(
+      new Option('--host-tier-form <form>', 'form of its colder pages; int8 and fp8 change answers a little')
+        .choices(['raw', 'int8', 'fp8'])
+        .default('raw'),
+    )
+    .option('--file-tier-path <folder>', 'folder for evicted pages, found again after a restart (default: none)')
+    .option('--file-tier-bytes <bytes>', 'size of all files in it, never exceeded (default: 4G)', bytesFlag)
     .optionsGroup('Other:')
     .option('--verbose', 'show stack traces of errors', false);
 }
@@ -100,5 +114,14 @@ export function toEngineOptions(flags: EngineFlags, model: string): EngineOption
     memory: flags.memory,
     enablePrefixCaching: flags.enablePrefixCaching,
     evictionPolicy: flags.evictionPolicy,
+    tiers: tierSettings(flags),
   };
+}
+
+/** Undefined where no tier is asked for. */
+function tierSettings(flags: EngineFlags): EngineOptions['tiers'] {
+  const { hostTierBytes: hostBytes, hostTierForm: hostForm, fileTierPath: path, fileTierBytes: fileBytes } = flags;
+  if (hostBytes === undefined && path === undefined) return undefined;
+  const onEvent = ({ tier, message }: TierEvent) => void process.stderr.write(`octavo: tier ${tier}: ${message}\n`);
+  return { hostBytes, hostForm, path, fileBytes, onEvent };
 }

@@ -6,6 +6,7 @@ import type { ModelConfig } from '../models/model.ts';
 import type { Tokenizer } from '../models/tokenizers/tokenizer.ts';
 import type { KvCacheDtype } from './kv-cache-dtype.ts';
 import type { StepTimes } from './step-clock.ts';
+import type { TierSettings, TierStats } from './tiers.ts';
 
 /** How the next token is chosen. Every field is optional; the defaults sample from the full distribution. */
 export interface SamplingParams {
@@ -197,6 +198,11 @@ export interface EngineOptions {
    * again; the others are `lru`, `fifo`, `lfu` (with decay), `clock`, `s3-fifo`, `arc` and `gdsf`. Defaults to `hit-density`.
    */
   readonly evictionPolicy?: EvictionPolicyName;
+  /**
+   * Where pages go that are evicted from the pool, and come back from when a prompt needs them: host memory, files, or one over
+   * the other. Never changes what is generated, except with a lossy `hostForm`. Needs prefix caching. Defaults to none.
+   */
+  readonly tiers?: TierSettings;
   /** Check every invariant of the memory after every step (slow). Defaults to false. */
   readonly checkIntegrity?: boolean;
   readonly onProgress?: (progress: LoadProgress) => void;
@@ -212,6 +218,8 @@ export interface LoadProgress {
 
 /** Counters since start and gauges of now, for /metrics and for tests. */
 export interface EngineStats extends StepTimes {
+  /** Null without tiers. */
+  readonly tiers: TierStats | null;
   readonly runningRequests: number;
   readonly waitingRequests: number;
   readonly totalBlocks: number;

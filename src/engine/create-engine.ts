@@ -5,12 +5,15 @@ import { InvalidRequestError } from '../errors/errors.ts';
 import { createMemory, defaultEvictionPolicy, requireEvictionPolicyName } from '../memory/index.ts';
 import { loadModel } from '../models/load.ts';
 import { createScheduler } from '../scheduler/index.ts';
+import type { TierStack } from '../tiers/index.ts';
 import type { Engine, EngineOptions } from './api.ts';
 import { type ChosenBackend, chooseBackend } from './backend-choice.ts';
 import { resolveKvDTypes } from './kv-cache-dtype.ts';
+import { kvFingerprint } from './kv-fingerprint.ts';
 import { planMemory, requireInteger } from './memory-plan.ts';
 import { createPrefillPace } from './prefill-pace.ts';
 import { runEngine } from './run-engine.ts';
+import { openTiers } from './tiers.ts';
 
 /**
  * Loads a model and makes it ready to generate. See EngineOptions for defaults.
@@ -51,10 +54,17 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       maxNumBatchedTokens,
     );
   }
+  if (
+    options.tiers !== undefined &&
+    (options.enablePrefixCaching === false || (options.memory ?? 'paged') !== 'paged')
+  ) {
+    throw new InvalidRequestError('tiers need paged memory with prefix caching', 'tiers', options.memory ?? 'paged');
+  }
   const runningLimit = Math.min(maxNumSeqs, maxNumBatchedTokens);
 
   const model = await loadModel(options.model);
   let chosen: ChosenBackend | null = null;
+  let tiers: TierStack | null = null;
   try {
     chosen = chooseBackend(options.backend ?? 'auto', options.threads ?? availableParallelism());
     const plan = planMemory({
@@ -80,6 +90,15 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       onProgress: (loadedBytes, totalBytes) => options.onProgress?.({ phase: 'weights', loadedBytes, totalBytes }),
     });
     options.onProgress?.({ phase: 'ready', loadedBytes: model.weightBytes, totalBytes: model.weightBytes });
+    const { backend } = chosen;
+    tiers = await openTiers(options.tiers ?? {}, {
+      backend,
+      kv: plan.kv,
+      fingerprint: () => kvFingerprint(model, backend),
+      now,
+    });
+    const pace = createPrefillPace(maxStepStretch);
+    const pagesReady = { notify: () => {} };
     const memory = createMemory(options.memory ?? 'paged', {
       blockCount: plan.blockCount,
       blockSize: plan.kv.blockSize,
@@ -87,11 +106,20 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       maxBlocksPerSequence: Math.ceil(plan.maxModelLen / plan.kv.blockSize),
       enablePrefixCaching: options.enablePrefixCaching ?? true,
       evictionPolicy,
+      tiers:
+        tiers === null
+          ? null
+          : {
+              tier: tiers,
+              bytes: { pageBytes: plan.blockBytes, read: executable.readBlock, write: executable.writeBlock },
+              now,
+              recomputeMs: pace.promptMs,
+            },
     });
-    const pace = createPrefillPace(maxStepStretch);
     const scheduler = createScheduler({
       memory,
       promptTokensBesideDecoding: pace.allowance,
+      onPagesReady: () => pagesReady.notify(),
       maxNumSeqs: runningLimit,
       maxNumBatchedTokens,
       maxOutputs: limits.maxOutputs,
@@ -108,9 +136,12 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       scheduler,
       pace,
       plan,
+      tiers,
+      pagesReady,
       now,
     });
   } catch (error) {
+    await tiers?.close();
     await chosen?.backend.close();
     await model.close();
     throw error;

@@ -15,6 +15,8 @@ export interface StepLoad {
 export interface PrefillPace {
   /** Prompt tokens beside decoding in the next step. */
   allowance(): number;
+  /** What `tokenCount` prompt tokens take, or null while nothing was measured. */
+  promptMs(tokenCount: number): number | null;
   /** A step ran for `stepMs`. */
   observe(load: StepLoad, stepMs: number): void;
 }
@@ -39,6 +41,7 @@ export function createPrefillPace(maxStretch: number): PrefillPace {
       if (decodeMs === null || promptTokenMs === null) return firstAllowance;
       return Math.max(leastAllowance, Math.floor((decodeMs * (maxStretch - 1)) / promptTokenMs));
     },
+    promptMs: (tokenCount) => (promptTokenMs === null ? null : tokenCount * promptTokenMs),
     observe({ decodeTokens, promptTokens }, stepMs) {
       if (promptTokens === 0) {
         if (decodeTokens > 0) decodeMs = mean(decodeMs, stepMs);

@@ -5,6 +5,7 @@ import { EngineClosedError, InvalidRequestError } from '../errors/errors.ts';
 import type { KvMemory } from '../memory/index.ts';
 import type { LoadedModel } from '../models/model.ts';
 import type { Scheduler } from '../scheduler/types.ts';
+import type { TierStack } from '../tiers/index.ts';
 import type {
   BlockMap,
   Engine,
@@ -31,6 +32,7 @@ import { resolveSampling } from './sampling/params.ts';
 import { createStepClock } from './step-clock.ts';
 import { startStepLoop } from './step-loop.ts';
 import type { SequenceOwner } from './step-work.ts';
+import { tierStats } from './tiers.ts';
 
 export interface EngineParts {
   readonly model: LoadedModel;
@@ -41,6 +43,10 @@ export interface EngineParts {
   readonly scheduler: Scheduler;
   readonly pace: PrefillPace;
   readonly plan: MemoryPlan;
+  /** Below the pool, or null; closed with the engine. */
+  readonly tiers: TierStack | null;
+  /** Set by the engine: what the scheduler calls when pages have arrived. */
+  readonly pagesReady: { notify: () => void };
   readonly now: () => number;
 }
 
@@ -72,6 +78,7 @@ export function runEngine(parts: EngineParts): Engine {
     pace: parts.pace,
     nextSequenceId: () => sequenceCount++,
     now,
+    onStepRunning: () => memory.reclaim(),
     onSampled(tokenCount) {
       totals.generatedTokens += tokenCount;
     },
@@ -80,6 +87,8 @@ export function runEngine(parts: EngineParts): Engine {
     },
     onEnd: (state, error) => endGeneration(state, error === null ? lastReason(state) : 'error'),
   });
+
+  parts.pagesReady.notify = () => loop.wake();
 
   function endGeneration(state: GenerationState, reason: FinishReason | 'error'): void {
     const stopListening = active.get(state);
@@ -246,6 +255,7 @@ export function runEngine(parts: EngineParts): Engine {
       copyOnWrites: memory.counters.copyOnWrites,
       finishedRequests: { ...finishedRequests },
       ...clock.times,
+      tiers: parts.tiers === null ? null : tierStats(parts.tiers, memory),
     };
   }
 
@@ -267,10 +277,20 @@ export function runEngine(parts: EngineParts): Engine {
     if (active.size > 0) await new Promise<void>((resolve) => idleWaiters.push(resolve));
   }
 
+  /** Pages that nobody holds go to where the next process finds them. */
+  async function closeTiers(): Promise<void> {
+    const { tiers } = parts;
+    if (tiers === null) return;
+    await memory.settled();
+    if (tiers.tiers.some(({ name }) => name === 'file')) await memory.pageOutAll();
+    await tiers.close();
+  }
+
   async function closeAll(): Promise<void> {
     draining = true;
     for (const state of [...active.keys()]) hooks.cancel(state);
     await loop.stop();
+    await closeTiers();
     await executable.close();
     await parts.backend.close();
     await model.close();

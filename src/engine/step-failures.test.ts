@@ -54,6 +54,8 @@ async function engineWith(wrap: {
     scheduler: wrap.scheduler?.(scheduler) ?? scheduler,
     pace: createPrefillPace(Number.POSITIVE_INFINITY),
     plan,
+    tiers: null,
+    pagesReady: { notify: () => {} },
     now: () => performance.now(),
   });
 }

@@ -52,6 +52,8 @@ async function engineWatching(wrap: (inner: Executable) => Executable['execute']
     scheduler,
     pace: createPrefillPace(Number.POSITIVE_INFINITY),
     plan,
+    tiers: null,
+    pagesReady: { notify: () => {} },
     now: () => performance.now(),
   });
 }

@@ -24,6 +24,8 @@ export interface StepLoopOptions {
   readonly pace: PrefillPace;
   readonly nextSequenceId: () => number;
   readonly now: () => number;
+  /** A step runs: the time for work that nothing waits for. */
+  readonly onStepRunning: () => void;
   /** After every step, its results committed. */
   readonly onSampled: (tokenCount: number) => void;
   /** A generation all of whose choices have ended, or that failed. */
@@ -68,6 +70,7 @@ export function startStepLoop(options: StepLoopOptions): StepLoop {
         wakeUp = null;
         continue;
       }
+      options.onStepRunning();
       const turn = eventLoopTurn();
       let output: StepOutput;
       try {

@@ -23,19 +23,35 @@ export interface BlockStore {
   cacheContent(block: number, chain: Uint32Array, index: number, tokenIds: ArrayLike<number>, parent: number): void;
   /** Forgets what a referenced block holds; nothing happens if nothing is known of it. */
   forgetContent(block: number): void;
+  /** Evicts a cached block so that it is free; false if none is evictable. */
+  evict(): boolean;
   isCached(block: number): boolean;
   isFree(block: number): boolean;
 }
 
-/** `cache` and `evictable` are null without prefix caching. */
+/**
+ * `cache` and `evictable` are null without prefix caching. `onEvict` is called with a block that loses its content, while the
+ * cache still knows its hash and nobody has written to it.
+ */
 export function createBlockStore(
   pool: BlockPool,
   cache: PrefixCache | null,
   evictable: EvictableSet | null,
+  onEvict: (block: number) => void = () => {},
 ): BlockStore {
   let evictions = 0;
   const isCached = (block: number): boolean => cache !== null && cache.content(block) === 'cached';
   const isFree = (block: number): boolean => pool.references(block) === 0;
+
+  /** An unreferenced block that has lost its content, in nobody's hands; or -1. */
+  function takeVictim(): number {
+    const block = evictable?.take() ?? -1;
+    if (block === -1) return -1;
+    onEvict(block);
+    cache?.remove(block);
+    evictions++;
+    return block;
+  }
 
   function retain(block: number): void {
     if (isFree(block)) evictable?.hold(block);
@@ -55,10 +71,8 @@ export function createBlockStore(
     allocate() {
       const free = pool.allocate();
       if (free !== -1) return free;
-      const block = evictable?.take() ?? -1;
+      const block = takeVictim();
       if (block === -1) throw new IntegrityError('no block is free although they were counted before');
-      cache?.remove(block);
-      evictions++;
       pool.retain(block);
       return block;
     },
@@ -80,6 +94,11 @@ export function createBlockStore(
     forgetContent(block) {
       if (isCached(block)) evictable?.forget(block);
       cache?.remove(block);
+    },
+    evict() {
+      const block = takeVictim();
+      if (block !== -1) pool.free(block);
+      return block !== -1;
     },
     isCached,
     isFree,

@@ -259,6 +259,16 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
       else letGo(sequence);
     },
 
+    pageIn: () => null,
+    readaheadLimit: 0,
+    reclaim() {},
+    paging: null,
+    async settled() {},
+    async pageOutAll() {},
+    beginFill: () => null,
+    endFill() {},
+    holdPrefix: () => ({ blocks: [], indices: [], cachedBlocks: [], chain: new Uint32Array(0) }),
+
     usage() {
       const { freeCount } = allocator;
       return { blockCount, freeBlocks: freeCount, evictableBlocks: 0, referencedBlocks: blockCount - freeCount };

@@ -1,6 +1,7 @@
 // Public parts of paged memory.
 
 export * from './allocators/index.ts';
+export type { BlockFill } from './block-fill.ts';
 export { type BlockPool, createBlockPool } from './block-pool.ts';
 export {
   type ContiguousMemoryOptions,
@@ -18,4 +19,5 @@ export {
 export { createKvMemory } from './kv-memory.ts';
 export type { KvSequence } from './kv-sequence.ts';
 export type { PageTableCounters } from './page-table.ts';
-export type { KvMemory, KvMemoryOptions, MemoryCounters, MemoryUsage, PrefixMatch } from './types.ts';
+export type { BlockBytes, TierOptions } from './pager.ts';
+export type { KvMemory, KvMemoryOptions, MemoryCounters, MemoryUsage, PagingFigures, PrefixMatch } from './types.ts';

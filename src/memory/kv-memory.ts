@@ -1,6 +1,7 @@
 // KvMemory: the one object through which the scheduler sees paged memory.
 
 import { IntegrityError, InvalidRequestError } from '../errors/index.ts';
+import { createBlockFills } from './block-fill.ts';
 import { createBlockHasher, HASH_WORDS } from './block-hash.ts';
 import { createBlockPool } from './block-pool.ts';
 import { createBlockStore } from './block-store.ts';
@@ -8,6 +9,7 @@ import { createEvictableSet, createEvictionPolicy, defaultEvictionPolicy } from 
 import { checkMemoryIntegrity } from './integrity.ts';
 import { createKvSequence, extendChain, type KvSequence, type KvSequenceState } from './kv-sequence.ts';
 import { createPageTable } from './page-table.ts';
+import { createPaging } from './paging.ts';
 import { createPrefixCache } from './prefix-cache.ts';
 import type { KvMemory, KvMemoryOptions, PrefixMatch } from './types.ts';
 
@@ -38,8 +40,12 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
   const attentionDepth = ATTENTION_TOKENS / blockSize;
   const policy = createEvictionPolicy(evictionPolicy, { blockCount: caching ? blockCount : 0, attentionDepth });
   const evictable = caching ? createEvictableSet(blockCount, policy) : null;
-  const store = createBlockStore(pool, caching ? cache : null, evictable);
+  const paging = caching && options.tiers ? createPaging(blockCount, options.tiers) : null;
+  const store = createBlockStore(pool, caching ? cache : null, evictable, (block) =>
+    paging?.evict(block, cache.hashes),
+  );
   const { allocate, retain, hit, drop, cacheContent, forgetContent, isCached, isFree } = store;
+  const fills = createBlockFills(store, cache, hasher, blockSize);
   /** Who holds which row. */
   const holders: (KvSequenceState | null)[] = new Array(maxNumSeqs).fill(null);
   /** The open step: its sequences in the order of their first reserve, the copies, and the references it holds on their sources. */
@@ -113,6 +119,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
   function join(sequence: KvSequenceState, match: PrefixMatch): void {
     hold(sequence);
     for (const block of match.wholeBlocks) {
+      paging?.noteHit(block);
       hit(block);
       append(sequence, block);
     }
@@ -202,8 +209,8 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     blockCopies: copies,
     get counters() {
       const pageTable = table.counters;
-      const { evictions } = store;
-      return { evictions, copyOnWrites, partialHitCopies, prefixHitTokens, prefixMissTokens, merges, pageTable };
+      const counted = { copyOnWrites, partialHitCopies, prefixHitTokens, prefixMissTokens };
+      return { evictions: store.evictions, ...counted, merges: merges + fills.merges, pageTable };
     },
     open: (tokenIds, salt) => createKvSequence(tokenIds, salt, hasher),
 
@@ -350,6 +357,42 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       else letGo(sequence);
     },
 
+    pageIn(handle, match, limitTokens, spareBlocks, isAhead) {
+      if (paging === null) return null;
+      const sequence = state(handle);
+      const firstBlock = match.wholeBlocks.length;
+      const endBlock = Math.floor(Math.min(limitTokens, sequence.tokenIds.length) / blockSize);
+      extendChain(sequence, Math.max(sequence.hashedBlocks, endBlock), hasher);
+      const { pager } = paging;
+      const count = pager.available(sequence.chain, firstBlock, endBlock);
+      if (count === 0) return null;
+      const other = pager.loadOf(sequence.chain, firstBlock + 1);
+      if (other !== undefined) return other;
+      const gainedTokens = (firstBlock + count) * blockSize - match.cachedTokens;
+      if (!pager.isWorthwhile(count, gainedTokens, match.cachedTokens)) return null;
+      const fill = fills.begin(sequence, firstBlock, count, spareBlocks);
+      if (fill === null) return null;
+      if (isAhead) paging.noteReadahead(fill.blocks);
+      return pager.load(fill, (filled) => {
+        if (isAhead) paging.forgetReadahead(fill.blocks.slice(filled));
+        fills.end(fill, filled);
+      });
+    },
+    get readaheadLimit() {
+      return paging?.readaheadLimit ?? 0;
+    },
+    reclaim: () => paging?.reclaim(pool, store),
+    get paging() {
+      return paging?.figures ?? null;
+    },
+    settled: async () => paging?.pager.settled(),
+    pageOutAll: async () => paging?.evictAll(store),
+    beginFill(sequence, firstBlock, count, spareBlocks = 0) {
+      return caching ? fills.begin(state(sequence), firstBlock, count, spareBlocks) : null;
+    },
+    endFill: (fill, filledCount) => fills.end(fill, filledCount),
+    holdPrefix: (sequence) => fills.hold(state(sequence)),
+
     usage() {
       return {
         blockCount,
@@ -388,6 +431,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
         holders,
         stepSequences,
         pins,
+        fills: fills.open,
         usage,
       });
     },

@@ -1,8 +1,10 @@
 // What the memory layer offers to the one above it.
 
+import type { BlockFill } from './block-fill.ts';
 import type { EvictionPolicyName } from './eviction/index.ts';
 import type { KvSequence } from './kv-sequence.ts';
 import type { PageTableCounters } from './page-table.ts';
+import type { PagerCounters, TierOptions } from './pager.ts';
 
 export interface KvMemoryOptions {
   readonly blockCount: number;
@@ -16,6 +18,16 @@ export interface KvMemoryOptions {
   readonly enablePrefixCaching?: boolean;
   /** Which cached blocks are forgotten first when room is needed. Defaults to `hit-density`. */
   readonly evictionPolicy?: EvictionPolicyName;
+  /** Where evicted pages go and come back from. Needs prefix caching. Defaults to none. */
+  readonly tiers?: TierOptions | null;
+}
+
+export interface PagingFigures extends PagerCounters {
+  /** Blocks that background reclaim evicted ahead of demand. */
+  readonly reclaimedBlocks: number;
+  /** Blocks read ahead, and those of them that were evicted before anybody hit them. */
+  readonly readaheadBlocks: number;
+  readonly wastedReadaheadBlocks: number;
 }
 
 /** What the cache holds of a sequence: valid until the next change of the memory. */
@@ -102,6 +114,45 @@ export interface KvMemory {
   truncate(sequence: KvSequence, tokenCount: number): void;
   /** Gives back all that a sequence holds: at once, or when the open step ends if it takes part in it. */
   release(sequence: KvSequence): void;
+  /**
+   * Blocks for what of logical blocks [firstBlock, firstBlock + count) of a sequence is neither cached nor being computed, to be filled from
+   * elsewhere. The sequence needs no memory of its own. Null (nothing changed) unless those blocks are free, with `spareBlocks` (defaults to 0)
+   * remaining, or where nothing is cached. May be called at any time between two verbs, also while a step is open.
+   */
+  beginFill(sequence: KvSequence, firstBlock: number, count: number, spareBlocks?: number): BlockFill | null;
+  /**
+   * Ends a fill or hold: the first `filledCount` of its blocks hold the K and V of their tokens and become cached, or are freed where an identical
+   * block came in meanwhile; the rest is freed. Its references end. Throws IntegrityError if it has ended.
+   */
+  endFill(fill: BlockFill, filledCount: number): void;
+  /**
+   * Begins to bring the pages that follow `match` (at most up to `limitTokens`) back from the tiers into the prefix cache. Null if
+   * the tiers have none, the blocks are not free with `spareBlocks` remaining, or computing them is expected to be faster. Else resolves, and never
+   * rejects, when they are there or have failed; then `match` again. Sequences that lack the same pages wait for one load.
+   * `isAhead` says that nobody waits for the pages yet.
+   */
+  pageIn(
+    sequence: KvSequence,
+    match: PrefixMatch,
+    limitTokens: number,
+    spareBlocks: number,
+    isAhead: boolean,
+  ): Promise<void> | null;
+  /** Sequences to read ahead for: 0 without tiers; falls while what was read ahead is evicted unused. */
+  readonly readaheadLimit: number;
+  /**
+   * Background reclaim, to be called while a step runs: evicts ahead of demand, a bounded number of blocks at a time, so that
+   * a step finds free blocks and waits for no copy. Does nothing without tiers.
+   */
+  reclaim(): void;
+  /** Transfers to and from the tiers; null without tiers. */
+  readonly paging: PagingFigures | null;
+  /** Resolves when no transfer is under way. */
+  settled(): Promise<void>;
+  /** Evicts all that nobody holds, so that the tiers have it: before the end. */
+  pageOutAll(): Promise<void>;
+  /** Holds the leading full blocks of a sequence that are cached now, as a fill without blocks: read them, then end it. */
+  holdPrefix(sequence: KvSequence): BlockFill;
   usage(): MemoryUsage;
   /** The slot (block id * blockSize + offset) of a position in a sequence's blocks. */
   slot(sequence: KvSequence, position: number): number;

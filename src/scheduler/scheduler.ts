@@ -36,6 +36,10 @@ export interface SchedulerOptions {
    * is left of the token budget.
    */
   readonly promptTokensBesideDecoding?: () => number;
+  /** Called when a sequence that waited for pages may run: `schedule` may have returned null for want of it. */
+  readonly onPagesReady?: () => void;
+  /** Waiting sequences beyond those that can be admitted whose pages are read ahead. Defaults to 4; fewer while readahead is wasted. */
+  readonly readaheadSequences?: number;
   /** Check the plan and every invariant of the memory after each change (slow). Defaults to false. */
   readonly checkIntegrity?: boolean;
 }
@@ -74,6 +78,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   let computedTokens = 0;
   let cachedPromptTokens = 0;
   let preemptions = 0;
+  let pagingCount = 0;
 
   const blocksFor = (tokens: number): number => Math.ceil(tokens / blockSize);
   const watermark = (): number => options.watermarkBlocks ?? Math.ceil(blockCount / 100) + running.length;
@@ -125,6 +130,8 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       cancelled: false,
       hasRun: false,
       planned: false,
+      paging: false,
+      paged: false,
       atHead: false,
       next: null,
       previous: null,
@@ -206,6 +213,39 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     );
   }
 
+  /** Starts to bring in pages of a waiting sequence that the tiers have. True if it now waits for them. */
+  function pageIn(
+    sequence: SequenceState,
+    match: PrefixMatch,
+    limit: number,
+    spareBlocks: number,
+    ahead: boolean,
+  ): boolean {
+    if (sequence.paged) return false;
+    const load = memory.pageIn(sequence.memory, match, limit, spareBlocks, ahead);
+    if (load === null) return false;
+    sequence.paging = true;
+    sequence.paged = true;
+    pagingCount++;
+    void load.then(() => {
+      sequence.paging = false;
+      pagingCount--;
+      options.onPagesReady?.();
+    });
+    return true;
+  }
+
+  /** Reads ahead for those who will be admitted next. */
+  function readAhead(spareBlocks: number): void {
+    let left = Math.min(options.readaheadSequences ?? 4, memory.readaheadLimit);
+    for (let sequence = waiting.head; sequence !== null && left > 0; sequence = sequence.next) {
+      left--;
+      if (sequence.paging || sequence.paged || owesPromptRows(sequence)) continue;
+      const limit = sequence.tokenIds.length - 1;
+      pageIn(sequence, memory.match(sequence.memory, limit, false), limit, spareBlocks, true);
+    }
+  }
+
   function admitWaiting(): void {
     // Blocks that running sequences will need for the tokens known now.
     let promisedBlocks = 0;
@@ -213,6 +253,10 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     let sequence = waiting.head;
     while (sequence !== null && running.length < maxRunning && batch.tokenCount < maxNumBatchedTokens) {
       const next: SequenceState | null = sequence.next;
+      if (sequence.paging) {
+        sequence = next;
+        continue;
+      }
       const limit = owesPromptRows(sequence) ? sequence.deliveredRows : sequence.tokenIds.length - 1;
       const match = memory.match(sequence.memory, limit);
       if (!owesPromptRows(sequence) && isBeingComputed(sequence, match)) {
@@ -221,14 +265,19 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       }
       const isFirst = running.length === 0;
       const spareBlocks = isFirst ? 0 : promisedBlocks + watermark();
+      if (!owesPromptRows(sequence) && pageIn(sequence, match, limit, spareBlocks, false)) {
+        sequence = next;
+        continue;
+      }
       let isAdmitted = admit(sequence, match, spareBlocks);
       if (!isAdmitted && isFirst && match.copySource !== -1) {
         isAdmitted = admit(sequence, memory.match(sequence.memory, limit, false), spareBlocks);
       }
-      if (!isAdmitted) return;
+      if (!isAdmitted) break;
       promisedBlocks += blocksFor(sequence.tokenIds.length) - sequence.memory.blockCount;
       sequence = next;
     }
+    if (memory.readaheadLimit > 0 && waiting.count > pagingCount) readAhead(promisedBlocks + watermark());
   }
 
   function admit(sequence: SequenceState, match: PrefixMatch, spareBlocks: number): boolean {
@@ -238,6 +287,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     if (!memory.reserve(sequence.memory, count, match, spareBlocks + laterBlocks)) return false;
     waiting.remove(sequence);
     sequence.running = true;
+    sequence.paged = false;
     running.push(sequence);
     admitted.push({ id: sequence.id, cachedTokens: match.cachedTokens, resumed: sequence.hasRun });
     addShare(sequence, true);
@@ -333,6 +383,8 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       // Memory taken from a victim is for those that run: admitting in the same step would start a storm.
       if (preempted.length === 0) admitWaiting();
       if (shares.length === 0) {
+        // Whoever waits for pages says when they are there. What was preempted in vain waits with them.
+        if (pagingCount > 0) return null;
         throw new IntegrityError(`nothing can run of ${running.length} running and ${waiting.count} waiting sequences`);
       }
       const plan: StepPlan = { stepIndex: steps, sequences: scheduled, bindings: batch.finish(), admitted, preempted };

@@ -21,6 +21,10 @@ export interface SequenceState {
   hasRun: boolean;
   /** Whether the step being planned has a share of it. */
   planned: boolean;
+  /** Whether it waits for pages from a tier. */
+  paging: boolean;
+  /** Whether pages were asked for since it last ran: it does not wait twice. */
+  paged: boolean;
   /** Whether it waits at the head of the queue because it lost its place or was forked, not because it is new. */
   atHead: boolean;
   next: SequenceState | null;

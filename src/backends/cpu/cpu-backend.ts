@@ -146,8 +146,12 @@ function createExecutable(addon: Addon, model: ModelHandle, vocabSize: number, o
   let running: Promise<unknown> | null = null;
   let closing: Promise<void> | null = null;
 
-  function assertIdle(): void {
+  function assertOpen(): void {
     if (closing !== null) throw new BackendError('cpu', 'The model is closed.');
+  }
+
+  function assertIdle(): void {
+    assertOpen();
     if (running !== null) throw new BackendError('cpu', 'A step is running.');
   }
 
@@ -177,11 +181,11 @@ function createExecutable(addon: Addon, model: ModelHandle, vocabSize: number, o
       }
     },
     readBlock(blockId, into) {
-      assertIdle();
+      assertOpen();
       native(() => addon.readBlock(model, blockId, into));
     },
     writeBlock(blockId, from) {
-      assertIdle();
+      assertOpen();
       native(() => addon.writeBlock(model, blockId, from));
     },
     close() {

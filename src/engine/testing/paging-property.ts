@@ -5,9 +5,16 @@ import { expect } from 'vitest';
 import { kvBlockBytes } from '../../backends/backend.ts';
 import { type EvictionPolicyName, evictionPolicyNames, type MemoryMode, memoryModes } from '../../memory/index.ts';
 import { type KvDType, kvDTypeNames } from '../../tensor/kv-dtype.ts';
+import {
+  createMemoryFiles,
+  type FileFault,
+  type FileOperation,
+  type MemoryFiles,
+} from '../../tiers/testing/memory-files.ts';
 import type { Engine, EngineOptions, GenerateEvent, Generation, SamplingParams } from '../api.ts';
 import { createEngine } from '../create-engine.ts';
 import type { KvCacheDtype } from '../kv-cache-dtype.ts';
+import type { TierSettings } from '../tiers.ts';
 
 /** One request of a scenario. Prompts are made of a shared part and an own part, so that prefixes are hit. */
 interface RequestSpec {
@@ -43,7 +50,18 @@ export interface Scenario {
   readonly enablePrefixCaching: boolean;
   readonly kvCacheDtype: 'auto' | KvCacheDtype;
   readonly evictionPolicy: EvictionPolicyName;
+  readonly tiers: TierSpec | null;
   readonly requests: readonly RequestSpec[];
+}
+
+/** Tiers below the pool, in pages; 0 for none of the kind. */
+interface TierSpec {
+  readonly hostPages: number;
+  readonly filePages: number;
+  /** Every so many reads of files fail or return a flipped bit, and a third as many writes fail; 0 for none. */
+  readonly faultEvery: number;
+  /** Run everything a second time, in an engine that finds the folder of the first. */
+  readonly restarts: boolean;
 }
 
 const maxModelLen = 96;
@@ -104,8 +122,42 @@ export const scenario: fc.Arbitrary<Scenario> = fc.record({
     { weight: 3, arbitrary: fc.constantFrom(...kvTypes) },
   ),
   evictionPolicy: fc.constantFrom(...evictionPolicyNames),
+  tiers: fc.option(
+    fc.record({
+      hostPages: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 30 })),
+      filePages: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 60 })),
+      faultEvery: fc.oneof(
+        { weight: 2, arbitrary: fc.constant(0) },
+        { weight: 1, arbitrary: fc.integer({ min: 1, max: 4 }) },
+      ),
+      restarts: fc.boolean(),
+    }),
+    { freq: 3 },
+  ),
   requests: fc.array(requestSpec, { minLength: 1, maxLength: 8 }),
 });
+
+function tierSettings({ hostPages, filePages }: TierSpec, pageBytes: number, files: MemoryFiles): TierSettings {
+  const sectors = 4096 * Math.ceil(pageBytes / 4096);
+  return {
+    hostBytes: hostPages === 0 ? undefined : hostPages * sectors,
+    path: filePages === 0 ? undefined : '/pages',
+    // The index takes its share.
+    fileBytes: filePages * sectors + 65536,
+    files,
+  };
+}
+
+/** Counts reads and writes apart: there are far fewer reads. */
+function faultsOf(every: number): (operation: FileOperation) => FileFault | null {
+  const counts = { read: 0, write: 0 };
+  return ({ name }) => {
+    if (name !== 'read' && name !== 'write') return null;
+    const count = ++counts[name];
+    if (name === 'write') return count % (3 * every) === 0 ? 'EIO' : null;
+    return count % every === 0 ? (count % (2 * every) === 0 ? 'EIO' : 'flip') : null;
+  };
+}
 
 /** What a choice of a request came to: tokens, and log-probabilities with their alternatives. */
 type Trace = { tokenIds: number[]; logprobs: unknown[] }[];
@@ -127,6 +179,9 @@ export interface PagingProperty {
     forks: number;
     cancelled: number;
     evictions: number;
+    pagesOut: number;
+    pagesIn: number;
+    failedPages: number;
   };
   close(): Promise<void>;
 }
@@ -157,7 +212,17 @@ export async function createPagingProperty(options: Pick<EngineOptions, 'model' 
     byType.set(kvCacheDtype, made);
     return made;
   }
-  const totals = { preemptions: 0, cachedTokens: 0, copyOnWrites: 0, forks: 0, cancelled: 0, evictions: 0 };
+  const totals = {
+    preemptions: 0,
+    cachedTokens: 0,
+    copyOnWrites: 0,
+    forks: 0,
+    cancelled: 0,
+    evictions: 0,
+    pagesOut: 0,
+    pagesIn: 0,
+    failedPages: 0,
+  };
   const { config } = (await aloneWith('auto')).engine;
   function kvBytesOf({ engine: { kvDType } }: Alone, blockSize: number): number {
     const [keyDType, valueDType = keyDType] = kvDType.split('/') as KvDType[];
@@ -283,34 +348,50 @@ export async function createPagingProperty(options: Pick<EngineOptions, 'model' 
     expectSame(actual, await expected(alone, actual.promptTokenIds, 1, sampling), label);
   }
 
+  async function runAll(engine: Engine, alone: Alone, requests: readonly RequestSpec[]): Promise<void> {
+    try {
+      await Promise.all(requests.map((spec, i) => runOne(engine, alone, spec, `request ${i}`)));
+      // A request that is cancelled while a step runs holds its blocks until the step has ended; so does a load of pages.
+      const held = () => engine.stats().usedBlocks;
+      await expect.poll(held, { interval: 1, message: 'blocks still held when all requests have ended' }).toBe(0);
+      const stats = engine.stats();
+      expect(stats.runningRequests + stats.waitingRequests, 'requests still known').toBe(0);
+      totals.preemptions += stats.preemptions;
+      totals.cachedTokens += stats.cachedPromptTokens;
+      totals.copyOnWrites += stats.copyOnWrites;
+      totals.evictions += stats.evictions;
+      totals.pagesOut += stats.tiers?.pagesOut ?? 0;
+      totals.pagesIn += stats.tiers?.pagesIn ?? 0;
+      totals.failedPages += stats.tiers?.failedPages ?? 0;
+    } finally {
+      await engine.close();
+    }
+  }
+
   return {
     totals,
     async check(scenario) {
-      const { blockSize, spareBlocks, requests, ...rest } = scenario;
+      const { blockSize, spareBlocks, requests, tiers, ...rest } = scenario;
       const blockCount = Math.ceil(maxModelLen / blockSize) + spareBlocks;
       const alone = await aloneWith(scenario.kvCacheDtype);
-      const engine = await createEngine({
-        ...options,
-        ...rest,
-        blockSize,
-        maxModelLen,
-        kvCacheMemoryBytes: blockCount * kvBytesOf(alone, blockSize),
-        checkIntegrity: true,
-      });
-      try {
-        await Promise.all(requests.map((spec, i) => runOne(engine, alone, spec, `request ${i}`)));
-        // A request that is cancelled while a step runs holds its blocks until the step has ended.
-        const held = () => engine.stats().usedBlocks;
-        await expect.poll(held, { interval: 1, message: 'blocks still held when all requests have ended' }).toBe(0);
-        const stats = engine.stats();
-        expect(stats.runningRequests + stats.waitingRequests, 'requests still known').toBe(0);
-        totals.preemptions += stats.preemptions;
-        totals.cachedTokens += stats.cachedPromptTokens;
-        totals.copyOnWrites += stats.copyOnWrites;
-        totals.evictions += stats.evictions;
-      } finally {
-        await engine.close();
+      const pageBytes = kvBytesOf(alone, blockSize);
+      const hasTiers = tiers !== null && scenario.memory === 'paged' && scenario.enablePrefixCaching;
+      const files = createMemoryFiles();
+      for (let run = 0; run < (hasTiers && tiers.restarts ? 2 : 1); run++) {
+        files.decide = null;
+        const engine = await createEngine({
+          ...options,
+          ...rest,
+          blockSize,
+          maxModelLen,
+          kvCacheMemoryBytes: blockCount * pageBytes,
+          tiers: hasTiers ? tierSettings(tiers, pageBytes, files) : undefined,
+          checkIntegrity: true,
+        });
+        if (hasTiers && tiers.faultEvery > 0) files.decide = faultsOf(tiers.faultEvery);
+        await runAll(engine, alone, requests);
       }
+      expect(files.openFileCount, 'files left open').toBe(0);
     },
     async close() {
       for (const { engine } of byType.values()) await engine.close();

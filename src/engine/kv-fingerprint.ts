@@ -1,0 +1,32 @@
+// What K and V of given tokens depend on: pages and sessions are only used again where it is the same.
+
+import { createHash } from 'node:crypto';
+import type { Backend } from '../backends/backend.ts';
+import type { LoadedModel } from '../models/model.ts';
+
+/** To be raised by whoever changes what kernels compute, be it in the last bit. */
+const kernelVersion = 1;
+const sampleBytes = 4096;
+
+/**
+ * 64 hexadecimal digits over the configuration, every weight's name, type and shape with its first and last bytes, and how the backend
+ * computes (its instruction set; threads change nothing). Two fine-tunes of one model differ in it; a file's name does not count.
+ */
+export async function kvFingerprint(model: LoadedModel, backend: Backend): Promise<string> {
+  const hash = createHash('sha256');
+  const computes = backend.description.replace(/, \d+ threads?\b/, '');
+  hash.update(JSON.stringify([kernelVersion, backend.name, computes, model.config]));
+  const { weights } = model.weights;
+  const sample = new Uint8Array(sampleBytes);
+  for (const name of [...weights.keys()].sort()) {
+    const { dtype, rows, columns, bytes } = weights.get(name)!;
+    hash.update(JSON.stringify([name, dtype, rows, columns]));
+    const length = Math.min(sampleBytes, bytes);
+    for (const offset of new Set([0, bytes - length])) {
+      const into = sample.subarray(0, length);
+      await model.weights.read(name, offset, into);
+      hash.update(into);
+    }
+  }
+  return hash.digest('hex');
+}

@@ -1,0 +1,183 @@
+// Moves pages between the device pool and the tiers: evicted blocks out, prefixes that wait for admission in.
+//
+// Page-out copies a block's bytes when it is evicted, by the one who needs room (direct reclaim) or, better, ahead of that
+// while a step runs (background reclaim between two watermarks). Page-in fills blocks of the pool and makes them cached, so that the
+// sequence which waits for them hits them like any other prefix; whoever waits for the same pages waits for the same load.
+// A page that cannot be stored or read back costs a recompute and nothing else.
+
+import { allocatePages, type PageKey, pageKey, type Tier } from '../tiers/index.ts';
+import type { BlockFill } from './block-fill.ts';
+import { HASH_WORDS } from './block-hash.ts';
+
+/** The bytes of blocks, which are the backend's. */
+export interface BlockBytes {
+  readonly pageBytes: number;
+  /** Both may be called while a step runs that does not touch the block. */
+  read(block: number, into: Uint8Array): void;
+  write(block: number, from: Uint8Array): void;
+}
+
+export interface TierOptions {
+  readonly tier: Tier;
+  readonly bytes: BlockBytes;
+  /** Milliseconds, monotonic. */
+  readonly now: () => number;
+  /**
+   * What computing `tokenCount` tokens from position `position` on takes, or null while nobody knows. A load that is
+   * expected to take longer is not begun. Defaults to null: always load.
+   */
+  readonly recomputeMs?: (tokenCount: number, position: number) => number | null;
+  /** Page buffers for transfers in each direction. Defaults to 64. */
+  readonly stagingPages?: number;
+}
+
+/** Since start. Pages are blocks. */
+export interface PagerCounters {
+  readonly pagesOut: number;
+  readonly pagesIn: number;
+  /** Evicted blocks that a tier had already. */
+  readonly cleanEvictions: number;
+  /** Evicted blocks that were lost because transfers out were behind or a tier did not take them. */
+  readonly lostPages: number;
+  /** Pages that a tier promised and did not deliver. */
+  readonly failedPages: number;
+  /** Loads begun, sequences that joined one of another sequence, and loads not begun because recomputing was cheaper. */
+  readonly loads: number;
+  readonly joinedLoads: number;
+  readonly recomputed: number;
+  /** Time that loads took, each counted whole. */
+  readonly loadMs: number;
+}
+
+export interface Pager {
+  readonly counters: PagerCounters;
+  /** Takes a copy of an evicted block, whose hash is `hashes[block]`, before anybody writes to it. */
+  save(block: number, hashes: Uint32Array): void;
+  /** How many consecutive blocks from `firstBlock` on, before `endBlock`, are in the tiers. */
+  available(chain: Uint32Array, firstBlock: number, endBlock: number): number;
+  /** Whether loading is expected to beat computing. */
+  isWorthwhile(blockCount: number, tokenCount: number, position: number): boolean;
+  /** The load that brings in the page `chain[index]` already, or undefined. */
+  loadOf(chain: Uint32Array, index: number): Promise<void> | undefined;
+  /** Reads the pages of a fill into its blocks, then calls `done` with how many leading ones arrived. Never rejects. */
+  load(fill: BlockFill, done: (filled: number) => void): Promise<void>;
+  /** Resolves when no transfer is under way. */
+  settled(): Promise<void>;
+}
+
+const newestWeight = 0.25;
+
+export function createPager({ tier, bytes, now, recomputeMs, stagingPages = 64 }: TierOptions): Pager {
+  const outBuffers = allocatePages(stagingPages, bytes.pageBytes);
+  const inBuffers = allocatePages(stagingPages, bytes.pageBytes);
+  const loading = new Map<PageKey, Promise<void>>();
+  const underWay = new Set<Promise<void>>();
+  const counters = {
+    pagesOut: 0,
+    pagesIn: 0,
+    cleanEvictions: 0,
+    lostPages: 0,
+    failedPages: 0,
+    loads: 0,
+    joinedLoads: 0,
+    recomputed: 0,
+    loadMs: 0,
+  };
+  let saved: { key: PageKey; bytes: Uint8Array }[] = [];
+  let pageMs: number | null = null;
+  /** One load reads at a time: the buffers are shared, and the tier has the parallelism. */
+  let lastLoad: Promise<void> = Promise.resolve();
+
+  function track(work: Promise<void>): Promise<void> {
+    underWay.add(work);
+    return work.finally(() => underWay.delete(work));
+  }
+
+  async function flush(): Promise<void> {
+    const pages = saved;
+    saved = [];
+    const results = await tier.put(pages);
+    for (const result of results) {
+      if (result === 'ok') counters.pagesOut++;
+      else counters.lostPages++;
+    }
+    outBuffers.push(...pages.map((page) => page.bytes));
+  }
+
+  async function read(blocks: readonly number[], keys: readonly PageKey[]): Promise<number> {
+    const startedMs = now();
+    let filled = 0;
+    while (filled < blocks.length) {
+      const count = Math.min(blocks.length - filled, inBuffers.length);
+      const results = await tier.get(keys.slice(filled, filled + count), inBuffers.slice(0, count));
+      const missing = results.findIndex((result) => result !== 'ok');
+      const arrived = missing === -1 ? count : missing;
+      for (let i = 0; i < arrived; i++) bytes.write(blocks[filled + i], inBuffers[i]);
+      filled += arrived;
+      if (missing !== -1) break;
+    }
+    const tookMs = now() - startedMs;
+    counters.loadMs += tookMs;
+    counters.pagesIn += filled;
+    counters.failedPages += blocks.length - filled;
+    if (filled > 0) pageMs = pageMs === null ? tookMs / filled : pageMs + newestWeight * (tookMs / filled - pageMs);
+    return filled;
+  }
+
+  const keyAt = (chain: Uint32Array, index: number): PageKey => pageKey(chain, index * HASH_WORDS);
+
+  return {
+    counters,
+    save(block, hashes) {
+      const key = pageKey(hashes, block * HASH_WORDS);
+      if (tier.has(key)) {
+        tier.touch(key);
+        counters.cleanEvictions++;
+        return;
+      }
+      const into = outBuffers.pop();
+      if (into === undefined) {
+        counters.lostPages++;
+        return;
+      }
+      bytes.read(block, into);
+      saved.push({ key, bytes: into });
+      // All blocks that one piece of work evicts go out together.
+      if (saved.length === 1) void track(Promise.resolve().then(flush));
+    },
+    available(chain, firstBlock, endBlock) {
+      let count = 0;
+      while (firstBlock + count < endBlock && tier.has(keyAt(chain, firstBlock + count + 1))) count++;
+      return count;
+    },
+    isWorthwhile(blockCount, tokenCount, position) {
+      const computeMs = recomputeMs?.(tokenCount, position) ?? null;
+      const isCheaper = computeMs === null || pageMs === null || blockCount * pageMs <= computeMs;
+      if (!isCheaper) counters.recomputed++;
+      return isCheaper;
+    },
+    loadOf(chain, index) {
+      const load = loading.get(keyAt(chain, index));
+      if (load !== undefined) counters.joinedLoads++;
+      return load;
+    },
+    load({ blocks, indices, chain }, done) {
+      counters.loads++;
+      const keys = indices.map((index) => keyAt(chain, index + 1));
+      const work = lastLoad
+        .then(() => read(blocks, keys))
+        // A tier does not reject, but if it did, the fill has to end all the same.
+        .catch(() => 0)
+        .then((filled) => {
+          for (const key of keys) loading.delete(key);
+          done(filled);
+        });
+      lastLoad = work;
+      for (const key of keys) loading.set(key, work);
+      return track(work);
+    },
+    async settled() {
+      while (underWay.size > 0) await Promise.allSettled(underWay);
+    },
+  };
+}
