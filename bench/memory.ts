@@ -3,12 +3,12 @@
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { readTrace, type TraceRequest } from '../src/simulation/index.ts';
-import { flag, integer, optionalText, runBench } from './common/options.ts';
+import { flag, integer, optionalText, positive, runBench } from './common/options.ts';
 import { progress } from './common/progress.ts';
 import { createRandom } from './common/random.ts';
 import { formatRatio, formatShare, formatTable } from './common/table.ts';
 import { measurePairs, measureSteps } from './memory/block-operations.ts';
-import { lengthSampler } from './memory/lengths.ts';
+import { chatLengths } from './memory/lengths.ts';
 import { measureSaving, type Saving } from './memory/sharing.ts';
 import { measureUse, type TraceUse } from './memory/slot-use.ts';
 import { formatSummary } from './stats.ts';
@@ -20,6 +20,7 @@ const options = {
   pairs: integer(1_048_576, 'allocate-and-release pairs', 1024),
   sequences: integer(256, 'sequences of the work per step', 1, 4096),
   'sharing-requests': integer(400, 'requests of each sharing shape', 10),
+  'output-sigma': positive(0.7, 'spread of output lengths: the deviation of their logarithm'),
   seed: integer(1, 'of lengths and scores', 0),
   quick: flag('few repetitions, to see that it runs'),
 };
@@ -27,10 +28,8 @@ const options = {
 const azureFiles = ['AzureLLMInferenceTrace_conv.csv', 'AzureLLMInferenceTrace_code.csv'];
 
 /** Requests with lengths shaped like ShareGPT's: mean 161 in, 338 out. */
-function shareGptRequests(count: number, seed: number): TraceRequest[] {
-  const random = createRandom(seed);
-  const prompt = lengthSampler(161, 1.1, 2048, random);
-  const output = lengthSampler(338, 1.0, 2048, random);
+function shareGptRequests(count: number, seed: number, outputSigma: number): TraceRequest[] {
+  const { prompt, output } = chatLengths(outputSigma, createRandom(seed));
   return Array.from({ length: count }, () => ({
     arrivalMs: 0,
     promptTokens: prompt(),
@@ -92,7 +91,11 @@ await runBench(
       printUse(uses[uses.length - 1]);
     }
     progress('slot use: lengths shaped like ShareGPT');
-    const shaped = shareGptRequests(Math.min(values.requests, values.quick ? 300 : 2000), values.seed);
+    const shaped = shareGptRequests(
+      Math.min(values.requests, values.quick ? 300 : 2000),
+      values.seed,
+      values['output-sigma'],
+    );
     uses.push(measureUse('ShareGPT-shaped lengths', shaped, values['pool-tokens'] / 8, values.seed));
     printUse(uses[uses.length - 1]);
 
@@ -101,7 +104,14 @@ await runBench(
     for (const shape of ['parallel', 'beam'] as const) {
       for (const width of [2, 4, 6]) {
         const requestCount = values.quick ? 20 : values['sharing-requests'];
-        sharing.push(measureSaving(shape, width, { requestCount, atOnce: 16, seed: values.seed }));
+        sharing.push(
+          measureSaving(shape, width, {
+            requestCount,
+            atOnce: 16,
+            seed: values.seed,
+            outputSigma: values['output-sigma'],
+          }),
+        );
       }
     }
     console.log('\nblocks saved by sharing, lengths of mean 161 in and 338 out');

@@ -7,3 +7,17 @@ export function lengthSampler(mean: number, sigma: number, limit: number, random
   const location = Math.log(mean) - sigma ** 2 / 2;
   return () => Math.min(limit, Math.max(1, Math.round(Math.exp(location + sigma * normal(random)))));
 }
+
+/** Prompts and outputs of chats. */
+export interface ChatLengths {
+  readonly prompt: () => number;
+  readonly output: () => number;
+}
+
+/**
+ * Lengths shaped like ShareGPT's: means of 161 in and 338 out, as PagedAttention's authors report (Kwon et al., 2023, figure 11). How far they spread
+ * they only plot; `outputSigma` is what the shares of the bench depend on most, so it is an option.
+ */
+export function chatLengths(outputSigma: number, random: Random): ChatLengths {
+  return { prompt: lengthSampler(161, 1.1, 2048, random), output: lengthSampler(338, outputSigma, 2048, random) };
+}

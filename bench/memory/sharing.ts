@@ -2,7 +2,7 @@
 
 import { createKvMemory, type KvMemory, type KvSequence } from '../../src/memory/index.ts';
 import { createRandom, normal, type Random } from '../common/random.ts';
-import { lengthSampler } from './lengths.ts';
+import { chatLengths } from './lengths.ts';
 
 export interface Saving {
   readonly shape: 'parallel' | 'beam';
@@ -83,11 +83,16 @@ function reshuffle(memory: KvMemory, group: Group, width: number, random: Random
 export function measureSaving(
   shape: Saving['shape'],
   width: number,
-  options: { readonly requestCount: number; readonly atOnce: number; readonly seed: number },
+  options: {
+    readonly requestCount: number;
+    readonly atOnce: number;
+    readonly seed: number;
+    readonly outputSigma: number;
+  },
 ): Saving {
-  const random = createRandom(options.seed + width);
-  const promptLength = lengthSampler(161, 1.1, 2048, random);
-  const outputLength = lengthSampler(338, 1.0, 2048, random);
+  const random = createRandom(options.seed);
+  const lengths = createRandom(options.seed + 1);
+  const { prompt: promptLength, output: outputLength } = chatLengths(options.outputSigma, lengths);
   const memory = createKvMemory({
     blockCount: options.atOnce * width * 256,
     blockSize,

@@ -39,7 +39,8 @@ export function measureUse(
       memory: mode,
       enablePrefixCaching: true,
       maxNumSeqs: 1024,
-      maxNumBatchedTokens: 4096,
+      // Ample, so that memory is what limits the requests in flight.
+      maxNumBatchedTokens: 32_768,
       arrivals: 'saturated',
       cost: defaultCostModel,
       seed,

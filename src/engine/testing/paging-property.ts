@@ -128,7 +128,7 @@ export const scenario: fc.Arbitrary<Scenario> = fc.record({
       filePages: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 60 })),
       faultEvery: fc.oneof(
         { weight: 2, arbitrary: fc.constant(0) },
-        { weight: 1, arbitrary: fc.integer({ min: 1, max: 4 }) },
+        { weight: 1, arbitrary: fc.integer({ min: 1, max: 2 }) },
       ),
       restarts: fc.boolean(),
     }),

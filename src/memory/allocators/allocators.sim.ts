@@ -9,13 +9,13 @@ import { allocatorSubjects } from './testing/subjects.ts';
 describe('allocators against a trivial model', () => {
   const seed = simulationSeed();
   for (const { label, create, exactRuns } of allocatorSubjects) {
-    it(`${label}, 2,000,000 operations from seed ${seed}`, () => {
+    it(`${label}, 2,000,000 operations; OCTAVO_SEED=${seed} replays them`, () => {
       for (const [i, blockCount] of [60, 512, 1000].entries()) {
         fuzzAllocator(create(blockCount), { operations: 666_667, seed: seed + i, exactRuns, checkEvery: 1000 });
       }
     });
   }
-  it(`slabs of four classes, 2,000,000 operations from seed ${seed}`, () => {
+  it(`slabs of four classes, 2,000,000 operations; OCTAVO_SEED=${seed} replays them`, () => {
     const objectBytes = [24, 40, 96, 256];
     const slabs = createSlabAllocator({ arenaBytes: 64 * 256, slabBytes: 256, objectBytes });
     fuzzSlabs(slabs, objectBytes, 256, { operations: 2_000_000, seed });
