@@ -337,7 +337,7 @@ describe('engine limits and life', () => {
     ['a context beyond the model', { maxModelLen: 1e6 }, InvalidRequestError],
     ['a block size of 0', { blockSize: 0 }, InvalidRequestError],
     ['no threads', { threads: 0 }, InvalidRequestError],
-    ['an unknown cache dtype', { kvCacheDtype: 'int8' as 'f16' }, InvalidRequestError],
+    ['an unknown cache dtype', { kvCacheDtype: 'q8_0' as 'f16' }, InvalidRequestError],
   ])('does not start with %s', async (_label, options, type) => {
     await expect(createEngine({ model, ...options })).rejects.toBeInstanceOf(type);
   });
