@@ -8,6 +8,7 @@ import { createCpuBackend, type InstructionSet } from '../src/backends/cpu/index
 import { resolveKvDTypes } from '../src/engine/kv-cache-dtype.ts';
 import { attentionPair, type CascadePair, modelPair, type SharedCase } from './attention/cascade.ts';
 import { type PagedCase, pagedVariants } from './attention/paged.ts';
+import { typeVariants } from './attention/types.ts';
 import { type AttentionShape, attentionShapes } from './attention/workload.ts';
 import { formatSummary, type Summary, summarize } from './stats.ts';
 
@@ -18,7 +19,7 @@ const { values } = parseArgs({
     runs: { type: 'string', default: '9' },
     layers: { type: 'string', default: '4' },
     'block-sizes': { type: 'string', default: '8,16,32,64,128' },
-    parts: { type: 'string', default: 'paged,cascade,steps' },
+    parts: { type: 'string', default: 'paged,cascade,steps,types' },
     isa: { type: 'string', default: 'auto' },
     'kv-type': { type: 'string', default: 'f16' },
     json: { type: 'boolean', default: false },
@@ -29,9 +30,10 @@ if (values.help) {
   console.log(
     `npm run bench:attention -- [--shapes ${Object.keys(attentionShapes).join(',')}] [--threads 2] [--runs 9]\n` +
       '  [--layers 4] [--block-sizes 8,16,32,64,128] [--kv-type f16|int8|int8/f16|...] [--isa auto|avx512|avx2|portable]\n' +
-      '  [--parts paged,cascade,steps] [--json]\n' +
+      '  [--parts paged,cascade,steps,types] [--json]\n' +
       'paged: scattered blocks against contiguous memory. cascade: attention of 16 sequences on a common prefix.\n' +
-      'steps: whole steps of the same on a synthesised Q8_0 model (smollm2-135m, llama-3.2-1b; made on first use).',
+      'steps: whole steps of the same on a synthesised Q8_0 model (smollm2-135m, llama-3.2-1b; made on first use).\n' +
+      'types: decoding with every KV type against f16, at a context of 4096.',
   );
   process.exit(0);
 }
@@ -108,6 +110,27 @@ async function benchPaged(name: string, shape: AttentionShape): Promise<void> {
   await backend.close();
 }
 
+async function benchTypes(name: string, shape: AttentionShape): Promise<void> {
+  const backend = createCpuBackend(options);
+  for (const sequences of [1, 8]) {
+    const work = { sequences, contextTokens: 4096, blockSize: 16, layers };
+    const variants = await typeVariants(backend, shape, work);
+    const times = await interleave(variants.map((it) => it.measure));
+    const reference = times[variants.findIndex((it) => it.dtype === 'f16')];
+    const title = `${name}, decode, ${sequences} ${sequences === 1 ? 'sequence' : 'sequences'} of 4096, by KV type`;
+    console.log(`\n${title}: ms a layer, median (lowest to highest)`);
+    results[title] = variants.map((it, i) => {
+      const [ms, speed] = [summarize(times[i]), ratiosOf(reference, times[i])];
+      console.log(
+        `  ${it.dtype.padEnd(10)} ${formatSummary(ms, 3).padEnd(26)} speed ${formatSummary(speed, 2)} of f16's`,
+      );
+      return { dtype: it.dtype, ms, speed };
+    });
+    for (const it of variants) await it.close();
+  }
+  await backend.close();
+}
+
 async function reportPair(title: string, pair: CascadePair): Promise<{ onMs: number; offMs: number }> {
   const [on, off] = await interleave([() => pair.measure(true), () => pair.measure(false)]);
   const [onMs, offMs] = [summarize(on), summarize(off)];
@@ -150,6 +173,7 @@ for (const name of values.shapes.split(',')) {
   if (known === undefined) throw new Error(`No shape ${name}; there are ${Object.keys(attentionShapes).join(', ')}.`);
   const shape: AttentionShape = { ...known, ...resolveKvDTypes(values['kv-type'], { weights: new Map() }) };
   if (parts.includes('paged')) await benchPaged(name, shape);
+  if (parts.includes('types')) await benchTypes(name, shape);
   if (parts.includes('cascade')) await benchCascade(name, shape);
 }
 if (values.json) console.log(JSON.stringify({ threads, runs, layers, kvType: values['kv-type'], results }));

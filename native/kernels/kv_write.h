@@ -65,8 +65,12 @@ OCTAVO_INLINE KvScale kv_scale_of(KvType type, const float* x, int32_t head_size
   return {bits, 1.0f / bf16_to_f32(bits)};
 }
 
-/** Codes of 32 elements; those past `count` are 0. */
+/** Codes of 32 elements; those past `count` are 0, and all where the factor is. */
 OCTAVO_INLINE void encode_integers(const float* x, int32_t count, float factor, int8_t* codes) {
+  if (factor == 0.0f) {
+    std::memset(codes, 0, kKvGroup);
+    return;
+  }
   const V16 f = v_set1(factor);
   const V16 first = count >= 16 ? v_load(x) : v_load_partial(x, count);
   const V16 second = count >= 32 ? v_load(x + 16) : count > 16 ? v_load_partial(x + 16, count - 16) : v_zero();

@@ -20,6 +20,7 @@ import { dtypeNames } from '../../tensor/index.ts';
 import { openModel } from '../open-model.ts';
 import { synthesizeGguf } from '../synth/index.ts';
 import { bundledModelPath } from '../testing/bundled-model.ts';
+import { logSoftmax } from '../testing/log-softmax.ts';
 
 const tokenIds = Array.from({ length: 96 }, (_, i) => (i * 131) % 500);
 const cpu = cpuBackendForTests();
@@ -34,13 +35,6 @@ function meanDivergence(reference: Float32Array, ours: Float32Array, vocabSize: 
     for (let id = 0; id < vocabSize; id++) sum += Math.exp(p[id]) * (p[id] - q[id]);
   }
   return sum / rows;
-}
-
-function logSoftmax(logits: Float32Array): Float64Array {
-  const maximum = logits.reduce((a, b) => Math.max(a, b), -Infinity);
-  let total = 0;
-  for (const x of logits) total += Math.exp(x - maximum);
-  return Float64Array.from(logits, (x) => x - maximum - Math.log(total));
 }
 
 describe.skipIf(cpu.skipReason)('divergence of the CPU backend', () => {

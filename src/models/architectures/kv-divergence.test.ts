@@ -1,0 +1,75 @@
+// What a KV type costs: divergence of the bundled model's next-token distributions on held-out text from those with f16.
+
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Backend } from '../../backends/backend.ts';
+import { cpuBackendForTests } from '../../backends/testing/cpu-backend.ts';
+import { runSequence } from '../../backends/testing/run-sequence.ts';
+import type { KvDType } from '../../tensor/kv-dtype.ts';
+import { type OpenedModel, openModel } from '../open-model.ts';
+import { bundledModelPath } from '../testing/bundled-model.ts';
+import { logSoftmax } from '../testing/log-softmax.ts';
+
+const cpu = cpuBackendForTests();
+const documents = readFileSync(new URL('../../../test/fixtures/heldout/documents.jsonl', import.meta.url), 'utf8');
+
+describe.skipIf(cpu.skipReason)('divergence of KV types from f16', () => {
+  let model: OpenedModel;
+  let backend: Backend;
+  let texts: readonly (readonly number[])[];
+  let wanted: Float32Array[];
+  const measured: string[] = [];
+
+  const logitsOf = (tokenIds: readonly number[], keyDType: KvDType, valueDType: KvDType) =>
+    runSequence(backend, model.program, { weights: model.weights, tokenIds, keyDType, valueDType });
+
+  beforeAll(async () => {
+    model = await openModel(bundledModelPath());
+    backend = cpu.create({ threads: 2 });
+    const tokenizer = await model.createTokenizer();
+    texts = documents
+      .trim()
+      .split('\n')
+      .map((line) => tokenizer.encode((JSON.parse(line) as { text: string }).text));
+    wanted = [];
+    for (const tokenIds of texts) wanted.push(await logitsOf(tokenIds, 'f16', 'f16'));
+  });
+  afterAll(async () => {
+    console.log(`divergence from f16 KV on held-out text\n${measured.join('\n')}`);
+    await backend.close();
+    await model.close();
+  });
+
+  it.each<[KvDType, KvDType, number, number]>([
+    ['f32', 'f32', 5e-4, 0.99],
+    ['bf16', 'bf16', 5e-4, 0.99],
+    ['int8', 'int8', 1e-3, 0.99],
+    ['fp8_e4m3', 'fp8_e4m3', 2e-3, 0.985],
+    ['fp8_e5m2', 'fp8_e5m2', 6e-3, 0.98],
+    ['int8', 'int4', 4e-3, 0.98],
+    ['int4', 'int4', 1.2e-2, 0.97],
+  ])('%s/%s', async (keyDType, valueDType, mostDivergence, leastAgreement) => {
+    const { vocabSize } = model.program;
+    let divergence = 0;
+    let agreed = 0;
+    let rows = 0;
+    for (const [i, tokenIds] of texts.entries()) {
+      const ours = await logitsOf(tokenIds, keyDType, valueDType);
+      for (let at = 0; at < ours.length; at += vocabSize, rows++) {
+        const p = logSoftmax(wanted[i].subarray(at, at + vocabSize));
+        const q = logSoftmax(ours.subarray(at, at + vocabSize));
+        for (let id = 0; id < vocabSize; id++) divergence += Math.exp(p[id]) * (p[id] - q[id]);
+        if (largestOf(p) === largestOf(q)) agreed++;
+      }
+    }
+    measured.push(
+      `${keyDType}/${valueDType}: mean KL ${(divergence / rows).toExponential(2)}, top-1 ${((100 * agreed) / rows).toFixed(2)} % of ${rows}`,
+    );
+    expect(divergence / rows).toBeLessThan(mostDivergence);
+    expect(agreed / rows).toBeGreaterThan(leastAgreement);
+  });
+});
+
+function largestOf(values: Float64Array): number {
+  return values.reduce((best, value, id) => (value > values[best] ? id : best), 0);
+}
