@@ -259,6 +259,10 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
       else letGo(sequence);
     },
 
+    beginFill: () => null,
+    endFill() {},
+    holdPrefix: () => ({ blocks: [], indices: [], cachedBlocks: [], chain: new Uint32Array(0) }),
+
     usage() {
       const { freeCount } = allocator;
       return { blockCount, freeBlocks: freeCount, evictableBlocks: 0, referencedBlocks: blockCount - freeCount };

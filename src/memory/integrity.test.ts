@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { IntegrityError } from '../errors/index.ts';
+import type { BlockFill } from './block-fill.ts';
 import { createBlockHasher, HASH_WORDS } from './block-hash.ts';
 import { type BlockPool, createBlockPool } from './block-pool.ts';
 import { createEvictableSet, createEvictionPolicy, type EvictableSet } from './eviction/index.ts';
@@ -18,6 +19,7 @@ interface Broken {
   readonly sequence: KvSequenceState;
   readonly stepSequences: KvSequenceState[];
   readonly pins: Map<number, { count: number }>;
+  readonly fills: Set<BlockFill>;
   readonly usage: { blockCount: number; freeBlocks: number; evictableBlocks: number; referencedBlocks: number };
 }
 
@@ -43,7 +45,8 @@ function checkBroken(breakIt: (parts: Broken) => void): void {
   evictable.admit(evicted, 2, 2, 0, -1);
   evictable.release(evicted);
   const usage = { blockCount: 6, freeBlocks: 4, evictableBlocks: 1, referencedBlocks: 2 };
-  const broken: Broken = { pool, table, cache, evictable, sequence, stepSequences: [], pins: new Map(), usage };
+  const held = { stepSequences: [], pins: new Map(), fills: new Set<BlockFill>() };
+  const broken: Broken = { pool, table, cache, evictable, sequence, ...held, usage };
   breakIt(broken);
   const holders = [sequence, null];
   const parts: MemoryParts = { ...broken, blockSize: 2, hasher, holders };
@@ -116,6 +119,22 @@ describe('integrity', () => {
       ({ cache, sequence, usage }) => {
         cache.addCached(3, sequence.chain, 2, sequence.tokenIds);
         Object.assign(usage, { evictableBlocks: 2 });
+      },
+    ],
+    [
+      'a fill of a block that is not its own',
+      /block 1 counts 1 references, but 2/,
+      ({ fills }) => fills.add({ blocks: [1], indices: [0], cachedBlocks: [], chain: new Uint32Array(0) }),
+    ],
+    [
+      'a fill of a cached block',
+      /block 3 is being filled and has content/,
+      ({ fills, pool, cache, evictable, sequence, usage }) => {
+        const block = pool.allocate();
+        cache.addCached(block, sequence.chain, 2, sequence.tokenIds);
+        evictable.admit(block, 3, 3, 1, -1);
+        fills.add({ blocks: [block], indices: [1], cachedBlocks: [], chain: new Uint32Array(0) });
+        Object.assign(usage, { referencedBlocks: 3, freeBlocks: 3 });
       },
     ],
     [

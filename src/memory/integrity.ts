@@ -1,6 +1,7 @@
 // Every invariant of paged memory, checked from scratch.
 
 import { IntegrityError } from '../errors/index.ts';
+import type { BlockFill } from './block-fill.ts';
 import { type BlockHasher, HASH_WORDS } from './block-hash.ts';
 import type { BlockPool } from './block-pool.ts';
 import type { EvictableSet } from './eviction/index.ts';
@@ -21,6 +22,7 @@ export interface MemoryParts {
   readonly holders: readonly (KvSequenceState | null)[];
   readonly stepSequences: readonly KvSequenceState[];
   readonly pins: ReadonlyMap<number, { readonly count: number }>;
+  readonly fills: ReadonlySet<BlockFill>;
   readonly usage: {
     readonly blockCount: number;
     readonly freeBlocks: number;
@@ -42,9 +44,10 @@ export function checkMemoryIntegrity(parts: MemoryParts): void {
   checkCache(parts);
   for (const sequence of parts.holders) if (sequence !== null) checkSequence(parts, sequence);
   checkStep(parts);
+  checkFills(parts);
 }
 
-/** References that can be accounted for: table entries and the open step's holds. Checks the rows on the way. */
+/** References that can be accounted for: table entries, the open step's holds, and those of fills. Checks the rows on the way. */
 function countReferences(parts: MemoryParts): Int32Array {
   const { table, pool, holders } = parts;
   const counted = new Int32Array(pool.blockCount);
@@ -71,6 +74,9 @@ function countReferences(parts: MemoryParts): Int32Array {
     fail(`${heldRows} rows held + ${table.freeRowCount} free != ${table.rowCount}`);
   }
   for (const [block, { count }] of parts.pins) counted[block] += count;
+  for (const { blocks, cachedBlocks } of parts.fills) {
+    for (const block of [...blocks, ...cachedBlocks]) counted[block]++;
+  }
   return counted;
 }
 
@@ -82,7 +88,9 @@ function checkReferences(parts: MemoryParts, counted: Int32Array): void {
   for (let block = 0; block < pool.blockCount; block++) {
     const references = pool.references(block);
     if (references !== counted[block]) {
-      fail(`block ${block} counts ${references} references, but ${counted[block]} table entries and copies hold it`);
+      fail(
+        `block ${block} counts ${references} references, but ${counted[block]} table entries, copies and fills hold it`,
+      );
     }
     if (references > 0) referenced++;
     else if (cache !== null && cache.content(block) === 'cached') evictable++;
@@ -202,6 +210,17 @@ function checkStep({ cache, table, blockSize, stepSequences }: MemoryParts): voi
       writers.set(block, sequence.row);
       if (cache !== null && cache.content(block) === 'cached')
         fail(`block ${block} is cached and written by row ${sequence.row}`);
+    }
+  }
+}
+
+/** A block that is being filled is in nobody else's hands and promises nothing. */
+function checkFills({ fills, pool, cache }: MemoryParts): void {
+  for (const { blocks } of fills) {
+    for (const block of blocks) {
+      if (pool.references(block) !== 1)
+        fail(`block ${block} is being filled with ${pool.references(block)} references`);
+      if (cache !== null && cache.content(block) !== 'none') fail(`block ${block} is being filled and has content`);
     }
   }
 }

@@ -1,6 +1,7 @@
 // KvMemory: the one object through which the scheduler sees paged memory.
 
 import { IntegrityError, InvalidRequestError } from '../errors/index.ts';
+import { createBlockFills } from './block-fill.ts';
 import { createBlockHasher, HASH_WORDS } from './block-hash.ts';
 import { createBlockPool } from './block-pool.ts';
 import { createBlockStore } from './block-store.ts';
@@ -40,6 +41,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
   const evictable = caching ? createEvictableSet(blockCount, policy) : null;
   const store = createBlockStore(pool, caching ? cache : null, evictable);
   const { allocate, retain, hit, drop, cacheContent, forgetContent, isCached, isFree } = store;
+  const fills = createBlockFills(store, cache, hasher, blockSize);
   /** Who holds which row. */
   const holders: (KvSequenceState | null)[] = new Array(maxNumSeqs).fill(null);
   /** The open step: its sequences in the order of their first reserve, the copies, and the references it holds on their sources. */
@@ -202,8 +204,8 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     blockCopies: copies,
     get counters() {
       const pageTable = table.counters;
-      const { evictions } = store;
-      return { evictions, copyOnWrites, partialHitCopies, prefixHitTokens, prefixMissTokens, merges, pageTable };
+      const counted = { copyOnWrites, partialHitCopies, prefixHitTokens, prefixMissTokens };
+      return { evictions: store.evictions, ...counted, merges: merges + fills.merges, pageTable };
     },
     open: (tokenIds, salt) => createKvSequence(tokenIds, salt, hasher),
 
@@ -350,6 +352,12 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       else letGo(sequence);
     },
 
+    beginFill(sequence, firstBlock, count, spareBlocks = 0) {
+      return caching ? fills.begin(state(sequence), firstBlock, count, spareBlocks) : null;
+    },
+    endFill: (fill, filledCount) => fills.end(fill, filledCount),
+    holdPrefix: (sequence) => fills.hold(state(sequence)),
+
     usage() {
       return {
         blockCount,
@@ -388,6 +396,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
         holders,
         stepSequences,
         pins,
+        fills: fills.open,
         usage,
       });
     },

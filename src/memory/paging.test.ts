@@ -2,6 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { BlockFill } from './block-fill.ts';
 import { createMemory, memoryModes } from './create-memory.ts';
 import { evictionPolicyNames } from './eviction/index.ts';
 import type { KvSequence } from './kv-sequence.ts';
@@ -27,6 +28,11 @@ const kinds = [
   'commit',
   'commit',
   'rollback',
+  'fill',
+  'fill',
+  'hold',
+  'endFill',
+  'endFill',
 ] as const;
 
 const command: fc.Arbitrary<Command> = fc.record({
@@ -43,6 +49,12 @@ const setup = fc.record({
   evictionPolicy: fc.constantFrom(...evictionPolicyNames),
 });
 
+interface OpenFill {
+  readonly fill: BlockFill;
+  readonly model: ModelSequence;
+  readonly isHold: boolean;
+}
+
 /** A copy of a model's first tokens. */
 function leading(model: ModelSequence, tokenCount: number): ModelSequence {
   const copy = { salt: model.salt, tokenIds: [], chain: [] };
@@ -54,6 +66,7 @@ describe.each(memoryModes)('%s memory', (mode) => {
   it('keeps the content of every sequence through any history, and every invariant', () => {
     const seen = { copyOnWrites: 0, merges: 0, evictions: 0, partialHitCopies: 0 };
     const happened = { truncations: 0, copies: 0, refusals: 0, forks: 0 };
+    const fillCounts = { fills: 0, filled: 0, refusedFills: 0, heldBlocks: 0, endedInStep: 0 };
     fc.assert(
       fc.property(setup, fc.array(command, { minLength: 10, maxLength: 80, size: 'max' }), (options, commands) => {
         const { blockSize, blockCount } = options;
@@ -64,6 +77,35 @@ describe.each(memoryModes)('%s memory', (mode) => {
         const pool = createContentPool(blockCount, blockSize);
         let live: Held[] = [];
         const step: Held[] = [];
+        const fills: OpenFill[] = [];
+
+        function someModel(tokenCount: number, pick: number): ModelSequence {
+          const model: ModelSequence = { salt: pick % 5 === 0 ? 'b' : '', tokenIds: [], chain: [] };
+          for (let i = 0; i < tokenCount; i++) appendToken(model, (i * (pick % 3)) % 2);
+          return model;
+        }
+
+        /** Fills some of the blocks with what belongs there, and ends. */
+        function endFill({ fill, model, isHold }: OpenFill, filledCount: number): void {
+          for (const [i, block] of fill.blocks.entries()) {
+            for (let offset = 0; offset < blockSize; offset++) {
+              const position = fill.indices[i] * blockSize + offset;
+              if (i < filledCount) pool.write(block * blockSize + offset, position, model.chain[position]);
+              else pool.poisonSlot(block * blockSize + offset);
+            }
+          }
+          for (const [i, block] of fill.cachedBlocks.entries()) {
+            if (!isHold) continue;
+            for (let position = i * blockSize; position < (i + 1) * blockSize; position++) {
+              const slot = block * blockSize + (position % blockSize);
+              if (!pool.holds(slot, position, model.chain[position])) throw new Error(`held block ${block} was lost`);
+            }
+          }
+          memory.endFill(fill, filledCount);
+          const filled = Math.min(filledCount, fill.blocks.length);
+          fillCounts.filled += filled;
+          if (step.length > 0) fillCounts.endedInStep += filled;
+        }
 
         function poisonFree(): void {
           const { references, cached } = memory.blockMap();
@@ -107,8 +149,7 @@ describe.each(memoryModes)('%s memory', (mode) => {
           if (kind === 'commit' || kind === 'rollback') {
             endStep(kind === 'commit');
           } else if (kind === 'open') {
-            const model: ModelSequence = { salt: pick % 5 === 0 ? 'b' : '', tokenIds: [], chain: [] };
-            for (let i = 0; i < count; i++) appendToken(model, (i * (pick % 3)) % 2);
+            const model = someModel(count, pick);
             const sequence = memory.open(model.tokenIds, model.salt, count + (pick % 20));
             const match = memory.match(sequence, count - 1, pick % 7 !== 0);
             if (!memory.reserve(sequence, count - match.cachedTokens, match)) {
@@ -118,6 +159,28 @@ describe.each(memoryModes)('%s memory', (mode) => {
             const opened = { sequence, model, awaitsCopy: false };
             live.push(opened);
             step.push(opened);
+          } else if (kind === 'fill') {
+            const model = someModel(count + blockSize, pick);
+            const blocks = Math.floor(model.tokenIds.length / blockSize);
+            const first = pick % blocks;
+            const before = memory.usage();
+            const sequence = memory.open(model.tokenIds, model.salt);
+            const fill = memory.beginFill(sequence, first, blocks - first, pick % 4);
+            if (fill === null) {
+              expect(memory.usage()).toEqual(before);
+              fillCounts.refusedFills++;
+              return;
+            }
+            expect(memory.usage().freeBlocks).toBeGreaterThanOrEqual(pick % 4);
+            fills.push({ fill, model, isHold: false });
+            fillCounts.fills++;
+          } else if (kind === 'hold') {
+            const model = someModel(count, pick);
+            const fill = memory.holdPrefix(memory.open(model.tokenIds, model.salt));
+            fillCounts.heldBlocks += fill.cachedBlocks.length;
+            fills.push({ fill, model, isHold: true });
+          } else if (kind === 'endFill') {
+            if (fills.length > 0) endFill(fills.splice(pick % fills.length, 1)[0], count % 5);
           } else if (held === undefined) {
             return;
           } else if (kind === 'grow') {
@@ -159,6 +222,7 @@ describe.each(memoryModes)('%s memory', (mode) => {
         endStep(true);
         live.forEach(expectContent);
         for (const { sequence } of live) memory.release(sequence);
+        for (const one of fills) endFill(one, one.fill.blocks.length);
         memory.checkIntegrity();
         expect(memory.usage()).toMatchObject({ freeBlocks: blockCount, referencedBlocks: 0 });
         for (const what of ['copyOnWrites', 'merges', 'evictions', 'partialHitCopies'] as const) {
@@ -168,6 +232,9 @@ describe.each(memoryModes)('%s memory', (mode) => {
       { numRuns: 500 },
     );
     for (const [what, count] of Object.entries(happened)) expect(count, what).toBeGreaterThan(0);
-    for (const [what, count] of Object.entries(seen)) expect(count > 0, what).toBe(mode === 'paged');
+    for (const [what, count] of Object.entries({ ...seen, ...fillCounts })) {
+      if (what !== 'refusedFills') expect(count > 0, what).toBe(mode === 'paged');
+    }
+    expect(fillCounts.refusedFills).toBeGreaterThan(0);
   });
 });

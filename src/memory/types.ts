@@ -1,5 +1,6 @@
 // What the memory layer offers to the one above it.
 
+import type { BlockFill } from './block-fill.ts';
 import type { EvictionPolicyName } from './eviction/index.ts';
 import type { KvSequence } from './kv-sequence.ts';
 import type { PageTableCounters } from './page-table.ts';
@@ -102,6 +103,19 @@ export interface KvMemory {
   truncate(sequence: KvSequence, tokenCount: number): void;
   /** Gives back all that a sequence holds: at once, or when the open step ends if it takes part in it. */
   release(sequence: KvSequence): void;
+  /**
+   * Blocks for what of logical blocks [firstBlock, firstBlock + count) of a sequence is neither cached nor being computed, to be filled from
+   * elsewhere. The sequence needs no memory of its own. Null (nothing changed) unless those blocks are free, with `spareBlocks` (defaults to 0)
+   * remaining, or where nothing is cached. May be called at any time between two verbs, also while a step is open.
+   */
+  beginFill(sequence: KvSequence, firstBlock: number, count: number, spareBlocks?: number): BlockFill | null;
+  /**
+   * Ends a fill or hold: the first `filledCount` of its blocks hold the K and V of their tokens and become cached, or are freed where an identical
+   * block came in meanwhile; the rest is freed. Its references end. Throws IntegrityError if it has ended.
+   */
+  endFill(fill: BlockFill, filledCount: number): void;
+  /** Holds the leading full blocks of a sequence that are cached now, as a fill without blocks: read them, then end it. */
+  holdPrefix(sequence: KvSequence): BlockFill;
   usage(): MemoryUsage;
   /** The slot (block id * blockSize + offset) of a position in a sequence's blocks. */
   slot(sequence: KvSequence, position: number): number;

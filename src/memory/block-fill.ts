@@ -1,0 +1,114 @@
+// Fills: blocks that get their content from elsewhere (a tier, a file) and then join the prefix cache; and holds on what is cached.
+
+import { IntegrityError } from '../errors/index.ts';
+import { type BlockHasher, HASH_WORDS } from './block-hash.ts';
+import type { BlockStore } from './block-store.ts';
+import { extendChain, type KvSequenceState } from './kv-sequence.ts';
+import type { PrefixCache } from './prefix-cache.ts';
+
+/** Blocks to be filled, and the cached ones that they continue. It has one reference on each; none of them is in anybody's block table through it. */
+export interface BlockFill {
+  /** Blocks without content, in ascending order of their place in the sequence. */
+  readonly blocks: readonly number[];
+  /** [blocks.length] logical block index of each. */
+  readonly indices: readonly number[];
+  /** Cached blocks of the sequence before and between those, in order, held so that they are not evicted meanwhile. */
+  readonly cachedBlocks: readonly number[];
+  /** The hash chain of the sequence: the root of its salt, then four words for each full block from the first on. A copy. */
+  readonly chain: Uint32Array;
+}
+
+export interface BlockFills {
+  /** Fills and holds that have not ended. */
+  readonly open: ReadonlySet<BlockFill>;
+  /** Filled blocks that were freed because an identical one was there already. */
+  readonly merges: number;
+  begin(sequence: KvSequenceState, firstBlock: number, count: number, spareBlocks: number): BlockFill | null;
+  end(fill: BlockFill, filledCount: number): void;
+  hold(sequence: KvSequenceState): BlockFill;
+}
+
+interface OpenFill extends BlockFill {
+  /** The tokens that the chain is of: the sequence may be truncated meanwhile. */
+  readonly tokenIds: readonly number[];
+}
+
+/** See KvMemory.beginFill, endFill and holdPrefix. */
+export function createBlockFills(
+  store: BlockStore,
+  cache: PrefixCache,
+  hasher: BlockHasher,
+  blockSize: number,
+): BlockFills {
+  const open = new Set<OpenFill>();
+  let merges = 0;
+
+  function begin(sequence: KvSequenceState, firstBlock: number, count: number, spareBlocks: number): BlockFill | null {
+    const endBlock = firstBlock + count;
+    if (firstBlock < 0 || count < 0 || endBlock * blockSize > sequence.tokenIds.length) {
+      throw new IntegrityError(
+        `fill of blocks ${firstBlock} to ${endBlock} of a sequence of ${sequence.tokenIds.length} tokens`,
+      );
+    }
+    extendChain(sequence, Math.max(sequence.hashedBlocks, endBlock), hasher);
+    const cachedBlocks: number[] = [];
+    const indices: number[] = [];
+    for (let index = 0; index < endBlock; index++) {
+      const block = cache.find(sequence.chain, index + 1);
+      if (block === -1 && index >= firstBlock) indices.push(index);
+      else if (block !== -1 && store.isCached(block)) cachedBlocks.push(block);
+    }
+    // Held first: room for the fill must not come from the chain that it continues.
+    for (const block of cachedBlocks) store.retain(block);
+    if (indices.length + spareBlocks > store.freeCount) {
+      for (const block of cachedBlocks.toReversed()) store.drop(block);
+      return null;
+    }
+    const fill: OpenFill = {
+      blocks: indices.map(() => store.allocate()),
+      indices,
+      cachedBlocks,
+      chain: sequence.chain.slice(0, (endBlock + 1) * HASH_WORDS),
+      tokenIds: sequence.tokenIds.slice(0, endBlock * blockSize),
+    };
+    open.add(fill);
+    return fill;
+  }
+
+  function end(fill: BlockFill, filledCount: number): void {
+    const { blocks, indices, cachedBlocks, chain, tokenIds } = fill as OpenFill;
+    if (!open.delete(fill as OpenFill)) throw new IntegrityError('the end of a fill that has ended');
+    for (const [i, index] of indices.slice(0, filledCount).entries()) {
+      // A pending twin counts as one: the step in flight computes it.
+      if (cache.find(chain, index + 1) !== -1) merges++;
+      else store.cacheContent(blocks[i], chain, index + 1, tokenIds, cache.find(chain, index));
+    }
+    // The tail first, so that it is evicted before what it continues.
+    for (const block of blocks.toReversed()) store.drop(block);
+    for (const block of cachedBlocks.toReversed()) store.drop(block);
+  }
+
+  return {
+    open,
+    get merges() {
+      return merges;
+    },
+    begin,
+    end,
+    hold(sequence) {
+      const fullBlocks = Math.floor(sequence.tokenIds.length / blockSize);
+      const cachedBlocks: number[] = [];
+      while (cachedBlocks.length < fullBlocks) {
+        extendChain(sequence, Math.max(sequence.hashedBlocks, cachedBlocks.length + 1), hasher);
+        const block = cache.find(sequence.chain, cachedBlocks.length + 1);
+        if (block === -1 || !store.isCached(block)) break;
+        store.retain(block);
+        cachedBlocks.push(block);
+      }
+      const chain = sequence.chain.slice(0, (cachedBlocks.length + 1) * HASH_WORDS);
+      const hold: OpenFill = { blocks: [], indices: [], cachedBlocks, chain, tokenIds: [] };
+      open.add(hold);
+      return hold;
+    },
+  };
+}
