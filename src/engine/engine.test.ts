@@ -338,7 +338,6 @@ describe('engine limits and life', () => {
     ['a block size of 0', { blockSize: 0 }, InvalidRequestError],
     ['no threads', { threads: 0 }, InvalidRequestError],
     ['an unknown eviction policy', { evictionPolicy: 'random' as 'lru' }, InvalidRequestError],
-    ['an unknown cache dtype', { kvCacheDtype: 'int8' as 'f16' }, InvalidRequestError],
     ['an unknown cache dtype', { kvCacheDtype: 'q8_0' as 'f16' }, InvalidRequestError],
   ])('does not start with %s', async (_label, options, type) => {
     await expect(createEngine({ model, ...options })).rejects.toBeInstanceOf(type);

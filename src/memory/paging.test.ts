@@ -52,6 +52,7 @@ const setup = fc.record({
 interface OpenFill {
   readonly fill: BlockFill;
   readonly model: ModelSequence;
+  readonly isHold: boolean;
 }
 
 /** A copy of a model's first tokens. */
@@ -85,7 +86,7 @@ describe.each(memoryModes)('%s memory', (mode) => {
         }
 
         /** Fills some of the blocks with what belongs there, and ends. */
-        function endFill({ fill, model }: OpenFill, filledCount: number): void {
+        function endFill({ fill, model, isHold }: OpenFill, filledCount: number): void {
           for (const [i, block] of fill.blocks.entries()) {
             for (let offset = 0; offset < blockSize; offset++) {
               const position = fill.indices[i] * blockSize + offset;
@@ -94,15 +95,16 @@ describe.each(memoryModes)('%s memory', (mode) => {
             }
           }
           for (const [i, block] of fill.cachedBlocks.entries()) {
-            if (fill.blocks.length > 0) continue;
+            if (!isHold) continue;
             for (let position = i * blockSize; position < (i + 1) * blockSize; position++) {
               const slot = block * blockSize + (position % blockSize);
               if (!pool.holds(slot, position, model.chain[position])) throw new Error(`held block ${block} was lost`);
             }
           }
           memory.endFill(fill, filledCount);
-          if (step.length > 0) fillCounts.endedInStep++;
-          fillCounts.filled += Math.min(filledCount, fill.blocks.length);
+          const filled = Math.min(filledCount, fill.blocks.length);
+          fillCounts.filled += filled;
+          if (step.length > 0) fillCounts.endedInStep += filled;
         }
 
         function poisonFree(): void {
@@ -170,13 +172,13 @@ describe.each(memoryModes)('%s memory', (mode) => {
               return;
             }
             expect(memory.usage().freeBlocks).toBeGreaterThanOrEqual(pick % 4);
-            fills.push({ fill, model });
+            fills.push({ fill, model, isHold: false });
             fillCounts.fills++;
           } else if (kind === 'hold') {
             const model = someModel(count, pick);
             const fill = memory.holdPrefix(memory.open(model.tokenIds, model.salt));
             fillCounts.heldBlocks += fill.cachedBlocks.length;
-            fills.push({ fill, model });
+            fills.push({ fill, model, isHold: true });
           } else if (kind === 'endFill') {
             if (fills.length > 0) endFill(fills.splice(pick % fills.length, 1)[0], count % 5);
           } else if (held === undefined) {
