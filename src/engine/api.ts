@@ -8,6 +8,8 @@ import type { KvCacheDtype } from './kv-cache-dtype.ts';
 import type { StepTimes } from './step-clock.ts';
 import type { TierSettings, TierStats } from './tiers.ts';
 
+export type { TierSettings, TierStats } from './tiers.ts';
+
 /** How the next token is chosen. Every field is optional; the defaults sample from the full distribution. */
 export interface SamplingParams {
   /** 0 is greedy. In [0, 2]. Defaults to 1. */

@@ -4,6 +4,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Engine, EngineStats, RequestTimes } from '../engine/api.ts';
 import { outsideKernelsShare } from '../engine/step-clock.ts';
+import { addTierMetrics } from './tier-metrics.ts';
 
 export interface ServerMetrics {
   readonly contentType: string;
@@ -112,6 +113,7 @@ export function createMetrics(engine: Engine, servedModelName: string): ServerMe
       },
     });
   }
+  addTierMetrics(engine, registry);
   new Counter({
     name: 'octavo_request_success_total',
     help: 'Requests that ended, by reason.',
