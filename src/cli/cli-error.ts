@@ -33,6 +33,7 @@ const flagNames: Readonly<Record<string, string>> = {
   maxNumSeqs: '--max-num-seqs',
   maxNumBatchedTokens: '--max-num-batched-tokens',
   maxStepStretch: '--max-step-stretch',
+  tenantQuota: '--tenant-quota',
   blockSize: '--block-size',
   kvCacheDtype: '--kv-cache-dtype',
   enablePrefixCaching: '--enable-prefix-caching',

@@ -27,6 +27,8 @@ export interface EngineFlags {
   readonly memory: MemoryMode;
   readonly enablePrefixCaching: boolean;
   readonly evictionPolicy: EvictionPolicyName;
+  readonly tenantQuota?: number;
+  readonly adaptiveMemory: boolean;
   readonly hostTierBytes?: number;
   readonly hostTierForm: 'raw' | 'int8' | 'fp8';
   readonly fileTierPath?: string;
@@ -85,6 +87,13 @@ export function addEngineFlags(command: Command): Command {
         .choices(evictionPolicyNames)
         .default(defaultEvictionPolicy),
     )
+    .option(
+      '--tenant-quota <share>',
+      'share of the pool that the requests of one cache salt may hold together (default: no limit)',
+      numberFlag(0.0001, 1),
+    )
+    .option('--adaptive-memory', 'leave more of the pool free after preemptions, less again in calm', true)
+    .option('--no-adaptive-memory', 'leave the same share of the pool free always')
     .optionsGroup('Tiers (evicted pages come back from them):')
     .option('--host-tier-bytes <bytes>', 'host memory for evicted pages, such as 4G (default: none)', bytesFlag)
     .addOption(
@@ -114,6 +123,8 @@ export function toEngineOptions(flags: EngineFlags, model: string): EngineOption
     memory: flags.memory,
     enablePrefixCaching: flags.enablePrefixCaching,
     evictionPolicy: flags.evictionPolicy,
+    tenantQuota: flags.tenantQuota,
+    adaptiveMemory: flags.adaptiveMemory,
     tiers: tierSettings(flags),
   };
 }

@@ -201,6 +201,13 @@ export interface EngineOptions {
    */
   readonly evictionPolicy?: EvictionPolicyName;
   /**
+   * Share of the pool, over 0 and at most 1, that the running requests of one tenant (`cacheSalt`) may hold together. Requests beyond it
+   * wait while those of others run; one that could never fit is refused. Defaults to no limit.
+   */
+  readonly tenantQuota?: number;
+  /** Whether admission leaves more of the pool free after preemptions, and less again in calm. Defaults to true. */
+  readonly adaptiveMemory?: boolean;
+  /**
    * Where pages go that are evicted from the pool, and come back from when a prompt needs them: host memory, files, or one over
    * the other. Never changes what is generated, except with a lossy `hostForm`. Needs prefix caching. Defaults to none.
    */

@@ -39,6 +39,14 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       maxStepStretch,
     );
   }
+  const { tenantQuota } = options;
+  if (tenantQuota !== undefined && !(tenantQuota > 0 && tenantQuota <= 1)) {
+    throw new InvalidRequestError(
+      `tenantQuota must be over 0 and at most 1, got ${tenantQuota}`,
+      'tenantQuota',
+      tenantQuota,
+    );
+  }
   const evictionPolicy = options.evictionPolicy ?? defaultEvictionPolicy;
   requireEvictionPolicyName(evictionPolicy);
   requireInteger('maxNumBatchedTokens', maxNumBatchedTokens, 1, 65536);
@@ -120,6 +128,9 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       memory,
       promptTokensBesideDecoding: pace.allowance,
       onPagesReady: () => pagesReady.notify(),
+      adaptsHeadroom: options.adaptiveMemory ?? true,
+      tenantQuotaBlocks:
+        options.tenantQuota === undefined ? undefined : Math.max(1, Math.floor(plan.blockCount * options.tenantQuota)),
       maxNumSeqs: runningLimit,
       maxNumBatchedTokens,
       maxOutputs: limits.maxOutputs,

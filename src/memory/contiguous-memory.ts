@@ -259,6 +259,7 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
       else letGo(sequence);
     },
 
+    exclusiveBlocks: (sequence) => sequence.blockCount,
     pageIn: () => null,
     readaheadLimit: 0,
     reclaim() {},

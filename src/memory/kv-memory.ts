@@ -350,6 +350,14 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       shrink(sequence, blocksFor(tokenCount));
     },
 
+    exclusiveBlocks(sequence) {
+      let count = 0;
+      for (let index = 0; index < sequence.blockCount; index++) {
+        if (pool.references(table.get(sequence.row, index)) === 1) count++;
+      }
+      return count;
+    },
+
     release(handle) {
       const sequence = state(handle);
       if (sequence.row === -1) return;

@@ -112,6 +112,8 @@ export interface KvMemory {
   fork(parent: KvSequence, child: KvSequence, tokenCount: number): boolean;
   /** Forgets the tokens of a sequence from `tokenCount` on, which is not in the open step. The caller may then change them. */
   truncate(sequence: KvSequence, tokenCount: number): void;
+  /** Blocks of a sequence that nobody else holds: what releasing it makes free, and what it would have to get back. O(blocks). */
+  exclusiveBlocks(sequence: KvSequence): number;
   /** Gives back all that a sequence holds: at once, or when the open step ends if it takes part in it. */
   release(sequence: KvSequence): void;
   /**

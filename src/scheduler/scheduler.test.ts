@@ -16,6 +16,7 @@ interface Setup {
   readonly enablePrefixCaching?: boolean;
   readonly watermarkBlocks?: number;
   readonly promptTokensBesideDecoding?: () => number;
+  readonly tenantQuotaBlocks?: number;
 }
 
 function setUp(setup: Setup = {}): { memory: KvMemory; scheduler: Scheduler } {
@@ -36,6 +37,7 @@ function setUp(setup: Setup = {}): { memory: KvMemory; scheduler: Scheduler } {
     maxQueuedRequests: setup.maxQueuedRequests ?? 1024,
     watermarkBlocks: setup.watermarkBlocks,
     promptTokensBesideDecoding: setup.promptTokensBesideDecoding,
+    tenantQuotaBlocks: setup.tenantQuotaBlocks,
     checkIntegrity: true,
   });
   return { memory, scheduler };
@@ -68,6 +70,55 @@ function runAll(scheduler: Scheduler): void {
   for (let plan = scheduler.schedule(); plan !== null; plan = scheduler.schedule())
     scheduler.complete(plan, sample(plan));
 }
+
+describe('quotas', () => {
+  it('hold a tenant back, and not the others behind it', () => {
+    const { scheduler } = setUp({ tenantQuotaBlocks: 8, enablePrefixCaching: false });
+    for (const id of [0, 1, 2]) scheduler.add(request(id, range(64, id * 100), 8, { salt: 'a' }));
+    scheduler.add(request(3, range(64, 900), 8, { salt: 'b' }));
+    // Four blocks each.
+    expect(runOne(scheduler).sequences.map(({ id }) => id)).toEqual([0, 1, 3]);
+    runAll(scheduler);
+    expect(scheduler.runningCount + scheduler.waitingCount).toBe(0);
+  });
+
+  it('make room among the sequences of the tenant alone when one outgrows them', () => {
+    const { scheduler } = setUp({ tenantQuotaBlocks: 8, enablePrefixCaching: false, blockCount: 64 });
+    scheduler.add(request(0, range(64), 20, { salt: 'a' }));
+    scheduler.add(request(1, range(64, 500), 20, { salt: 'b' }));
+    scheduler.add(request(2, range(60, 900), 20, { salt: 'a' }));
+    const plan = runOne(scheduler);
+    expect(plan.sequences.map(({ id }) => id)).toEqual([0, 1, 2]);
+    const next = runOne(scheduler);
+    expect(next.preempted).toEqual([2]);
+    expect(next.sequences.map(({ id }) => id)).toEqual([0, 1]);
+    runAll(scheduler);
+  });
+
+  it('refuse what could never run within them', () => {
+    const { scheduler } = setUp({ tenantQuotaBlocks: 2 });
+    expect(() => scheduler.add(request(0, range(30), 3))).toThrow(ContextLengthError);
+    scheduler.add(request(0, range(30), 2));
+    runAll(scheduler);
+  });
+});
+
+describe('victims', () => {
+  it('are those that lose the least', () => {
+    // Sequence 1 has 4 blocks, 2 has 3, of which it shares 2 with 0.
+    const { scheduler, memory } = setUp({ blockCount: 10, watermarkBlocks: 0 });
+    scheduler.add(request(0, range(48), 40));
+    runOne(scheduler);
+    scheduler.add(request(1, range(62, 500), 40));
+    scheduler.add(request(2, [...range(32), ...range(10, 900)], 40));
+    runOne(scheduler);
+    let plan = runOne(scheduler);
+    while (plan.preempted.length === 0) plan = runOne(scheduler);
+    expect(plan.preempted).toEqual([2]);
+    runAll(scheduler);
+    memory.checkIntegrity();
+  });
+});
 
 describe('prompts beside decoding', () => {
   it('take no more than they are allowed while others decode, and the whole budget while none does', () => {

@@ -3,6 +3,7 @@
 import { ContextLengthError, IntegrityError, InvalidRequestError, QueueFullError } from '../errors/index.ts';
 import type { KvMemory, PrefixMatch } from '../memory/index.ts';
 import { checkPlan } from './check-plan.ts';
+import { createHeadroom, type HeadroomChange } from './headroom.ts';
 import {
   createWaitingQueue,
   isSampled,
@@ -12,6 +13,7 @@ import {
   tokensToCatchUp,
 } from './sequence.ts';
 import { createStepBatch } from './step-batch.ts';
+import { createTenantQuota } from './tenant-quota.ts';
 import type { ScheduledSequence, Scheduler, SequenceRequest, StepPlan } from './types.ts';
 
 export interface SchedulerOptions {
@@ -28,9 +30,15 @@ export interface SchedulerOptions {
   readonly maxQueuedRequests: number;
   /**
    * Blocks that admission leaves free for running sequences to grow into, beside those for their tokens known now.
-   * Defaults to a hundredth of the pool plus one for each running sequence; fewer run more sequences and preempt more.
+   * Defaults to a hundredth of the pool plus one for each running sequence, and more of the pool after preemptions (see
+   * `adaptsHeadroom`); fewer run more sequences and preempt more.
    */
   readonly watermarkBlocks?: number;
+  /** Whether the share of the pool that admission leaves free grows with preemptions and falls in calm. Defaults to true. */
+  readonly adaptsHeadroom?: boolean;
+  readonly onHeadroomChange?: (change: HeadroomChange) => void;
+  /** Blocks that the sequences of one salt (a tenant) may hold together; a block that several of them share counts once for each. Defaults to no limit. */
+  readonly tenantQuotaBlocks?: number;
   /**
    * Prompt tokens that a step may compute while it also decodes, asked once for each step; at least 1. Defaults to what
    * is left of the token budget.
@@ -50,7 +58,8 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   checkOptions(options);
   const { blockSize } = memory;
   const blockCount = memory.usage().blockCount;
-  const limitTokens = Math.min(maxModelLen, blockCount * blockSize, memory.blockTableStride * blockSize);
+  const quotaTokens = (options.tenantQuotaBlocks ?? blockCount) * blockSize;
+  const limitTokens = Math.min(maxModelLen, blockCount * blockSize, memory.blockTableStride * blockSize, quotaTokens);
   // Each running sequence gets a token and an output row in every step, so that none starves.
   const maxRunning = Math.min(maxNumSeqs, maxNumBatchedTokens, maxOutputs);
   const planLimits = { maxNumSeqs, maxNumBatchedTokens, maxOutputs, blockSize };
@@ -81,7 +90,9 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   let pagingCount = 0;
 
   const blocksFor = (tokens: number): number => Math.ceil(tokens / blockSize);
-  const watermark = (): number => options.watermarkBlocks ?? Math.ceil(blockCount / 100) + running.length;
+  const headroom = createHeadroom({ blockCount, adapts: options.adaptsHeadroom, onChange: options.onHeadroomChange });
+  const watermark = (): number => options.watermarkBlocks ?? headroom.blocks(running.length);
+  const quota = createTenantQuota(options.tenantQuotaBlocks ?? Number.POSITIVE_INFINITY, running);
 
   function check(plan: StepPlan | null = null): void {
     if (!options.checkIntegrity) return;
@@ -160,20 +171,32 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     scheduled.push(batch.add(sequence, outputRowCount(sequence, first, count), isSampled(sequence, first + count)));
   }
 
-  /** Takes the memory of the most recently admitted sequence behind `sequence` that has no share yet. False if there is none. */
-  function preemptBehind(sequence: SequenceState): boolean {
+  /**
+   * Takes the memory of a sequence admitted after `sequence` that has no share yet: the one that loses the fewest computed tokens
+   * (blocks that others hold too stay), among equals the one admitted last. With `salt`, only one of that tenant. False if there is none.
+   */
+  function preemptBehind(sequence: SequenceState, salt: string | null = null): boolean {
+    let victim: SequenceState | null = null;
+    let leastLost = Number.POSITIVE_INFINITY;
     for (let i = running.length - 1; running[i] !== sequence; i--) {
-      const victim = running[i];
-      if (victim.planned) continue;
-      memory.release(victim.memory);
-      running.splice(i, 1);
-      victim.running = false;
-      waiting.pushFront(victim);
-      preemptions++;
-      preempted.push(victim.id);
-      return true;
+      const other = running[i];
+      if (other.planned || (salt !== null && other.memory.salt !== salt)) continue;
+      const lost = memory.exclusiveBlocks(other.memory);
+      // Nothing to gain from one whose blocks others all hold, unless it is the only one.
+      const cost = lost === 0 ? Number.MAX_SAFE_INTEGER : lost;
+      if (cost < leastLost) {
+        victim = other;
+        leastLost = cost;
+      }
     }
-    return false;
+    if (victim === null) return false;
+    memory.release(victim.memory);
+    running.splice(running.indexOf(victim), 1);
+    victim.running = false;
+    waiting.pushFront(victim);
+    preemptions++;
+    preempted.push(victim.id);
+    return true;
   }
 
   /**
@@ -183,15 +206,15 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   function scheduleRunning(sequence: SequenceState): void {
     const wanted = shareFor(sequence, sequence.memory.computedTokens);
     if (wanted < 1) return;
-    let room = memory.room(sequence.memory);
-    while (room < 1) {
-      if (!preemptBehind(sequence)) return;
-      room = memory.room(sequence.memory);
+    const { salt } = sequence.memory;
+    const room = () => Math.min(memory.room(sequence.memory), quota.room(sequence, blockSize));
+    while (room() < 1) {
+      const isOverQuota = quota.room(sequence, blockSize) < 1;
+      if (!preemptBehind(sequence, isOverQuota ? salt : null)) return;
     }
-    if (!memory.reserve(sequence.memory, Math.min(wanted, room))) {
-      throw new IntegrityError(
-        `sequence ${sequence.id} could not reserve ${Math.min(wanted, room)} tokens, with room for ${room}`,
-      );
+    const count = Math.min(wanted, room());
+    if (!memory.reserve(sequence.memory, count)) {
+      throw new IntegrityError(`sequence ${sequence.id} could not reserve ${count} tokens, with room for them`);
     }
     addShare(sequence, false);
   }
@@ -260,6 +283,11 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       const limit = owesPromptRows(sequence) ? sequence.deliveredRows : sequence.tokenIds.length - 1;
       const match = memory.match(sequence.memory, limit);
       if (!owesPromptRows(sequence) && isBeingComputed(sequence, match)) {
+        sequence = next;
+        continue;
+      }
+      // Others are not held up by a tenant that has used up its quota.
+      if (!quota.admits(sequence.memory.salt, blocksFor(sequence.tokenIds.length))) {
         sequence = next;
         continue;
       }
@@ -387,6 +415,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         if (pagingCount > 0) return null;
         throw new IntegrityError(`nothing can run of ${running.length} running and ${waiting.count} waiting sequences`);
       }
+      headroom.observe(steps, preempted.length, 0);
       const plan: StepPlan = { stepIndex: steps, sequences: scheduled, bindings: batch.finish(), admitted, preempted };
       inFlight = { plan, shares };
       check(plan);

@@ -50,6 +50,7 @@ export interface Scenario {
   readonly enablePrefixCaching: boolean;
   readonly kvCacheDtype: 'auto' | KvCacheDtype;
   readonly evictionPolicy: EvictionPolicyName;
+  readonly adaptiveMemory: boolean;
   readonly tiers: TierSpec | null;
   readonly requests: readonly RequestSpec[];
 }
@@ -122,6 +123,7 @@ export const scenario: fc.Arbitrary<Scenario> = fc.record({
     { weight: 3, arbitrary: fc.constantFrom(...kvTypes) },
   ),
   evictionPolicy: fc.constantFrom(...evictionPolicyNames),
+  adaptiveMemory: fc.boolean(),
   tiers: fc.option(
     fc.record({
       hostPages: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 30 })),

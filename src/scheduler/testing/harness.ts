@@ -19,6 +19,8 @@ export interface HarnessConfig {
   /** Defaults to paged. */
   readonly memoryMode?: MemoryMode;
   readonly watermarkBlocks?: number;
+  readonly tenantQuotaBlocks?: number;
+  readonly adaptsHeadroom?: boolean;
   /** Prompt tokens of a step that also decodes. Defaults to no limit. */
   readonly promptTokensBesideDecoding?: number;
   /** Check every invariant after every operation. Defaults to true. */

@@ -63,6 +63,8 @@ const config: fc.Arbitrary<HarnessConfig> = fc
     maxNumSeqs: fc.integer({ min: 1, max: 8 }),
     maxNumBatchedTokens: fc.oneof(fc.integer({ min: 1, max: 16 }), fc.integer({ min: 16, max: 256 })),
     promptTokensBesideDecoding: fc.option(fc.integer({ min: 1, max: 40 }), { nil: undefined }),
+    quotaExtra: fc.option(fc.nat(10)),
+    adaptsHeadroom: fc.boolean(),
     maxOutputs: fc.oneof(fc.integer({ min: 1, max: 8 }), fc.constant(256)),
     watermarkBlocks: fc.constantFrom(0, 1, undefined),
     maxQueuedRequests: fc.integer({ min: 1, max: 12 }),
@@ -72,8 +74,9 @@ const config: fc.Arbitrary<HarnessConfig> = fc
       { weight: 1, arbitrary: fc.constantFrom(...memoryModes) },
     ),
   })
-  .map(({ extraBlocks, ...rest }) => ({
+  .map(({ extraBlocks, quotaExtra, ...rest }) => ({
     ...rest,
+    tenantQuotaBlocks: quotaExtra === null ? undefined : Math.ceil(rest.maxModelLen / rest.blockSize) + quotaExtra,
     blockCount: Math.ceil(rest.maxModelLen / rest.blockSize) + extraBlocks,
   }));
 
