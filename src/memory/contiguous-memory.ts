@@ -261,6 +261,7 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
 
     beginFill: () => null,
     endFill() {},
+    openFillCount: 0,
     holdPrefix: () => ({ blocks: [], indices: [], cachedBlocks: [], chain: new Uint32Array(0) }),
 
     usage() {

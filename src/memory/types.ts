@@ -114,6 +114,8 @@ export interface KvMemory {
    * block came in meanwhile; the rest is freed. Its references end. Throws IntegrityError if it has ended.
    */
   endFill(fill: BlockFill, filledCount: number): void;
+  /** Fills and holds that have not ended. */
+  readonly openFillCount: number;
   /** Holds the leading full blocks of a sequence that are cached now, as a fill without blocks: read them, then end it. */
   holdPrefix(sequence: KvSequence): BlockFill;
   usage(): MemoryUsage;

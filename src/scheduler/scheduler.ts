@@ -333,6 +333,8 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       // Memory taken from a victim is for those that run: admitting in the same step would start a storm.
       if (preempted.length === 0) admitWaiting();
       if (shares.length === 0) {
+        // Memory that fills and holds have will be given back.
+        if (memory.openFillCount > 0) return null;
         throw new IntegrityError(`nothing can run of ${running.length} running and ${waiting.count} waiting sequences`);
       }
       const plan: StepPlan = { stepIndex: steps, sequences: scheduled, bindings: batch.finish(), admitted, preempted };
