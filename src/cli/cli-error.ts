@@ -11,6 +11,8 @@ import {
   MemoryPlanError,
   ModelFileError,
   OctavoError,
+  SessionFileError,
+  type SessionFileFault,
   UnsupportedModelError,
 } from '../errors/index.ts';
 
@@ -53,6 +55,17 @@ const hubHints: Partial<Record<HubFailure, string>> = {
   disk: 'Make room, or point HF_HOME to another disk.',
 };
 
+const sessionHints: Readonly<Record<SessionFileFault, string>> = {
+  version: 'Resume it with the version of Octavo that saved it, or name another file.',
+  model: 'Take the model that it was saved with, or name another file.',
+  kv_type: 'Give the --kv-cache-dtype that it was saved with, or name another file.',
+  layout: 'Give the --block-size and --backend that it was saved with, or name another file.',
+  truncated: 'Delete it to begin anew.',
+  corrupt: 'Delete it to begin anew.',
+  not_a_session: 'Name another file.',
+  io: 'Check the path, its permissions and the space on the disk.',
+};
+
 function hintOf(error: unknown): string | null {
   if (error instanceof CliError) return error.hint;
   if (error instanceof ModelFileError) return 'Check the path; if the file was downloaded, download it again.';
@@ -63,6 +76,7 @@ function hintOf(error: unknown): string | null {
   if (error instanceof ContextLengthError)
     return 'Give a shorter prompt, a lower --max-tokens or a higher --max-model-len.';
   if (error instanceof IntegrityError) return 'This is a bug of Octavo; please report it with the output of --verbose.';
+  if (error instanceof SessionFileError) return sessionHints[error.fault];
   if (error instanceof InvalidRequestError) return null;
   return error instanceof OctavoError ? null : 'Run again with --verbose for the stack.';
 }

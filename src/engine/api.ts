@@ -280,6 +280,29 @@ export interface RequestTimes {
   readonly interTokenMs: readonly number[];
 }
 
+/** A conversation to be saved: a prompt in any of its forms, usually the token ids of prompt and answer. */
+export interface SaveSessionRequest
+  extends Pick<GenerateRequest, 'prompt' | 'messages' | 'chatOptions' | 'tokenIds' | 'cacheSalt'> {
+  /** Written beside it first, then put in its place: what was there stays there if anything fails. */
+  readonly path: string;
+  /** Anything to get back with the session, up to about 16 MiB. */
+  readonly data?: string;
+}
+
+export interface SavedSessionInfo {
+  readonly tokenCount: number;
+  /** Leading tokens whose pages were in the prefix cache and so are in the file. */
+  readonly cachedTokens: number;
+}
+
+export interface LoadedSession {
+  /** Every token of the conversation. */
+  readonly tokenIds: readonly number[];
+  /** Leading tokens of them whose pages the prefix cache holds now. */
+  readonly cachedTokens: number;
+  readonly data: string | null;
+}
+
 export interface Engine extends AsyncDisposable {
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
@@ -302,6 +325,17 @@ export interface Engine extends AsyncDisposable {
     request: Pick<GenerateRequest, 'prompt' | 'messages' | 'chatOptions' | 'tokenIds'>,
     signal?: AbortSignal,
   ): Promise<readonly number[]>;
+  /**
+   * Writes all tokens of a conversation to a file, and the pages of its leading full blocks that the prefix cache holds now. Pages are
+   * copied between steps; requests go on. Rejects with SessionFileError and InvalidRequestError.
+   */
+  saveSession(request: SaveSessionRequest): Promise<SavedSessionInfo>;
+  /**
+   * Brings the pages of a saved session into the prefix cache, under a salt of its own, so that `generate({ tokenIds: [...session.tokenIds, ...] })`
+   * hits them. Takes blocks that are free or evictable, and loads a leading part where those are too few. Rejects with SessionFileError
+   * (nothing loaded) when the file is damaged, or was saved with another model, KV type, block size or backend.
+   */
+  loadSession(path: string, options?: { readonly cacheSalt?: string }): Promise<LoadedSession>;
   /** Renders messages with the model's chat template. */
   renderChat(messages: readonly ChatMessage[], options?: ChatPromptOptions): string;
   /** The internal error after which the engine stopped (a bug), or null. A server should then report itself unhealthy. */

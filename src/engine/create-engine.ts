@@ -9,7 +9,7 @@ import type { TierStack } from '../tiers/index.ts';
 import type { Engine, EngineOptions } from './api.ts';
 import { type ChosenBackend, chooseBackend } from './backend-choice.ts';
 import { resolveKvDTypes } from './kv-cache-dtype.ts';
-import { kvFingerprint } from './kv-fingerprint.ts';
+import { modelFingerprint } from './kv-fingerprint.ts';
 import { planMemory, requireInteger } from './memory-plan.ts';
 import { createPrefillPace } from './prefill-pace.ts';
 import { runEngine } from './run-engine.ts';
@@ -102,7 +102,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     tiers = await openTiers(options.tiers ?? {}, {
       backend,
       kv: plan.kv,
-      fingerprint: () => kvFingerprint(model, backend),
+      fingerprint: () => modelFingerprint(model),
       now,
     });
     const pace = createPrefillPace(maxStepStretch);

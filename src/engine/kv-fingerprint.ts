@@ -8,14 +8,18 @@ import type { LoadedModel } from '../models/model.ts';
 const kernelVersion = 1;
 const sampleBytes = 4096;
 
+/** How a backend computes, as far as K and V depend on it: its instruction set, and not its threads. */
+export function arithmeticOf({ name, description }: Pick<Backend, 'name' | 'description'>): string {
+  return `${name}: ${description.replace(/, \d+ threads?\b/, '')}, kernels ${kernelVersion}`;
+}
+
 /**
- * 64 hexadecimal digits over the configuration, every weight's name, type and shape with its first and last bytes, and how the backend
- * computes (its instruction set; threads change nothing). Two fine-tunes of one model differ in it; a file's name does not count.
+ * 64 hexadecimal digits over the configuration and every weight's name, type and shape with its first and last bytes. Two fine-tunes
+ * of one model differ in it; a file's name does not count.
  */
-export async function kvFingerprint(model: LoadedModel, backend: Backend): Promise<string> {
+export async function modelFingerprint(model: LoadedModel): Promise<string> {
   const hash = createHash('sha256');
-  const computes = backend.description.replace(/, \d+ threads?\b/, '');
-  hash.update(JSON.stringify([kernelVersion, backend.name, computes, model.config]));
+  hash.update(JSON.stringify(model.config));
   const { weights } = model.weights;
   const sample = new Uint8Array(sampleBytes);
   for (const name of [...weights.keys()].sort()) {

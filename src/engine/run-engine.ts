@@ -5,7 +5,7 @@ import { EngineClosedError, InvalidRequestError } from '../errors/errors.ts';
 import type { KvMemory } from '../memory/index.ts';
 import type { LoadedModel } from '../models/model.ts';
 import type { Scheduler } from '../scheduler/types.ts';
-import type { TierStack } from '../tiers/index.ts';
+import { createNodeFiles, type TierFiles, type TierStack } from '../tiers/index.ts';
 import type {
   BlockMap,
   Engine,
@@ -29,6 +29,7 @@ import type { MemoryPlan } from './memory-plan.ts';
 import type { PrefillPace } from './prefill-pace.ts';
 import { readPrompt, readPromptAsync, renderChat } from './prompt.ts';
 import { resolveSampling } from './sampling/params.ts';
+import { createSessions } from './session.ts';
 import { createStepClock } from './step-clock.ts';
 import { startStepLoop } from './step-loop.ts';
 import type { SequenceOwner } from './step-work.ts';
@@ -47,6 +48,8 @@ export interface EngineParts {
   readonly tiers: TierStack | null;
   /** Set by the engine: what the scheduler calls when pages have arrived. */
   readonly pagesReady: { notify: () => void };
+  /** Where sessions are kept. Defaults to the file system. */
+  readonly files?: TierFiles;
   readonly now: () => number;
 }
 
@@ -89,6 +92,15 @@ export function runEngine(parts: EngineParts): Engine {
   });
 
   parts.pagesReady.notify = () => loop.wake();
+  const kvDType = formatKvDTypes(plan.kv);
+  const sessions = createSessions({
+    ...parts,
+    kvType: kvDType,
+    files: parts.files ?? createNodeFiles(),
+    runningCount: () => scheduler.runningCount,
+    betweenSteps: (action) => loop.between(action),
+    wake: () => loop.wake(),
+  });
 
   function endGeneration(state: GenerationState, reason: FinishReason | 'error'): void {
     const stopListening = active.get(state);
@@ -303,10 +315,14 @@ export function runEngine(parts: EngineParts): Engine {
     backendDescription: parts.backend.description,
     fallbackReason: parts.fallbackReason,
     maxModelLen: plan.maxModelLen,
-    kvDType: formatKvDTypes(plan.kv),
+    kvDType,
     memory: executable.memory,
     generate,
     encodePrompt: (request, signal) => readPromptAsync(request, model, signal),
+    async saveSession({ path, cacheSalt = '', data = null, ...prompt }) {
+      return sessions.save(path, await readPromptAsync(prompt, model), cacheSalt, data);
+    },
+    loadSession: (path, { cacheSalt = '' } = {}) => sessions.load(path, cacheSalt),
     renderChat: (messages, options = {}) => renderChat(model, messages, options),
     get failure() {
       return failure;

@@ -7,7 +7,7 @@
 
 import type { Executable, StepOutput } from '../backends/backend.ts';
 import type { PickedToken } from '../backends/picks.ts';
-import { BackendError } from '../errors/errors.ts';
+import { BackendError, EngineClosedError } from '../errors/errors.ts';
 import type { SampledToken, Scheduler, StepPlan } from '../scheduler/types.ts';
 import type { Choice } from './choice.ts';
 import type { GenerationState } from './generation.ts';
@@ -37,8 +37,19 @@ export interface StepLoopOptions {
 export interface StepLoop {
   /** Makes the loop look for work; call it after anything was added. */
   wake(): void;
+  /**
+   * Runs an action while no step runs: at once, or after the step in flight, one action before each step. Rejects with what it
+   * throws, and with EngineClosedError if the loop has stopped or broke.
+   */
+  between(action: () => void): Promise<void>;
   /** Stops after the step in flight. */
   stop(): Promise<void>;
+}
+
+interface Between {
+  readonly action: () => void;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
 }
 
 interface Fork {
@@ -53,9 +64,12 @@ export function startStepLoop(options: StepLoopOptions): StepLoop {
   let wakeUp: (() => void) | null = null;
   /** What the last step caused that nothing waits for, in order. */
   let unpublished: (() => void)[] = [];
+  const between: Between[] = [];
+  let hasEnded = false;
 
   async function run(): Promise<void> {
     while (!stopping) {
+      runBetween();
       let step: { readonly work: StepWork; readonly output: Promise<StepOutput> } | null;
       try {
         step = startStep();
@@ -64,6 +78,7 @@ export function startStepLoop(options: StepLoopOptions): StepLoop {
       }
       if (step === null) {
         clock.rest();
+        if (between.length > 0) continue;
         await new Promise<void>((resolve) => {
           wakeUp = resolve;
         });
@@ -86,6 +101,17 @@ export function startStepLoop(options: StepLoopOptions): StepLoop {
       options.onSampled(commitStep(step.work, output));
     }
     publish();
+  }
+
+  function runBetween(): void {
+    const next = between.shift();
+    if (next === undefined) return;
+    try {
+      next.action();
+      next.resolve();
+    } catch (error) {
+      next.reject(error);
+    }
   }
 
   function startStep(): { work: StepWork; output: Promise<StepOutput> } | null {
@@ -244,7 +270,18 @@ export function startStepLoop(options: StepLoopOptions): StepLoop {
     owners.clear();
     options.onBreak(error);
   });
+  finished.then(() => {
+    hasEnded = true;
+    for (const { reject } of between.splice(0)) reject(new EngineClosedError());
+  });
   return {
+    between(action) {
+      if (hasEnded) return Promise.reject(new EngineClosedError());
+      return new Promise((resolve, reject) => {
+        between.push({ action, resolve, reject });
+        wakeUp?.();
+      });
+    },
     wake() {
       wakeUp?.();
     },

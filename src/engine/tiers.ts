@@ -22,6 +22,7 @@ import {
   type TierStack,
   type TierState,
 } from '../tiers/index.ts';
+import { arithmeticOf } from './kv-fingerprint.ts';
 
 /** Where pages go that are evicted from the pool. Without `hostBytes` and `path` they are forgotten. */
 export interface TierSettings {
@@ -45,7 +46,7 @@ export interface TierSettings {
 export interface TierContext {
   readonly backend: Backend;
   readonly kv: KvLayout;
-  /** What K and V depend on beside the tokens: the model, and how it is computed. */
+  /** Of the model. */
   readonly fingerprint: () => Promise<string>;
   readonly now: () => number;
 }
@@ -72,7 +73,13 @@ export async function openTiers(settings: TierSettings, context: TierContext): P
       clock,
       pageBytes,
       budgetBytes: fileBytes,
-      identity: JSON.stringify({ version: 1, fingerprint: await context.fingerprint(), kv: context.kv, hostForm }),
+      identity: JSON.stringify({
+        version: 1,
+        model: await context.fingerprint(),
+        arithmetic: arithmeticOf(context.backend),
+        kv: context.kv,
+        hostForm,
+      }),
       onOtherIdentity: 'discard',
       isLossy: codec !== null,
       checksum,

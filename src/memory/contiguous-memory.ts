@@ -268,6 +268,7 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
     async pageOutAll() {},
     beginFill: () => null,
     endFill() {},
+    openFillCount: 0,
     holdPrefix: () => ({ blocks: [], indices: [], cachedBlocks: [], chain: new Uint32Array(0) }),
 
     usage() {

@@ -2,6 +2,7 @@
 
 export * from './allocators/index.ts';
 export type { BlockFill } from './block-fill.ts';
+export { createBlockHasher, HASH_WORDS } from './block-hash.ts';
 export { type BlockPool, createBlockPool } from './block-pool.ts';
 export {
   type ContiguousMemoryOptions,

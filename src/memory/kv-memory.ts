@@ -399,6 +399,9 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       return caching ? fills.begin(state(sequence), firstBlock, count, spareBlocks) : null;
     },
     endFill: (fill, filledCount) => fills.end(fill, filledCount),
+    get openFillCount() {
+      return fills.open.size;
+    },
     holdPrefix: (sequence) => fills.hold(state(sequence)),
 
     usage() {

@@ -153,6 +153,8 @@ export interface KvMemory {
   settled(): Promise<void>;
   /** Evicts all that nobody holds, so that the tiers have it: before the end. */
   pageOutAll(): Promise<void>;
+  /** Fills and holds that have not ended. */
+  readonly openFillCount: number;
   /** Holds the leading full blocks of a sequence that are cached now, as a fill without blocks: read them, then end it. */
   holdPrefix(sequence: KvSequence): BlockFill;
   usage(): MemoryUsage;

@@ -411,8 +411,9 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       // Memory taken from a victim is for those that run: admitting in the same step would start a storm.
       if (preempted.length === 0) admitWaiting();
       if (shares.length === 0) {
-        // Whoever waits for pages says when they are there. What was preempted in vain waits with them.
-        if (pagingCount > 0) return null;
+        // Whoever waits for pages says when they are there, and memory that fills and holds have will be given back. What was
+        // preempted in vain waits with them.
+        if (pagingCount > 0 || memory.openFillCount > 0) return null;
         throw new IntegrityError(`nothing can run of ${running.length} running and ${waiting.count} waiting sequences`);
       }
       headroom.observe(steps, preempted.length, 0);

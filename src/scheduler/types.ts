@@ -95,7 +95,7 @@ export interface Scheduler {
   ): void;
   /** Ends a sequence at any stage; its blocks are free at once, or after the step in flight. Unknown ids are ignored. */
   cancel(id: number): void;
-  /** Plans the next step, or null if nothing can run now. One plan is in flight at a time. */
+  /** Plans the next step, or null if nothing can run now (until something is added, or a fill of the memory ends). One plan is in flight at a time. */
   schedule(): StepPlan | null;
   /**
    * The step ran: commit its tokens. `sampled` has one entry for each sequence with `samples` that was not cancelled meanwhile

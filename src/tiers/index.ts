@@ -7,7 +7,7 @@ export { createNodeFiles } from './file/node-files.ts';
 export type { TierFile, TierFiles, TierLock } from './file/tier-files.ts';
 export { type GuardOptions, guardTier } from './guarded-tier.ts';
 export { createHostTier, type HostTier, type HostTierOptions } from './host/host-tier.ts';
-export type { ChecksumFunction } from './page-checksum.ts';
+export { type ChecksumFunction, checksumBytes } from './page-checksum.ts';
 export type { CompressedForm, PageCodec, PageShape } from './page-codec.ts';
 export { formatPageKey, PAGE_KEY_WORDS, type PageKey, pageKey, writePageKey } from './page-key.ts';
 export {

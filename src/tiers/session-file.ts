@@ -19,6 +19,8 @@ export interface SessionContent {
   readonly identity: SessionIdentity;
   /** Every token of the conversation; the pages hold the first ones. */
   readonly tokenIds: ArrayLike<number>;
+  /** Whatever the caller wants back with it, at most about 16 MiB as JSON. Defaults to null. */
+  readonly data?: string | null;
   readonly pageBytes: number;
   /** Keys of the pages, in the order of the conversation. */
   readonly keys: readonly PageKey[];
@@ -28,6 +30,7 @@ export interface SessionContent {
 
 export interface SavedSession {
   readonly tokenIds: Int32Array;
+  readonly data: string | null;
   readonly pageBytes: number;
   readonly keys: readonly PageKey[];
   /** Fills the buffers with pages `first`, ... Throws SessionFileError (`corrupt`, `truncated`, `io`). */
@@ -39,13 +42,14 @@ export interface SavedSession {
 const MAGIC = 0x5353434f;
 const VERSION = 1;
 const PREAMBLE_BYTES = 24;
-const MAX_HEADER_BYTES = 1 << 20;
+const MAX_HEADER_BYTES = 1 << 24;
 const SUM_BYTES = 8;
 const ENTRY_WORDS = PAGE_KEY_BYTES / 4 + 2;
 const BATCH_PAGES = 16;
 
 interface Header {
   readonly identity: SessionIdentity;
+  readonly data: string | null;
   readonly tokenCount: number;
   readonly pageBytes: number;
   readonly pageCount: number;
@@ -97,9 +101,12 @@ export async function saveSession(
   content: SessionContent,
   checksum: ChecksumFunction = checksumBytes,
 ): Promise<void> {
-  const { identity, pageBytes, keys, tokenIds } = content;
-  const header: Header = { identity, tokenCount: tokenIds.length, pageBytes, pageCount: keys.length };
+  const { identity, pageBytes, keys, tokenIds, data = null } = content;
+  const header: Header = { identity, data, tokenCount: tokenIds.length, pageBytes, pageCount: keys.length };
   const text = new TextEncoder().encode(JSON.stringify(header));
+  if (text.byteLength > MAX_HEADER_BYTES) {
+    throw new SessionFileError(path, 'io', `the session's data is over ${MAX_HEADER_BYTES} bytes long`);
+  }
   const places = placesOf(header, text.byteLength);
   const preamble = new Uint32Array(PREAMBLE_BYTES / 4);
   preamble.set([MAGIC, VERSION, text.byteLength]);
@@ -229,6 +236,7 @@ export async function openSession(
       const keys = Array.from({ length: header.pageCount }, (_, i) => pageKey(table, i * ENTRY_WORDS));
       return {
         tokenIds,
+        data: header.data,
         keys,
         pageBytes: header.pageBytes,
         readPages: (first, into) =>

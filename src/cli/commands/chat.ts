@@ -4,13 +4,14 @@ import { createInterface, type Interface } from 'node:readline';
 import type { Command } from 'commander';
 import pc from 'picocolors';
 import type { Engine, Usage } from '../../engine/api.ts';
-import { ContextLengthError, InvalidRequestError } from '../../errors/index.ts';
+import { ContextLengthError, InvalidRequestError, SessionFileError } from '../../errors/index.ts';
 import type { ChatMessage } from '../../models/chat-template.ts';
 import { CliError, reportError } from '../cli-error.ts';
 import { addEngineFlags, type EngineFlags } from '../engine-flags.ts';
 import { addSamplingFlags, type SamplingFlags, toSamplingParams } from '../sampling-flags.ts';
+import { addSessionFlag, loadSessionFile, packMessages, type SessionFlags, unpackMessages } from '../session-flag.ts';
 
-interface ChatFlags extends EngineFlags, SamplingFlags {
+interface ChatFlags extends EngineFlags, SamplingFlags, SessionFlags {
   readonly system?: string;
 }
 
@@ -19,6 +20,7 @@ In the chat: /help, /clear (forget the conversation), /exit. Ctrl-C cancels an a
 
 Examples:
   octavo chat
+  octavo chat --session trip.session
   octavo chat ./model.gguf --system "You answer in one sentence." --temperature 0.2`;
 
 const help = `  /clear   forget the conversation
@@ -32,7 +34,8 @@ export function addChatCommand(program: Command): void {
     .summary('talk with a model in the terminal')
     .description('Talk with a model. The conversation so far stays in the prefix cache and is not computed again.')
     .argument('[model]', 'a GGUF file, a safetensors folder or a Hugging Face id (default: the bundled model)')
-    .option('--system <text>', 'system message');
+    .option('--system <text>', 'system message; a resumed session keeps its own');
+  addSessionFlag(command);
   addSamplingFlags(command, {});
   addEngineFlags(command)
     .addHelpText('after', examples)
@@ -50,11 +53,18 @@ export function addChatCommand(program: Command): void {
 /** Reads lines until the input ends; each is a message or a command. */
 async function converse(engine: Engine, flags: ChatFlags): Promise<void> {
   const opening: ChatMessage[] = flags.system === undefined ? [] : [{ role: 'system', content: flags.system }];
-  let history = [...opening];
+  const session = await loadSessionFile(engine, flags.session);
+  let history = session === null ? [...opening] : unpackMessages(flags.session as string, session.data);
+  /** What the file lacks, or null if it is up to date. */
+  let unsaved: Turn | null = null;
   const interactive = process.stdin.isTTY === true;
   const lines = createInterface({ input: process.stdin, output: interactive ? process.stdout : undefined });
   lines.setPrompt(pc.bold('> '));
   if (interactive) process.stdout.write(pc.dim(`${engine.config.name}. /help for commands.\n`));
+  if (session !== null) {
+    const { tokenIds, cachedTokens } = session;
+    process.stdout.write(pc.dim(`[session of ${tokenIds.length} tokens, ${cachedTokens} of them loaded]\n`));
+  }
   let answering: AbortController | null = null;
   const onInterrupt = (): void => {
     if (answering !== null) answering.abort();
@@ -75,8 +85,11 @@ async function converse(engine: Engine, flags: ChatFlags): Promise<void> {
         process.stdout.write(help);
       } else if (message !== '') {
         answering = new AbortController();
-        history = await answer(engine, [...history, { role: 'user', content: message }], flags, answering.signal);
+        const turn = await answer(engine, [...history, { role: 'user', content: message }], flags, answering.signal);
         answering = null;
+        history = turn.messages;
+        if (turn.tokenIds.length > 0) unsaved = turn;
+        if (unsaved !== null && (await saved(engine, unsaved, flags))) unsaved = null;
       }
       ask(lines, interactive);
     }
@@ -84,23 +97,46 @@ async function converse(engine: Engine, flags: ChatFlags): Promise<void> {
     process.off('SIGINT', onInterrupt);
     lines.close();
   }
+  if (unsaved !== null && !(await saved(engine, unsaved, flags))) process.exitCode = 1;
+}
+
+/** The conversation after a turn, and all its tokens; none if the turn was refused. */
+interface Turn {
+  readonly messages: ChatMessage[];
+  readonly tokenIds: readonly number[];
+}
+
+/** Saves a turn if that is asked for. False, and the reason told, if it failed: the conversation goes on. */
+async function saved(engine: Engine, { messages, tokenIds }: Turn, flags: ChatFlags): Promise<boolean> {
+  if (flags.session === undefined) return true;
+  try {
+    await engine.saveSession({ path: flags.session, tokenIds, data: packMessages(messages) });
+    return true;
+  } catch (error) {
+    if (!(error instanceof SessionFileError)) throw error;
+    reportError(error, process.stderr, flags.verbose);
+    return false;
+  }
 }
 
 function ask(lines: Interface, interactive: boolean): void {
   if (interactive) lines.prompt();
 }
 
-/** Streams one answer. Returns the conversation with it, or without the question when it was refused. */
+/** Streams one answer. Returns the turn with it, or without the question when it was refused. */
 async function answer(
   engine: Engine,
   conversation: ChatMessage[],
   flags: ChatFlags,
   signal: AbortSignal,
-): Promise<ChatMessage[]> {
+): Promise<Turn> {
   let text = '';
+  const tokenIds: number[] = [];
   let usage: Usage | null = null;
   try {
     for await (const event of engine.generate({ messages: conversation, sampling: toSamplingParams(flags), signal })) {
+      if (event.type === 'start') tokenIds.push(...event.promptTokenIds);
+      if (event.type === 'token') tokenIds.push(event.tokenId);
       if (event.type === 'token' || event.type === 'finish') {
         text += event.text;
         process.stdout.write(event.text);
@@ -111,7 +147,7 @@ async function answer(
     if (!(error instanceof ContextLengthError) && !(error instanceof InvalidRequestError)) throw error;
     reportError(error, process.stderr, flags.verbose);
     if (error instanceof ContextLengthError) process.stderr.write('/clear forgets the conversation.\n');
-    return conversation.slice(0, -1);
+    return { messages: conversation.slice(0, -1), tokenIds: [] };
   }
   process.stdout.write('\n');
   if (usage !== null) {
@@ -122,5 +158,5 @@ async function answer(
       ),
     );
   }
-  return [...conversation, { role: 'assistant', content: text }];
+  return { messages: [...conversation, { role: 'assistant', content: text }], tokenIds };
 }

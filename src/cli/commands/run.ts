@@ -8,8 +8,9 @@ import type { ChatMessage } from '../../models/chat-template.ts';
 import { CliError } from '../cli-error.ts';
 import { addEngineFlags, type EngineFlags } from '../engine-flags.ts';
 import { addSamplingFlags, type SamplingFlags, toSamplingParams } from '../sampling-flags.ts';
+import { addSessionFlag, loadSessionFile, type SessionFlags } from '../session-flag.ts';
 
-interface RunFlags extends EngineFlags, SamplingFlags {
+interface RunFlags extends EngineFlags, SamplingFlags, SessionFlags {
   readonly chat: boolean;
   readonly system?: string;
   readonly json: boolean;
@@ -23,7 +24,8 @@ Examples:
   octavo run "Once upon a time"
   octavo run ./model.gguf "The capital of France is" --max-tokens 8 --temperature 0
   octavo run Qwen/Qwen2.5-0.5B-Instruct-GGUF:q8_0 --chat "Write a haiku about pages." --json
-  cat story.txt | octavo run -`;
+  cat story.txt | octavo run -
+  octavo run --session story.session "Once upon a time" && octavo run --session story.session " The next day"`;
 
 export function addRunCommand(program: Command): void {
   const command = program
@@ -39,6 +41,7 @@ export function addRunCommand(program: Command): void {
     .option('--chat', "put the prompt into the model's chat template", false)
     .option('--system <text>', 'system message; implies --chat')
     .option('--json', 'write one JSON object (text, finish reason, usage) instead of the text', false);
+  addSessionFlag(command);
   addSamplingFlags(command, { maxTokens: 256 });
   addEngineFlags(command)
     .addHelpText('after', examples)
@@ -67,12 +70,15 @@ async function chooseArguments(
 }
 
 async function run(model: string | undefined, prompt: string, flags: RunFlags): Promise<void> {
+  const wantsChat = flags.chat || flags.system !== undefined;
+  if (wantsChat && flags.session !== undefined) {
+    throw new CliError('--session continues bare text.', 'Use `octavo chat --session` for a conversation.', 2);
+  }
   const { loadEngine } = await import('../load-engine.ts');
   const { engine } = await loadEngine(model, flags);
   await using _closed = engine;
   const abort = new AbortController();
   process.once('SIGINT', () => abort.abort());
-  const wantsChat = flags.chat || flags.system !== undefined;
   if (wantsChat && !engine.hasChatTemplate) {
     throw new CliError(
       'This model has no chat template.',
@@ -88,13 +94,20 @@ async function run(model: string | undefined, prompt: string, flags: RunFlags): 
   let text = '';
   let finishReason = 'cancelled';
   let usage = { promptTokens: 0, completionTokens: 0, cachedTokens: 0 };
+  const session = await loadSessionFile(engine, flags.session);
+  const tokenIds = session && [...session.tokenIds, ...engine.tokenizer.encode(prompt, { addSpecialTokens: false })];
+  const known: number[] = [];
   const generation = engine.generate({
-    ...(wantsChat ? { messages } : { prompt }),
+    ...(tokenIds ? { tokenIds } : wantsChat ? { messages } : { prompt }),
     sampling: toSamplingParams(flags),
     signal: abort.signal,
   });
   for await (const event of generation) {
-    if (event.type === 'token') firstTokenMs ??= performance.now() - startedMs;
+    if (event.type === 'start') known.push(...event.promptTokenIds);
+    if (event.type === 'token') {
+      firstTokenMs ??= performance.now() - startedMs;
+      known.push(event.tokenId);
+    }
     if (event.type === 'token' || event.type === 'finish') {
       text += event.text;
       if (!flags.json) process.stdout.write(event.text);
@@ -113,6 +126,9 @@ async function run(model: string | undefined, prompt: string, flags: RunFlags): 
         pc.dim(`${usage.completionTokens} tokens, ${rate.toFixed(1)} per second, ${finishReason}\n`),
       );
     }
+  }
+  if (flags.session !== undefined && known.length > 0) {
+    await engine.saveSession({ path: flags.session, tokenIds: known });
   }
   if (abort.signal.aborted) process.exitCode = 130;
 }
