@@ -5,8 +5,6 @@ export type { Occupancy } from './occupancy.ts';
 export { parseTrace, readTrace } from './read-trace.ts';
 export { type ReplayOptions, type ReplayResult, replay } from './replay.ts';
 export {
-  type EvictionPolicyName,
-  evictionPolicyNames,
   type ReplayKind,
   type ReplayReport,
   replayKinds,

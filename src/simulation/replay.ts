@@ -1,7 +1,13 @@
 // Replays a trace through the real scheduler and the real memory manager, with a stub in place of kernels and a clock that only steps move.
 
 import { IntegrityError } from '../errors/index.ts';
-import { createMemory, type KvMemory, type KvSequence, type MemoryMode } from '../memory/index.ts';
+import {
+  createMemory,
+  type EvictionPolicyName,
+  type KvMemory,
+  type KvSequence,
+  type MemoryMode,
+} from '../memory/index.ts';
 import { createScheduler, type SampledToken, type StepPlan } from '../scheduler/index.ts';
 import { type CostModel, stepSeconds } from './cost-model.ts';
 import { createOccupancyMeter, type Occupancy } from './occupancy.ts';
@@ -13,6 +19,8 @@ export interface ReplayOptions {
   readonly blockSize: number;
   readonly memory: MemoryMode;
   readonly enablePrefixCaching: boolean;
+  /** Defaults to the memory's. */
+  readonly evictionPolicy?: EvictionPolicyName;
   readonly maxNumSeqs: number;
   readonly maxNumBatchedTokens: number;
   /** `trace`: requests arrive when the trace says; `saturated`: all are there at the start. */
@@ -73,6 +81,7 @@ export function replay(requests: readonly TraceRequest[], options: ReplayOptions
     maxNumSeqs,
     maxBlocksPerSequence: Math.ceil(maxModelLen / blockSize),
     enablePrefixCaching: options.enablePrefixCaching,
+    evictionPolicy: options.evictionPolicy,
   });
   let opened: KvSequence | null = null;
   const scheduler = createScheduler({

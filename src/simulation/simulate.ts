@@ -1,7 +1,7 @@
 // A simulation of a trace: what its prefix cache hits, and how it is served.
 
 import { InvalidRequestError } from '../errors/index.ts';
-import type { MemoryMode } from '../memory/index.ts';
+import { defaultEvictionPolicy, type EvictionPolicyName, type MemoryMode } from '../memory/index.ts';
 import { type CostModel, defaultCostModel } from './cost-model.ts';
 import { type ReplayResult, replay } from './replay.ts';
 import { TOKENS_PER_HASH_ID, type Trace, type TraceRequest } from './trace.ts';
@@ -13,16 +13,12 @@ export const replayKinds = ['cache', 'serving'] as const;
  */
 export type ReplayKind = (typeof replayKinds)[number];
 
-/** Names of eviction policies that the memory layer knows. */
-export const evictionPolicyNames = ['lru'] as const;
-export type EvictionPolicyName = (typeof evictionPolicyNames)[number];
-
 export interface SimulationOptions {
   readonly trace: Trace;
   /** Size of the pool. */
   readonly blockCount: number;
   readonly blockSize: number;
-  /** Defaults to `lru`. */
+  /** Defaults to the memory's. */
   readonly policy?: EvictionPolicyName;
   /** Defaults to `paged`. */
   readonly memory?: MemoryMode;
@@ -76,6 +72,7 @@ export function simulate(options: SimulationOptions): SimulationReport {
       blockSize,
       memory,
       enablePrefixCaching: true,
+      evictionPolicy: options.policy ?? defaultEvictionPolicy,
       cost,
       seed,
       ...(kind === 'cache'

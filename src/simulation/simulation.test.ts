@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { InvalidRequestError, TraceFileError } from '../errors/index.ts';
-import { memoryModes } from '../memory/index.ts';
+import { evictionPolicyNames, memoryModes } from '../memory/index.ts';
 import {
   defaultCostModel,
   parseTrace,
@@ -183,7 +183,7 @@ describe('simulate', () => {
     });
     const shared = { ...trace, requests: [...trace.requests, ...own, ...trace.requests] };
     for (const capacity of [300, 500]) {
-      const options = { trace: shared, replays: ['cache'] as const, now: () => 0 };
+      const options = { trace: shared, replays: ['cache'] as const, policy: 'lru' as const, now: () => 0 };
       const whole = simulate({ ...options, blockCount: capacity, blockSize: 512 }).cache!;
       const expected = plainLru(shared.requests, capacity);
       expect(whole.promptBlocks).toBe(shared.requests.reduce((sum, { hashIds }) => sum + hashIds!.length, 0));
@@ -193,6 +193,23 @@ describe('simulate', () => {
       const small = simulate({ ...options, blockCount: capacity * 8, blockSize: 64 }).cache!;
       expect(Math.abs(small.blockHitRate - whole.blockHitRate)).toBeLessThan(0.02);
     }
+  });
+
+  it('evicts by the policy that it is given', async () => {
+    const { requests } = await readTrace(fixture('mooncake.jsonl'));
+    const trace = {
+      format: 'mooncake' as const,
+      path: '',
+      requests: [...requests, ...requests.slice(0, 20), ...requests],
+    };
+    const hits = evictionPolicyNames.map((policy) => {
+      const { cache } = simulate({ trace, replays: ['cache'], policy, blockCount: 250, blockSize: 512, now: () => 0 });
+      return cache!.hitBlocks;
+    });
+    // A loop over more than fits defeats LRU; short as it is, it does not tell all the others apart.
+    expect(hits[evictionPolicyNames.indexOf('hit-density')]).toBeGreaterThan(hits[evictionPolicyNames.indexOf('lru')]);
+    const byDefault = simulate({ trace, replays: ['cache'], blockCount: 250, blockSize: 512, now: () => 0 }).cache!;
+    expect(byDefault.hitBlocks).toBe(hits[evictionPolicyNames.indexOf('hit-density')]);
   });
 
   it('refuses a pool that holds no request, and skips the cache replay of traces that share nothing', async () => {

@@ -2,11 +2,15 @@
 
 import { type Command, Option } from 'commander';
 import { InvalidRequestError, TraceFileError } from '../../errors/index.ts';
-import { type MemoryMode, memoryModes } from '../../memory/index.ts';
 import {
-  defaultCostModel,
+  defaultEvictionPolicy,
   type EvictionPolicyName,
   evictionPolicyNames,
+  type MemoryMode,
+  memoryModes,
+} from '../../memory/index.ts';
+import {
+  defaultCostModel,
   type ReplayKind,
   type ReplayReport,
   readTrace,
@@ -55,7 +59,9 @@ export function addSimulateCommand(program: Command): void {
     .requiredOption('--trace <file>', 'the trace')
     .requiredOption('--capacity-blocks <count>', 'blocks of the pool', integerFlag(1, 2 ** 28))
     .option('--block-size <tokens>', 'token slots in a block', integerFlag(1, 65536), 16)
-    .addOption(new Option('--policy <name>', 'eviction policy').choices([...evictionPolicyNames]).default('lru'))
+    .addOption(
+      new Option('--policy <name>', 'eviction policy').choices([...evictionPolicyNames]).default(defaultEvictionPolicy),
+    )
     .addOption(new Option('--memory <mode>', 'how sequences get blocks').choices([...memoryModes]).default('paged'))
     .addOption(new Option('--replay <kind>', 'which replay').choices(['both', ...replayKinds]).default('both'))
     .addOption(

@@ -116,7 +116,7 @@ export async function openFileTier(options: FileTierOptions): Promise<Tier> {
     onOtherIdentity: options.onOtherIdentity ?? 'refuse',
     tell,
   });
-  const { segments } = opened;
+  const { segments, journal } = opened;
   const slots = createPageSlots(slotCount);
   const sums = new Uint32Array(slotCount * 2);
   const counters = createTierCounters();
@@ -127,7 +127,6 @@ export async function openFileTier(options: FileTierOptions): Promise<Tier> {
   };
 
   restorePages(slots, opened.pages, sums);
-  const journal = await opened.startJournal(livePages());
 
   const io = createPageIo({
     segments,

@@ -5,7 +5,7 @@ import { TierFolderError } from '../../errors/index.ts';
 import type { TierEvent } from '../tier.ts';
 import { createJournal, type JournalHeader, type PageJournal, readJournal, type StoredPage } from './page-journal.ts';
 import { createSegments, isSegmentName, type Segments } from './segments.ts';
-import { faultOf, type TierFiles, type TierLock } from './tier-files.ts';
+import { faultOf, isDiskFull, type TierFiles, type TierLock } from './tier-files.ts';
 
 export interface PageFolderOptions {
   readonly files: TierFiles;
@@ -24,8 +24,8 @@ export interface PageFolder {
   readonly segments: Segments;
   /** Pages whose records are whole and whose slots are there; their bytes are still to be checked. */
   readonly pages: readonly StoredPage[];
-  /** Puts a new journal of `live` in the place of the old one. Gives the folder back if it cannot. */
-  startJournal(live: Iterable<StoredPage>): Promise<PageJournal>;
+  /** A new journal of those pages, in the place of the old one. */
+  readonly journal: PageJournal;
 }
 
 const JOURNAL = 'index';
@@ -80,19 +80,24 @@ export async function openPageFolder(options: PageFolderOptions): Promise<PageFo
   }
 
   try {
-    const { pages, slotsPerSegment } = await recover();
+    const found = await recover();
+    const { slotsPerSegment } = found;
     segments = createSegments({ ...options, slotBytes, slotsPerSegment });
     const { isReady } = segments;
     await segments.reopen();
-    return {
-      lock,
-      segments,
-      pages: pages.filter(({ slot }) => slot < slotCount && isReady(slot)),
-      startJournal: (live) =>
-        createJournal(files, folder, journalPath, { ...options.header, slotsPerSegment }, slotCount, live).catch(
-          giveUp,
-        ),
-    };
+    const pages = found.pages.filter(({ slot }) => slot < slotCount && isReady(slot));
+    const header = { ...options.header, slotsPerSegment };
+    const start = (live: readonly StoredPage[]) => createJournal(files, folder, journalPath, header, slotCount, live);
+    try {
+      return { lock, segments, pages, journal: await start(pages) };
+    } catch (error) {
+      if (!isDiskFull(error) || segments.bytes === 0) throw error;
+      // A cache that fills the disk must not keep its server from starting: its pages make room for its index.
+      options.tell('discarded', `${pages.length} pages in ${folder}: the disk is full (${faultOf(error)})`);
+      await segments.close();
+      await discard();
+      return { lock, segments, pages: [], journal: await start([]) };
+    }
   } catch (error) {
     return giveUp(error);
   }

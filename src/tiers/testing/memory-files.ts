@@ -55,9 +55,10 @@ export interface MemoryFiles extends TierFiles {
   decide: ((operation: FileOperation) => FileFault | null) | null;
   /** The process is gone: its files are closed, its locks void. With `lose`, sectors that were not synced may be lost too. */
   restart(lose?: () => boolean): void;
-  /** Removes the folder and all in it while it is in use. */
+  /** Removes all folders and all in them while they are in use: nothing can be made there until `makeFolder`. */
   vanish(): void;
   flipBit(path: string, byte: number): void;
+  sizeOf(path: string): number;
   paths(): string[];
 }
 
@@ -76,6 +77,7 @@ export function createMemoryFiles(options: MemoryFilesOptions = {}): MemoryFiles
   let peakBytes = 0;
   let isDead = false;
   let life = 0;
+  let hasVanished = false;
 
   const totalBytes = () => [...nodes.values()].reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
 
@@ -188,14 +190,17 @@ export function createMemoryFiles(options: MemoryFilesOptions = {}): MemoryFiles
     },
     async makeFolder(path) {
       await begin('folder', path);
+      hasVanished = false;
     },
     async list(folder) {
       await begin('list', folder);
+      if (hasVanished) throw fault('ENOENT');
       const inside = [...nodes.keys()].filter((path) => path.startsWith(`${folder}/`));
       return inside.map((path) => path.slice(folder.length + 1));
     },
     async open(path, { wantsDirect, creates }) {
       await begin('open', path);
+      if (hasVanished) throw fault('ENOENT');
       if (creates && !nodes.has(path)) nodes.set(path, { bytes: new Uint8Array(), durable: new Uint8Array() });
       return wrap(path, nodeAt(path), wantsDirect && (options.isDirect ?? true));
     },
@@ -211,9 +216,11 @@ export function createMemoryFiles(options: MemoryFilesOptions = {}): MemoryFiles
     },
     async syncFolder(path) {
       await begin('sync', path);
+      if (hasVanished) throw fault('ENOENT');
     },
     async lock(path): Promise<TierLock | null> {
       await begin('lock', path);
+      if (hasVanished) throw fault('ENOENT');
       if (locks.has(path)) return null;
       locks.add(path);
       return {
@@ -241,10 +248,12 @@ export function createMemoryFiles(options: MemoryFilesOptions = {}): MemoryFiles
     },
     vanish() {
       nodes.clear();
+      hasVanished = true;
     },
     flipBit(path, byte) {
       nodeAt(path).bytes[byte] ^= 1;
     },
+    sizeOf: (path) => nodeAt(path).bytes.byteLength,
     paths: () => [...nodes.keys()],
   };
   return files;
