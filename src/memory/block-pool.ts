@@ -23,8 +23,8 @@ export interface BlockPool {
   /** Makes an unreferenced block a free one. */
   free(block: number): void;
   references(block: number): number;
-  /** Exchanges the references of two blocks that both have some. */
-  exchange(a: number, b: number): void;
+  /** Takes references from one block, which keeps some, and gives them to another, which has some. */
+  transfer(from: number, to: number, count: number): void;
   /** The free blocks, a stack's in the order of allocation: for checks and pictures, O(blocks). */
   freeList(): Int32Array;
 }
@@ -35,7 +35,7 @@ export function createBlockPool(blockCount: number, allocator: AddressableAlloca
 }
 
 /** What both kinds do alike. */
-function referenceCounts(references: Int32Array): Pick<BlockPool, 'retain' | 'release' | 'references' | 'exchange'> {
+function referenceCounts(references: Int32Array): Pick<BlockPool, 'retain' | 'release' | 'references' | 'transfer'> {
   return {
     retain(block) {
       references[block]++;
@@ -47,10 +47,14 @@ function referenceCounts(references: Int32Array): Pick<BlockPool, 'retain' | 're
       return left === 0;
     },
     references: (block) => references[block],
-    exchange(a, b) {
-      const before = references[a];
-      references[a] = references[b];
-      references[b] = before;
+    transfer(from, to, count) {
+      if (references[from] <= count || references[to] === 0) {
+        throw new IntegrityError(
+          `${count} of ${references[from]} references of block ${from} cannot go to block ${to}`,
+        );
+      }
+      references[from] -= count;
+      references[to] += count;
     },
   };
 }

@@ -387,6 +387,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         if (pagingCount > 0) return null;
         throw new IntegrityError(`nothing can run of ${running.length} running and ${waiting.count} waiting sequences`);
       }
+      memory.relocate();
       const plan: StepPlan = { stepIndex: steps, sequences: scheduled, bindings: batch.finish(), admitted, preempted };
       inFlight = { plan, shares };
       check(plan);
