@@ -33,12 +33,13 @@ interface OpenFill extends BlockFill {
   readonly tokenIds: readonly number[];
 }
 
-/** See KvMemory.beginFill, endFill and holdPrefix. */
+/** See KvMemory.beginFill, endFill and holdPrefix. `origin` says which block holds a block's content until the open step has run. */
 export function createBlockFills(
   store: BlockStore,
   cache: PrefixCache,
   hasher: BlockHasher,
   blockSize: number,
+  origin: (block: number) => number = (block) => block,
 ): BlockFills {
   const open = new Set<OpenFill>();
   let merges = 0;
@@ -102,8 +103,9 @@ export function createBlockFills(
         extendChain(sequence, Math.max(sequence.hashedBlocks, cachedBlocks.length + 1), hasher);
         const block = cache.find(sequence.chain, cachedBlocks.length + 1);
         if (block === -1 || !store.isCached(block)) break;
-        store.retain(block);
-        cachedBlocks.push(block);
+        const readable = origin(block);
+        store.retain(readable);
+        cachedBlocks.push(readable);
       }
       const chain = sequence.chain.slice(0, (cachedBlocks.length + 1) * HASH_WORDS);
       const hold: OpenFill = { blocks: [], indices: [], cachedBlocks, chain, tokenIds: [] };

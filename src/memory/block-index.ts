@@ -7,6 +7,8 @@ export interface BlockIndex {
   insert(key: number, block: number): void;
   /** Removes a block that is in the index under `key`. */
   remove(key: number, block: number): void;
+  /** Puts `to`, which is not in the index, in the place of `from`, which is in it under `key`. */
+  replace(key: number, from: number, to: number): void;
   /** The most recently inserted block in the chain of `key`, or -1. Blocks of other keys share the chain. */
   first(key: number): number;
   /** The block after `block` in its chain, or -1. */
@@ -47,6 +49,17 @@ export function createBlockIndex(blockCount: number): BlockIndex {
       nexts[block] = -1;
       previouses[block] = -1;
       size--;
+    },
+    replace(key, from, to) {
+      const after = nexts[from];
+      const before = previouses[from];
+      nexts[to] = after;
+      previouses[to] = before;
+      if (before === -1) heads[key & mask] = to;
+      else nexts[before] = to;
+      if (after !== -1) previouses[after] = to;
+      nexts[from] = -1;
+      previouses[from] = -1;
     },
     first: (key) => heads[key & mask],
     next: (block) => nexts[block],

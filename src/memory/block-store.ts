@@ -3,7 +3,7 @@
 import { IntegrityError } from '../errors/index.ts';
 import { HASH_WORDS } from './block-hash.ts';
 import type { BlockPool } from './block-pool.ts';
-import type { EvictableSet } from './eviction/index.ts';
+import type { EvictableSet, MovableEvictableSet } from './eviction/index.ts';
 import type { PrefixCache } from './prefix-cache.ts';
 
 export interface BlockStore {
@@ -13,8 +13,13 @@ export interface BlockStore {
   readonly evictableCount: number;
   /** Cached blocks whose content was dropped to make room, since start. */
   readonly evictions: number;
-  /** A block with one reference and no content, evicted if need be. Throws IntegrityError if none is free: count before. */
-  allocate(): number;
+  /** Requests for several blocks that got one run, and that did not. */
+  readonly grantedRuns: number;
+  readonly splitRuns: number;
+  /** A block with one reference and no content, evicted if need be. Throws IntegrityError if none is free: count before. `near` as for BlockPool. */
+  allocate(near?: number): number;
+  /** Gives `take` `count` such blocks, one by one: a single run if there is one, else runs of half the length, and so on. */
+  allocateRuns(count: number, near: number | undefined, take: (block: number) => void): void;
   retain(block: number): void;
   /** The same because a sequence found a cached or pending block by its prefix. */
   hit(block: number): void;
@@ -25,6 +30,8 @@ export interface BlockStore {
   forgetContent(block: number): void;
   /** Evicts a cached block so that it is free; false if none is evictable. */
   evict(): boolean;
+  /** What is known of the content of `from`, if anything, is from now on known of `to`, of which nothing was. Needs a movable set. */
+  moveContent(from: number, to: number): void;
   isCached(block: number): boolean;
   isFree(block: number): boolean;
 }
@@ -36,10 +43,12 @@ export interface BlockStore {
 export function createBlockStore(
   pool: BlockPool,
   cache: PrefixCache | null,
-  evictable: EvictableSet | null,
+  evictable: EvictableSet | MovableEvictableSet | null,
   onEvict: (block: number) => void = () => {},
 ): BlockStore {
   let evictions = 0;
+  let grantedRuns = 0;
+  let splitRuns = 0;
   const isCached = (block: number): boolean => cache !== null && cache.content(block) === 'cached';
   const isFree = (block: number): boolean => pool.references(block) === 0;
 
@@ -68,13 +77,41 @@ export function createBlockStore(
     get evictions() {
       return evictions;
     },
-    allocate() {
-      const free = pool.allocate();
+    get grantedRuns() {
+      return grantedRuns;
+    },
+    get splitRuns() {
+      return splitRuns;
+    },
+    allocate(near) {
+      const free = pool.allocate(near);
       if (free !== -1) return free;
       const block = takeVictim();
       if (block === -1) throw new IntegrityError('no block is free although they were counted before');
       pool.retain(block);
       return block;
+    },
+    allocateRuns(count, near, take) {
+      for (let victim = 0; pool.freeCount < count && victim !== -1; ) {
+        victim = takeVictim();
+        if (victim !== -1) pool.free(victim);
+      }
+      let behind = near;
+      let run = count;
+      for (let left = count; left > 0; ) {
+        run = Math.min(run, left);
+        const first = run > 1 ? pool.allocateRun(run, behind) : pool.allocate(behind);
+        if (first === -1 && run === 1) throw new IntegrityError('no block is free although they were counted before');
+        if (first === -1) {
+          run = Math.ceil(run / 2);
+          continue;
+        }
+        for (let i = 0; i < run; i++) take(first + i);
+        behind = first + run - 1;
+        left -= run;
+      }
+      if (count > 1 && run === count) grantedRuns++;
+      else if (count > 1) splitRuns++;
     },
     retain,
     hit(block) {
@@ -99,6 +136,10 @@ export function createBlockStore(
       const block = takeVictim();
       if (block !== -1) pool.free(block);
       return block !== -1;
+    },
+    moveContent(from, to) {
+      cache?.move(from, to);
+      if (evictable !== null) (evictable as MovableEvictableSet).exchange(from, to);
     },
     isCached,
     isFree,

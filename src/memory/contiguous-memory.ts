@@ -4,6 +4,7 @@ import { IntegrityError, InvalidRequestError } from '../errors/index.ts';
 import { createAllocator } from './allocators/index.ts';
 import { checkContiguousIntegrity } from './contiguous-integrity.ts';
 import type { KvSequence } from './kv-sequence.ts';
+import { measureLayout } from './layout.ts';
 import { createPageTable } from './page-table.ts';
 import type { KvMemory, KvMemoryOptions } from './types.ts';
 
@@ -141,6 +142,7 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
     enablePrefixCaching: false,
     evictionPolicy: null,
     copiesPerSequence: longestRun,
+    relocationsPerStep: 0,
     blockTables: table.entries,
     blockTableStride: table.stride,
     blockCopies: copies,
@@ -152,6 +154,9 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
         prefixHitTokens: 0,
         prefixMissTokens: 0,
         merges: 0,
+        grantedRuns: 0,
+        splitRuns: 0,
+        relocatedBlocks: 0,
         pageTable: table.counters,
       };
     },
@@ -198,6 +203,8 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
       copySource(sequence);
       return true;
     },
+
+    relocate() {},
 
     commit() {
       for (const sequence of stepSequences) {
@@ -275,6 +282,7 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
       const { freeCount } = allocator;
       return { blockCount, freeBlocks: freeCount, evictableBlocks: 0, referencedBlocks: blockCount - freeCount };
     },
+    layout: () => measureLayout(allocator, table, holders),
     slot: (sequence, position) => state(sequence).run!.first * blockSize + position,
     blockMap() {
       const references = Array.from({ length: blockCount }, () => 0);

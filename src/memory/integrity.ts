@@ -115,6 +115,7 @@ function checkReferences(parts: MemoryParts, counted: Int32Array): void {
 }
 
 function checkFreeList({ pool }: MemoryParts): void {
+  pool.allocator?.checkIntegrity();
   const seen = new Set<number>();
   for (const block of pool.freeList()) {
     const references = pool.references(block);

@@ -1,16 +1,25 @@
 // KvMemory: the one object through which the scheduler sees paged memory.
 
 import { IntegrityError, InvalidRequestError } from '../errors/index.ts';
+import { createAllocator } from './allocators/index.ts';
 import { createBlockFills } from './block-fill.ts';
 import { createBlockHasher, HASH_WORDS } from './block-hash.ts';
 import { createBlockPool } from './block-pool.ts';
 import { createBlockStore } from './block-store.ts';
-import { createEvictableSet, createEvictionPolicy, defaultEvictionPolicy } from './eviction/index.ts';
+import { createCompactor } from './compaction.ts';
+import {
+  createEvictableSet,
+  createEvictionPolicy,
+  createMovableEvictableSet,
+  defaultEvictionPolicy,
+} from './eviction/index.ts';
 import { checkMemoryIntegrity } from './integrity.ts';
 import { createKvSequence, extendChain, type KvSequence, type KvSequenceState } from './kv-sequence.ts';
+import { longestRun, measureLayout } from './layout.ts';
 import { createPageTable } from './page-table.ts';
 import { createPaging } from './paging.ts';
 import { createPrefixCache } from './prefix-cache.ts';
+import { createRelocator } from './relocation.ts';
 import type { KvMemory, KvMemoryOptions, PrefixMatch } from './types.ts';
 
 /** The open step's hold on the source of its copies. */
@@ -32,26 +41,38 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     }
   }
   const caching = options.enablePrefixCaching ?? true;
-  const pool = createBlockPool(blockCount);
-  const table = createPageTable(maxNumSeqs, maxBlocksPerSequence);
+  const compactionBlocks = requireCount('compactionBlocksPerStep', options.compactionBlocksPerStep ?? 0);
+  const moves = compactionBlocks > 0;
+  const allocatorName = options.allocator ?? 'free-list';
+  // The stack behind the default serves where nobody asks which blocks are neighbours.
+  const allocator = allocatorName === 'free-list' && !moves ? null : createAllocator(allocatorName, blockCount);
+  const pool = createBlockPool(blockCount, allocator);
+  const table = createPageTable(maxNumSeqs, maxBlocksPerSequence, moves ? blockCount : 0);
   const hasher = createBlockHasher(blockSize);
   const cache = createPrefixCache(caching ? blockCount : 0, blockSize);
   const evictionPolicy = options.evictionPolicy ?? defaultEvictionPolicy;
   const attentionDepth = ATTENTION_TOKENS / blockSize;
   const policy = createEvictionPolicy(evictionPolicy, { blockCount: caching ? blockCount : 0, attentionDepth });
-  const evictable = caching ? createEvictableSet(blockCount, policy) : null;
+  const evictableSet = caching ? createEvictableSet(blockCount, policy) : null;
+  const evictable = evictableSet && moves ? createMovableEvictableSet(blockCount, evictableSet) : evictableSet;
   const paging = caching && options.tiers ? createPaging(blockCount, options.tiers) : null;
   const store = createBlockStore(pool, caching ? cache : null, evictable, (block) =>
     paging?.evict(block, cache.hashes),
   );
   const { allocate, retain, hit, drop, cacheContent, forgetContent, isCached, isFree } = store;
-  const fills = createBlockFills(store, cache, hasher, blockSize);
   /** Who holds which row. */
   const holders: (KvSequenceState | null)[] = new Array(maxNumSeqs).fill(null);
   /** The open step: its sequences in the order of their first reserve, the copies, and the references it holds on their sources. */
   const stepSequences: KvSequenceState[] = [];
   const copies: number[] = [];
   const pins = new Map<number, Pin>();
+  const onMove = (from: number, to: number): void => paging?.noteMove(from, to);
+  const relocator = moves ? createRelocator({ blockSize, pool, store, table, holders, pins, copies, onMove }) : null;
+  const compact =
+    relocator && allocator && compactionBlocks > 0
+      ? createCompactor({ allocator, pool, table, holders, relocator, blocksPerStep: compactionBlocks })
+      : null;
+  const fills = createBlockFills(store, cache, hasher, blockSize, relocator?.origin);
   let copyOnWrites = 0;
   let partialHitCopies = 0;
   let prefixHitTokens = 0;
@@ -90,6 +111,25 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     table.set(sequence.row, sequence.blockCount++, block);
   }
 
+  const lastBlock = (sequence: KvSequenceState): number | undefined =>
+    sequence.blockCount === 0 ? undefined : table.get(sequence.row, sequence.blockCount - 1);
+
+  /** Gives a sequence new blocks up to `blockCount`; they are there. */
+  function extend(sequence: KvSequenceState, wantedBlocks: number): void {
+    // The free list gives no runs.
+    if (allocatorName === 'free-list') {
+      while (sequence.blockCount < wantedBlocks) append(sequence, allocate());
+    } else if (sequence.blockCount < wantedBlocks) {
+      const take = (block: number): void => append(sequence, block);
+      store.allocateRuns(wantedBlocks - sequence.blockCount, lastBlock(sequence), take);
+    }
+  }
+
+  /** Has a block copied before the open step writes, from where its content is until then. */
+  function copy(from: number, to: number): void {
+    copies.push(relocator === null ? from : relocator.origin(from), to);
+  }
+
   /** Removes blocks from the end of a block table, last first, so that a sequence's tail is evicted before its head. */
   function shrink(sequence: KvSequenceState, keepBlocks: number): void {
     while (sequence.blockCount > keepBlocks) {
@@ -126,9 +166,9 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     if (match.copySource !== -1) {
       retain(match.copySource);
       pin(match.copySource, 0);
-      const block = allocate();
+      const block = allocate(lastBlock(sequence));
       append(sequence, block);
-      copies.push(match.copySource, block);
+      copy(match.copySource, block);
       partialHitCopies++;
     }
     sequence.joined = true;
@@ -141,11 +181,11 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     const block = partialBlock(sequence);
     if (block === -1) return;
     if (isShared(sequence, block)) {
-      const copy = allocate();
+      const own = allocate(block);
       // The sequence's reference to the old block becomes the step's, so that a rollback finds it as it was.
       pin(block, sequence.computedTokens);
-      table.set(sequence.row, Math.floor(sequence.computedTokens / blockSize), copy);
-      copies.push(block, copy);
+      table.set(sequence.row, Math.floor(sequence.computedTokens / blockSize), own);
+      copy(block, own);
       sequence.copiedFrom = block;
       copyOnWrites++;
     } else if (isCached(block)) {
@@ -204,13 +244,16 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     evictionPolicy,
     // Its partial block.
     copiesPerSequence: 1,
+    relocationsPerStep: compactionBlocks,
     blockTables: table.entries,
     blockTableStride: table.stride,
     blockCopies: copies,
     get counters() {
       const pageTable = table.counters;
       const counted = { copyOnWrites, partialHitCopies, prefixHitTokens, prefixMissTokens };
-      return { evictions: store.evictions, ...counted, merges: merges + fills.merges, pageTable };
+      const { evictions, grantedRuns, splitRuns } = store;
+      const placed = { grantedRuns, splitRuns, relocatedBlocks: relocator?.relocatedBlocks ?? 0 };
+      return { evictions, ...counted, merges: merges + fills.merges, ...placed, pageTable };
     },
     open: (tokenIds, salt) => createKvSequence(tokenIds, salt, hasher),
 
@@ -265,11 +308,15 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       if (match !== undefined) join(sequence, match);
       else makePartialWritable(sequence);
       table.countHits(held - copied);
-      while (sequence.blockCount < wanted) append(sequence, allocate());
+      extend(sequence, wanted);
       sequence.scheduledTokens = tokenCount;
       stepSequences.push(sequence);
       if (caching) announce(sequence);
       return true;
+    },
+
+    relocate() {
+      if (stepSequences.length > 0) compact?.();
     },
 
     commit() {
@@ -284,6 +331,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
         }
       }
       endStep();
+      relocator?.finish();
     },
 
     rollback() {
@@ -310,6 +358,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
         }
       }
       endStep();
+      relocator?.undo();
     },
 
     fork(parentHandle, childHandle, tokenCount) {
@@ -412,6 +461,8 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
         referencedBlocks: blockCount - store.freeCount,
       };
     },
+    layout: () =>
+      measureLayout(allocator ?? { freeCount: pool.freeCount, largestRun: () => longestRun(pool) }, table, holders),
     slot(sequence, position) {
       const block = table.get(sequence.row, Math.floor(position / blockSize));
       return block * blockSize + (position % blockSize);
@@ -441,11 +492,18 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
         hasher,
         holders,
         stepSequences,
-        pins,
+        pins: relocator === null ? pins : relocator.withHolds(pins),
         fills: fills.open,
         usage,
       });
     },
   };
   return memory;
+}
+
+function requireCount(name: string, value: number): number {
+  if (!Number.isSafeInteger(value) || value < 0) {
+    throw new InvalidRequestError(`${name} must be a non-negative integer, not ${value}`, name, value);
+  }
+  return value;
 }

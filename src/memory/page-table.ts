@@ -25,13 +25,17 @@ export interface PageTable {
   get(row: number, index: number): number;
   set(row: number, index: number, block: number): void;
   clear(row: number, index: number): void;
+  /** The index at which a block was last entered in a row; only where `blockCount` was given. */
+  columnOf(block: number): number;
   /** Counts entries that a step reads unchanged. */
   countHits(count: number): void;
 }
 
-export function createPageTable(rowCount: number, stride: number): PageTable {
+/** `blockCount` (defaults to 0, for none) is the number of blocks whose columns are kept, 4 bytes each. */
+export function createPageTable(rowCount: number, stride: number, blockCount = 0): PageTable {
   const entries = new Int32Array(rowCount * stride).fill(-1);
   const freeRows = Array.from({ length: rowCount }, (_, i) => rowCount - 1 - i);
+  const columns = new Int32Array(blockCount);
   let hits = 0;
   let updates = 0;
   let invalidations = 0;
@@ -53,12 +57,14 @@ export function createPageTable(rowCount: number, stride: number): PageTable {
     set(row, index, block) {
       if (entries[row * stride + index] !== -1) invalidations++;
       entries[row * stride + index] = block;
+      if (blockCount > 0) columns[block] = index;
       updates++;
     },
     clear(row, index) {
       entries[row * stride + index] = -1;
       invalidations++;
     },
+    columnOf: (block) => columns[block],
     countHits(count) {
       hits += count;
     },

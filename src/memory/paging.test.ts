@@ -2,6 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { allocatorNames } from './allocators/index.ts';
 import type { BlockFill } from './block-fill.ts';
 import { createMemory, memoryModes } from './create-memory.ts';
 import { evictionPolicyNames } from './eviction/index.ts';
@@ -28,6 +29,8 @@ const kinds = [
   'commit',
   'commit',
   'rollback',
+  'relocate',
+  'relocate',
   'fill',
   'fill',
   'hold',
@@ -47,6 +50,8 @@ const setup = fc.record({
   maxNumSeqs: fc.integer({ min: 1, max: 6 }),
   enablePrefixCaching: fc.nat(3).map((n) => n > 0),
   evictionPolicy: fc.constantFrom(...evictionPolicyNames),
+  allocator: fc.constantFrom(...allocatorNames),
+  compactionBlocksPerStep: fc.constantFrom(0, 1, 4, 16),
 });
 
 interface OpenFill {
@@ -64,7 +69,15 @@ function leading(model: ModelSequence, tokenCount: number): ModelSequence {
 
 describe.each(memoryModes)('%s memory', (mode) => {
   it('keeps the content of every sequence through any history, and every invariant', () => {
-    const seen = { copyOnWrites: 0, merges: 0, evictions: 0, partialHitCopies: 0 };
+    const seen = {
+      copyOnWrites: 0,
+      merges: 0,
+      evictions: 0,
+      partialHitCopies: 0,
+      relocatedBlocks: 0,
+      grantedRuns: 0,
+      splitRuns: 0,
+    };
     const happened = { truncations: 0, copies: 0, refusals: 0, forks: 0 };
     const fillCounts = { fills: 0, filled: 0, refusedFills: 0, heldBlocks: 0, endedInStep: 0 };
     fc.assert(
@@ -146,7 +159,9 @@ describe.each(memoryModes)('%s memory', (mode) => {
 
         function apply({ kind, pick, count }: Command): void {
           const held = live[pick % Math.max(1, live.length)];
-          if (kind === 'commit' || kind === 'rollback') {
+          if (kind === 'relocate') {
+            memory.relocate();
+          } else if (kind === 'commit' || kind === 'rollback') {
             endStep(kind === 'commit');
           } else if (kind === 'open') {
             const model = someModel(count, pick);
@@ -225,7 +240,7 @@ describe.each(memoryModes)('%s memory', (mode) => {
         for (const one of fills) endFill(one, one.fill.blocks.length);
         memory.checkIntegrity();
         expect(memory.usage()).toMatchObject({ freeBlocks: blockCount, referencedBlocks: 0 });
-        for (const what of ['copyOnWrites', 'merges', 'evictions', 'partialHitCopies'] as const) {
+        for (const what of Object.keys(seen) as (keyof typeof seen)[]) {
           seen[what] += memory.counters[what];
         }
       }),

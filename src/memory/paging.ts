@@ -15,6 +15,8 @@ export interface Paging {
   noteHit(block: number): void;
   /** The blocks will hold pages that nobody waits for yet. */
   noteReadahead(blocks: readonly number[]): void;
+  /** What a block holds lies in another one now. */
+  noteMove(from: number, to: number): void;
   /** Nobody will hit what the blocks were to hold. */
   forgetReadahead(blocks: readonly number[]): void;
   /** Evicts everything that can be, waiting for the transfers. */
@@ -80,6 +82,10 @@ export function createPaging(blockCount: number, options: TierOptions): Paging {
     noteReadahead(blocks) {
       for (const block of blocks) isAhead[block] = 1;
       readaheadBlocks += blocks.length;
+    },
+    noteMove(from, to) {
+      isAhead[to] = isAhead[from];
+      isAhead[from] = 0;
     },
     forgetReadahead(blocks) {
       for (const block of blocks) isAhead[block] = 0;

@@ -28,6 +28,8 @@ export interface PrefixCache {
   addCached(block: number, chain: Uint32Array, index: number, tokenIds: ArrayLike<number>): void;
   /** Forgets the content of a block; nothing happens if it has none. */
   remove(block: number): void;
+  /** What is known of `from`, if anything, is known of `to` from now on, of which nothing was. Matches are found in the same order as before. */
+  move(from: number, to: number): void;
   /**
    * The cached block after hash `index` of `chain` that shares the longest leading part with `tokenIds[start, end)`,
    * among the most recent that begin with the same token. `tokenCount` is 0 if there is none.
@@ -113,6 +115,16 @@ export function createPrefixCache(blockCount: number, blockSize: number): Prefix
       byHash.remove(hashKey(block), block);
       if (contents[block] === CACHED) byParent.remove(ownChildKey(block), block);
       contents[block] = NONE;
+    },
+    move(from, to) {
+      if (contents[from] === NONE) return;
+      hashes.copyWithin(to * HASH_WORDS, from * HASH_WORDS, (from + 1) * HASH_WORDS);
+      parents.copyWithin(to * HASH_WORDS, from * HASH_WORDS, (from + 1) * HASH_WORDS);
+      tokens.copyWithin(to * blockSize, from * blockSize, (from + 1) * blockSize);
+      byHash.replace(hashKey(to), from, to);
+      if (contents[from] === CACHED) byParent.replace(ownChildKey(to), from, to);
+      contents[to] = contents[from];
+      contents[from] = NONE;
     },
     findPartial(chain, index, tokenIds, start, end) {
       let best = -1;

@@ -1,8 +1,10 @@
 // What the memory layer offers to the one above it.
 
+import type { AllocatorName } from './allocators/index.ts';
 import type { BlockFill } from './block-fill.ts';
 import type { EvictionPolicyName } from './eviction/index.ts';
 import type { KvSequence } from './kv-sequence.ts';
+import type { MemoryLayout } from './layout.ts';
 import type { PageTableCounters } from './page-table.ts';
 import type { PagerCounters, TierOptions } from './pager.ts';
 
@@ -18,6 +20,13 @@ export interface KvMemoryOptions {
   readonly enablePrefixCaching?: boolean;
   /** Which cached blocks are forgotten first when room is needed. Defaults to `hit-density`. */
   readonly evictionPolicy?: EvictionPolicyName;
+  /**
+   * Which free blocks are given. Defaults to `free-list`: any block, O(1). The others give a sequence that needs several blocks
+   * a run of neighbours where there is one, and single ones behind its last block.
+   */
+  readonly allocator?: AllocatorName;
+  /** Blocks that a step may move to rebuild runs; 0 for none. Defaults to 0. */
+  readonly compactionBlocksPerStep?: number;
   /** Where evicted pages go and come back from. Needs prefix caching. Defaults to none. */
   readonly tiers?: TierOptions | null;
 }
@@ -62,6 +71,11 @@ export interface MemoryCounters {
   readonly prefixMissTokens: number;
   /** Blocks freed because an identical one was there already. */
   readonly merges: number;
+  /** Requests for several blocks that got one run, and that had to be split; none with the free list. */
+  readonly grantedRuns: number;
+  readonly splitRuns: number;
+  /** Blocks moved to another place by steps that ran. */
+  readonly relocatedBlocks: number;
   readonly pageTable: PageTableCounters;
 }
 
@@ -77,6 +91,8 @@ export interface KvMemory {
   readonly evictionPolicy: EvictionPolicyName | null;
   /** The most `blockCopies` that one sequence may need in a step. */
   readonly copiesPerSequence: number;
+  /** The most `blockCopies` of a step beside those: blocks that `relocate` moves. */
+  readonly relocationsPerStep: number;
   readonly counters: MemoryCounters;
   /** The flat block table [maxNumSeqs][blockTableStride]; a sequence's row is `sequence.row`. Unused entries are -1. */
   readonly blockTables: Int32Array;
@@ -101,6 +117,11 @@ export interface KvMemory {
    * and `spareBlocks` (defaults to 0) remain free for running sequences to grow into, where they need more to grow.
    */
   reserve(sequence: KvSequence, tokenCount: number, match?: PrefixMatch, spareBlocks?: number): boolean;
+  /**
+   * Moves blocks to better places, if memory is set to: called when all shares of the open step are reserved. Only what the step
+   * reads and nobody writes is moved; `commit` makes it final and `rollback` undoes it.
+   */
+  relocate(): void;
   /** The open step ran: its tokens are computed, its full blocks cached, identical ones merged, deferred releases done. */
   commit(): void;
   /** The open step did not run: every sequence holds what it held before it, except that blocks evicted for it stay evicted. */
@@ -158,6 +179,8 @@ export interface KvMemory {
   /** Holds the leading full blocks of a sequence that are cached now, as a fill without blocks: read them, then end it. */
   holdPrefix(sequence: KvSequence): BlockFill;
   usage(): MemoryUsage;
+  /** How blocks lie. O(blocks + table entries). */
+  layout(): MemoryLayout;
   /** The slot (block id * blockSize + offset) of a position in a sequence's blocks. */
   slot(sequence: KvSequence, position: number): number;
   /** Per block its references, and whether its content is in the prefix cache: a copy, for people to look at. */

@@ -417,6 +417,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         throw new IntegrityError(`nothing can run of ${running.length} running and ${waiting.count} waiting sequences`);
       }
       headroom.observe(steps, preempted.length, 0);
+      memory.relocate();
       const plan: StepPlan = { stepIndex: steps, sequences: scheduled, bindings: batch.finish(), admitted, preempted };
       inFlight = { plan, shares };
       check(plan);

@@ -30,7 +30,7 @@ export function createStepBatch(memory: KvMemory, limits: StepBatchLimits): Step
   const contextLengths = new Int32Array(limits.maxSequences);
   const tableRows = new Int32Array(limits.maxSequences);
   const outputRows = new Int32Array(limits.maxOutputs);
-  const blockCopies = new Int32Array(limits.maxSequences * memory.copiesPerSequence * 2);
+  const blockCopies = new Int32Array((limits.maxSequences * memory.copiesPerSequence + memory.relocationsPerStep) * 2);
   const { blockSize } = memory;
   let tokenCount = 0;
   let sequenceCount = 0;

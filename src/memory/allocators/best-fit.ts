@@ -1,15 +1,15 @@
 // Best fit: the shortest run that fits, so that long runs are broken last.
 
-import { fail, requireAllocated, requireSize } from './checks.ts';
+import { fail, isFreeRun, requireAllocated, requireSize } from './checks.ts';
 import { createOrderedBits } from './ordered-bits.ts';
 import { createRunMap } from './run-map.ts';
-import type { BlockAllocator } from './types.ts';
+import type { AddressableAllocator } from './types.ts';
 
 /**
  * Free runs in one list for each length, and the lengths that have any in an ordered set: every operation is O(log32 blocks).
  * Among runs of one length the one that came to be last. About 18 bytes a block.
  */
-export function createBestFitAllocator(blockCount: number): BlockAllocator {
+export function createBestFitAllocator(blockCount: number): AddressableAllocator {
   requireSize('blockCount', blockCount);
   /** By length: the first block of the first run. */
   const heads = new Int32Array(blockCount + 1).fill(-1);
@@ -47,7 +47,7 @@ export function createBestFitAllocator(blockCount: number): BlockAllocator {
 
   const largestRun = (): number => Math.max(0, lengths.largest());
 
-  const allocator: BlockAllocator = {
+  const allocator: AddressableAllocator = {
     blockCount,
     get freeCount() {
       return runs.freeCount;
@@ -60,6 +60,11 @@ export function createBestFitAllocator(blockCount: number): BlockAllocator {
     allocateRun(count) {
       requireSize('count', count);
       return count > blockCount ? -1 : take(count);
+    },
+    allocateAt(first, count) {
+      if (!isFreeRun(allocator, first, count)) return false;
+      runs.takeAt(first, count);
+      return true;
     },
     release: (block) => allocator.releaseRun(block, 1),
     releaseRun(first, count) {

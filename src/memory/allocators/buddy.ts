@@ -1,7 +1,7 @@
 // The buddy system: aligned runs of 2^k blocks, split in halves and merged with their buddies (Knowlton, 1965).
 
-import { fail, requireAllocated, requireSize } from './checks.ts';
-import type { BlockAllocator } from './types.ts';
+import { fail, isFreeRun, requireAllocated, requireSize } from './checks.ts';
+import type { AddressableAllocator } from './types.ts';
 
 const NOT_A_HEAD = -1;
 
@@ -10,7 +10,7 @@ const NOT_A_HEAD = -1;
  * A run of n blocks is cut from one of 2^k >= n and its rest given back, so that it costs n. Every operation is
  * O(log blocks), and O(n) for the n blocks of a run. `largestRun` is the largest order free: neighbours that are no buddies do not merge. 10 bytes a block.
  */
-export function createBuddyAllocator(blockCount: number): BlockAllocator {
+export function createBuddyAllocator(blockCount: number): AddressableAllocator {
   requireSize('blockCount', blockCount);
   const orderCount = Math.floor(Math.log2(blockCount)) + 1;
   const heads = new Int32Array(orderCount).fill(-1);
@@ -78,6 +78,13 @@ export function createBuddyAllocator(blockCount: number): BlockAllocator {
     freeCount -= 1 << order;
   }
 
+  /** The head of the free run that a free block lies in. */
+  function headAround(block: number): number {
+    let order = 0;
+    while (orders[(block >> order) << order] !== order) order++;
+    return (block >> order) << order;
+  }
+
   function orderFor(count: number): number {
     let order = count === 1 ? 0 : 32 - Math.clz32(count - 1);
     while (order < orderCount && heads[order] === -1) order++;
@@ -93,7 +100,7 @@ export function createBuddyAllocator(blockCount: number): BlockAllocator {
     return heads[orderFor(1)];
   }
 
-  const allocator: BlockAllocator = {
+  const allocator: AddressableAllocator = {
     blockCount,
     get freeCount() {
       return freeCount;
@@ -114,6 +121,19 @@ export function createBuddyAllocator(blockCount: number): BlockAllocator {
       const excess = (1 << wanted) - count;
       if (excess > 0) giveRange(first + count, excess);
       return first;
+    },
+    allocateAt(first, count) {
+      if (!isFreeRun(allocator, first, count)) return false;
+      const end = first + count;
+      for (let at = first; at < end; ) {
+        const head = headAround(at);
+        const headEnd = head + (1 << orders[head]);
+        cut(head, orders[head]);
+        if (head < at) giveRange(head, at - head);
+        if (headEnd > end) giveRange(end, headEnd - end);
+        at = headEnd;
+      }
+      return true;
     },
     release: (block) => allocator.releaseRun(block, 1),
     releaseRun(first, count) {

@@ -24,6 +24,17 @@ export function requireAllocated(
   }
 }
 
+/** Whether `count` blocks from `first` on are blocks of the pool, and all free. */
+export function isFreeRun(
+  allocator: { readonly blockCount: number; isFree(block: number): boolean },
+  first: number,
+  count: number,
+): boolean {
+  if (first < 0 || count < 1 || first + count > allocator.blockCount) return false;
+  for (let block = first; block < first + count; block++) if (!allocator.isFree(block)) return false;
+  return true;
+}
+
 export function fail(message: string): never {
   throw new IntegrityError(message);
 }

@@ -1,14 +1,14 @@
 // First fit: always the lowest address that fits, which keeps the far end of the pool free for long runs.
 
-import { fail, requireAllocated, requireSize } from './checks.ts';
+import { fail, isFreeRun, requireAllocated, requireSize } from './checks.ts';
 import { createRunMap } from './run-map.ts';
-import type { BlockAllocator } from './types.ts';
+import type { AddressableAllocator } from './types.ts';
 
 /**
  * A complete binary tree over the blocks holds at each leaf the length of the free run that begins there, and above the longest
  * below: the lowest run that fits is found, and a change recorded, in O(log blocks). About 13 bytes a block.
  */
-export function createFirstFitAllocator(blockCount: number): BlockAllocator {
+export function createFirstFitAllocator(blockCount: number): AddressableAllocator {
   requireSize('blockCount', blockCount);
   const leafStart = 2 ** Math.ceil(Math.log2(blockCount));
   const longest = new Int32Array(2 * leafStart);
@@ -52,7 +52,7 @@ export function createFirstFitAllocator(blockCount: number): BlockAllocator {
     return -1;
   }
 
-  const allocator: BlockAllocator = {
+  const allocator: AddressableAllocator = {
     blockCount,
     get freeCount() {
       return runs.freeCount;
@@ -70,6 +70,11 @@ export function createFirstFitAllocator(blockCount: number): BlockAllocator {
       const first = lowest(count);
       runs.takeFront(first, count);
       return first;
+    },
+    allocateAt(first, count) {
+      if (!isFreeRun(allocator, first, count)) return false;
+      runs.takeAt(first, count);
+      return true;
     },
     release: (block) => allocator.releaseRun(block, 1),
     releaseRun(first, count) {

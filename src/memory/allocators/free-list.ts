@@ -1,7 +1,7 @@
 // The default allocator: a list of free blocks, every operation on single blocks O(1).
 
-import { fail, requireAllocated, requireSize } from './checks.ts';
-import type { BlockAllocator } from './types.ts';
+import { fail, isFreeRun, requireAllocated, requireSize } from './checks.ts';
+import type { AddressableAllocator } from './types.ts';
 
 /** How far from `near` a free block is looked for before any is taken. */
 const NEAR_DISTANCE = 4;
@@ -10,7 +10,7 @@ const NEAR_DISTANCE = 4;
  * A doubly linked list through typed arrays, used from its head: the block released last is allocated first, while it
  * may still be in a processor cache. A run is found by a scan, O(blocks): take another allocator where runs are asked for often.
  */
-export function createFreeListAllocator(blockCount: number): BlockAllocator {
+export function createFreeListAllocator(blockCount: number): AddressableAllocator {
   requireSize('blockCount', blockCount);
   const sentinel = blockCount;
   const next = new Int32Array(blockCount + 1);
@@ -62,7 +62,7 @@ export function createFreeListAllocator(blockCount: number): BlockAllocator {
     return -1;
   }
 
-  const allocator: BlockAllocator = {
+  const allocator: AddressableAllocator = {
     blockCount,
     get freeCount() {
       return freeCount;
@@ -78,6 +78,11 @@ export function createFreeListAllocator(blockCount: number): BlockAllocator {
       const first = count > freeCount ? -1 : findRun(count);
       if (first !== -1) for (let block = first; block < first + count; block++) take(block);
       return first;
+    },
+    allocateAt(first, count) {
+      if (!isFreeRun(allocator, first, count)) return false;
+      for (let block = first; block < first + count; block++) take(block);
+      return true;
     },
     release(block) {
       if (free[block] !== 0) requireAllocated(allocator, block, 1);

@@ -15,6 +15,8 @@ export interface RunMap {
   lengthAt(block: number): number;
   /** Takes `count` blocks from the front of the run that begins at `first`. */
   takeFront(first: number, count: number): void;
+  /** Takes `count` free blocks from anywhere in a run. O(free blocks before them in the run). */
+  takeAt(first: number, count: number): void;
   /** Frees blocks that are not free, merging them with the runs around them. */
   give(first: number, count: number): void;
   checkIntegrity(): void;
@@ -54,6 +56,18 @@ export function createRunMap(blockCount: number, listener: RunListener): RunMap 
   const lengthAt = (block: number): number =>
     free[block] === 1 && (block === 0 || free[block - 1] === 0) ? lengths[block] : 0;
 
+  function takeAt(first: number, count: number): void {
+    let start = first;
+    while (start > 0 && free[start - 1] === 1) start--;
+    const length = lengths[start];
+    listener.removed(start, length);
+    free.fill(0, first, first + count);
+    freeCount -= count;
+    if (start < first) add(start, first - start);
+    const end = start + length;
+    if (end > first + count) add(first + count, end - first - count);
+  }
+
   give(0, blockCount);
   return {
     get freeCount() {
@@ -68,6 +82,7 @@ export function createRunMap(blockCount: number, listener: RunListener): RunMap 
       freeCount -= count;
       if (length > count) add(first + count, length - count);
     },
+    takeAt,
     give,
     checkIntegrity() {
       let counted = 0;

@@ -13,8 +13,11 @@ export interface BlockAllocator {
    * that is free. Never fails for want of a near one.
    */
   allocate(near?: number): number;
-  /** The first of `count` neighbouring blocks, all now allocated, or -1 (nothing changed): exactly if `count` exceeds `largestRun()`. */
-  allocateRun(count: number): number;
+  /**
+   * The first of `count` neighbouring blocks, all now allocated, or -1 (nothing changed): exactly if `count` exceeds `largestRun()`.
+   * `near` is heeded only where pools have parts (NUMA nodes).
+   */
+  allocateRun(count: number, near?: number): number;
   /** Throws IntegrityError for a block that is not allocated. */
   release(block: number): void;
   /** Releases `count` neighbouring blocks. Throws IntegrityError, with nothing changed, unless all are allocated. */
@@ -24,4 +27,10 @@ export interface BlockAllocator {
   largestRun(): number;
   /** Throws IntegrityError unless its structures agree with one another. O(blocks). */
   checkIntegrity(): void;
+}
+
+/** An allocator that can also be told which blocks to give: what relocation needs. */
+export interface AddressableAllocator extends BlockAllocator {
+  /** Allocates just these neighbouring blocks. False, with nothing changed, unless all of them are blocks of the pool and free. */
+  allocateAt(first: number, count: number): boolean;
 }

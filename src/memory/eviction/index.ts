@@ -12,6 +12,7 @@ import type { EvictionPolicy, EvictionPolicyOptions } from './policy.ts';
 import { createS3Fifo } from './s3-fifo.ts';
 
 export { createEvictableSet, type EvictableSet } from './evictable-set.ts';
+export { createMovableEvictableSet, type MovableEvictableSet } from './movable-set.ts';
 export type { EvictionPolicy, EvictionPolicyOptions } from './policy.ts';
 
 const policies = {

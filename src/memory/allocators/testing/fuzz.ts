@@ -2,7 +2,7 @@
 
 import { IntegrityError } from '../../../errors/index.ts';
 import type { SlabAllocator } from '../slab.ts';
-import type { BlockAllocator } from '../types.ts';
+import type { AddressableAllocator, BlockAllocator } from '../types.ts';
 
 export interface FuzzOptions {
   readonly operations: number;
@@ -68,7 +68,13 @@ export function fuzzAllocator(allocator: BlockAllocator, options: FuzzOptions): 
 
   function operate(): void {
     const kind = draw(20);
-    if (kind === 0) {
+    if ('allocateAt' in allocator && draw(12) === 0) {
+      const first = draw(blockCount + 2) - 1;
+      const count = 1 + draw(5);
+      const fits = first >= 0 && first + count <= blockCount && !used.subarray(first, first + count).includes(1);
+      expectEqual((allocator as AddressableAllocator).allocateAt(first, count), fits, `blocks ${first} + ${count}`);
+      if (fits) mark(first, count, 1);
+    } else if (kind === 0) {
       // Anything, mostly wrong: a run that may be partly free is released whole or not at all.
       const first = draw(blockCount);
       const count = 1 + draw(Math.min(6, blockCount - first));
