@@ -5,9 +5,11 @@ import type { ChatMessage } from '../models/chat-template.ts';
 import type { ModelConfig } from '../models/model.ts';
 import type { Tokenizer } from '../models/tokenizers/tokenizer.ts';
 import type { KvCacheDtype } from './kv-cache-dtype.ts';
+import type { PrefixPin } from './prefix-pins.ts';
 import type { StepTimes } from './step-clock.ts';
 import type { TierSettings, TierStats } from './tiers.ts';
 
+export type { PrefixPin } from './prefix-pins.ts';
 export type { TierSettings, TierStats } from './tiers.ts';
 
 /** How the next token is chosen. Every field is optional; the defaults sample from the full distribution. */
@@ -229,6 +231,8 @@ export interface LoadProgress {
 export interface EngineStats extends StepTimes {
   /** Null without tiers. */
   readonly tiers: TierStats | null;
+  /** Blocks that pins hold, each pin counted whole. */
+  readonly pinnedBlocks: number;
   readonly runningRequests: number;
   readonly waitingRequests: number;
   readonly totalBlocks: number;
@@ -325,6 +329,16 @@ export interface Engine extends AsyncDisposable {
     request: Pick<GenerateRequest, 'prompt' | 'messages' | 'chatOptions' | 'tokenIds'>,
     signal?: AbortSignal,
   ): Promise<readonly number[]>;
+  /**
+   * Holds what the prefix cache has of a prompt (its leading full blocks) for `leaseMs` milliseconds or until it is released, whatever else
+   * comes. All pins together may hold a quarter of the pool; a request that needs more than pins and running requests leave waits.
+   * Throws InvalidRequestError over the budget, or for a lease that is not over 0 and at most a day.
+   */
+  pinPrefix(
+    request: Pick<GenerateRequest, 'prompt' | 'messages' | 'chatOptions' | 'tokenIds' | 'cacheSalt'> & {
+      readonly leaseMs: number;
+    },
+  ): PrefixPin;
   /**
    * Writes all tokens of a conversation to a file, and the pages of its leading full blocks that the prefix cache holds now. Pages are
    * copied between steps; requests go on. Rejects with SessionFileError and InvalidRequestError.

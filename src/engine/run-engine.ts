@@ -27,6 +27,7 @@ import {
 import { formatKvDTypes } from './kv-cache-dtype.ts';
 import type { MemoryPlan } from './memory-plan.ts';
 import type { PrefillPace } from './prefill-pace.ts';
+import { createPrefixPins } from './prefix-pins.ts';
 import { readPrompt, readPromptAsync, renderChat } from './prompt.ts';
 import { resolveSampling } from './sampling/params.ts';
 import { createSessions } from './session.ts';
@@ -92,6 +93,7 @@ export function runEngine(parts: EngineParts): Engine {
   });
 
   parts.pagesReady.notify = () => loop.wake();
+  const prefixPins = createPrefixPins(memory, () => loop.wake());
   const kvDType = formatKvDTypes(plan.kv);
   const sessions = createSessions({
     ...parts,
@@ -267,6 +269,7 @@ export function runEngine(parts: EngineParts): Engine {
       copyOnWrites: memory.counters.copyOnWrites,
       finishedRequests: { ...finishedRequests },
       ...clock.times,
+      pinnedBlocks: prefixPins.pinnedBlocks,
       tiers: parts.tiers === null ? null : tierStats(parts.tiers, memory),
     };
   }
@@ -302,6 +305,7 @@ export function runEngine(parts: EngineParts): Engine {
     draining = true;
     for (const state of [...active.keys()]) hooks.cancel(state);
     await loop.stop();
+    prefixPins.releaseAll();
     await closeTiers();
     await executable.close();
     await parts.backend.close();
@@ -319,6 +323,10 @@ export function runEngine(parts: EngineParts): Engine {
     memory: executable.memory,
     generate,
     encodePrompt: (request, signal) => readPromptAsync(request, model, signal),
+    pinPrefix({ leaseMs, cacheSalt = '', ...prompt }) {
+      refuseIfClosed();
+      return prefixPins.pin(readPrompt(prompt, model), cacheSalt, leaseMs);
+    },
     async saveSession({ path, cacheSalt = '', data = null, ...prompt }) {
       return sessions.save(path, await readPromptAsync(prompt, model), cacheSalt, data);
     },
