@@ -47,7 +47,11 @@ describe('a wrong command line exits with 2 and says what was expected', () => {
     [['serve', '--port', 'http'], 'from 0 to 65535'],
     [['serve', '--block-size', '0'], 'from 1 to 256'],
     [['serve', '--kv-cache-memory-bytes', '5X'], 'such as'],
-    [['serve', '--kv-cache-dtype', 'int8'], 'Allowed choices'],
+    [['serve', '--eviction-policy', 'oldest'], 'Allowed choices'],
+    [['serve', '--host-tier-bytes', '0'], 'such as'],
+    [['serve', '--host-tier-form', 'zip'], 'Allowed choices'],
+    [['serve', '--tenant-quota', '2'], 'from 0.0001 to 1'],
+    [['serve', '--max-step-stretch', '1'], 'from 1.01'],
     [['serve', '--backend', 'gpu'], 'Allowed choices'],
     [['serve', '--no-such-flag'], 'unknown option'],
     [['serve', '--log-level', 'loud'], 'is not one of'],
@@ -100,6 +104,20 @@ describe('run and chat', () => {
     const answer = JSON.parse(json.stdout);
     expect(`${answer.text}\n`).toBe(one.stdout);
     expect(answer.usage.completionTokens).toBeLessThanOrEqual(20);
+  });
+
+  test('pages in a folder serve the next process', async () => {
+    const tiers = ['--file-tier-path', join(folder, 'pages'), '--file-tier-bytes', '64M', '--host-tier-bytes', '16M'];
+    const prompt = 'Once upon a time there was a little cat who lived in a house by the sea with an old man. '.repeat(
+      4,
+    );
+    const args = ['run', prompt, '--max-tokens', '8', '--temperature', '0', '--json', ...tiers];
+    const [one, two] = [await runCli(args), await runCli(args)];
+    expect([one.code, two.code], one.stderr + two.stderr).toEqual([0, 0]);
+    const [first, second] = [JSON.parse(one.stdout), JSON.parse(two.stdout)];
+    expect(second.text).toBe(first.text);
+    expect(first.usage.cachedTokens).toBe(0);
+    expect(second.usage.cachedTokens).toBeGreaterThan(32);
   });
 
   test('a prompt from standard input, a model by path, a chat template', async () => {

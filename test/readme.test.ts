@@ -11,7 +11,14 @@ import { startTestServer } from './support/server.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const run = promisify(execFile);
-const documents = ['README.md', 'CONTRIBUTING.md', 'docs/architecture.md', 'docs/dependencies.md', 'docs/measured.md'];
+const documents = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'docs/architecture.md',
+  'docs/dependencies.md',
+  'docs/measured.md',
+  'docs/memory.md',
+];
 
 describe('documents', () => {
   it('show the example that lies in examples/, with a model that is there', async () => {
@@ -56,7 +63,9 @@ describe('documents', () => {
     for (const [, script] of text.matchAll(/npm run ([\w:]+)/g))
       expect(scripts, `${path} runs ${script}`).toHaveProperty([script]);
     for (const [, command] of text.matchAll(/npx octavo (\w+)/g)) {
-      expect(['serve', 'run', 'chat', 'inspect', 'synth'], `${path} runs octavo ${command}`).toContain(command);
+      expect(['serve', 'run', 'chat', 'inspect', 'synth', 'simulate'], `${path} runs octavo ${command}`).toContain(
+        command,
+      );
     }
   });
 });

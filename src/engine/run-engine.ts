@@ -297,7 +297,10 @@ export function runEngine(parts: EngineParts): Engine {
     const { tiers } = parts;
     if (tiers === null) return;
     await memory.settled();
-    if (tiers.tiers.some(({ name }) => name === 'file')) await memory.pageOutAll();
+    if (tiers.tiers.some(({ name }) => name === 'file')) {
+      await memory.pageOutAll();
+      await tiers.sink();
+    }
     await tiers.close();
   }
 

@@ -61,22 +61,28 @@ describe('tiers below the pool', () => {
     expect(engine.stats().tiers).toBeNull();
   });
 
-  it('keep prefixes in a folder for the next engine, and for none that computes otherwise', async () => {
-    const settings = { path: join(folder, 'pages'), fileBytes: 256 << 20 };
-    const engine = await open(settings);
-    const first = await ask(engine, 1);
-    await expect(open(settings)).rejects.toBeInstanceOf(TierFolderError);
-    await engine.close();
-    {
-      await using next = await open(settings);
-      const again = await ask(next, 1);
-      expect(again.choices).toEqual(first.choices);
-      expect(again.cachedTokens).toBe(176);
-      expect(next.stats().tiers?.tiers[0].hits).toBe(11);
-    }
-    await using other = await open(settings, { kvCacheDtype: 'int8' });
-    expect((await ask(other, 1)).cachedTokens).toBe(0);
-  });
+  it.each([
+    ['alone', {}],
+    ['under a host tier', { hostBytes: 64 << 20 }],
+  ])(
+    'keep prefixes in a folder for the next engine, %s, and for none that computes otherwise',
+    async (_label, host) => {
+      const settings = { path: join(folder, 'pages'), fileBytes: 256 << 20, ...host };
+      const engine = await open(settings);
+      const first = await ask(engine, 1);
+      await expect(open(settings)).rejects.toBeInstanceOf(TierFolderError);
+      await engine.close();
+      {
+        await using next = await open(settings);
+        const again = await ask(next, 1);
+        expect(again.choices).toEqual(first.choices);
+        expect(again.cachedTokens).toBe(176);
+        expect(next.stats().tiers?.tiers.find(({ name }) => name === 'file')?.hits).toBe(11);
+      }
+      await using other = await open(settings, { kvCacheDtype: 'int8' });
+      expect((await ask(other, 1)).cachedTokens).toBe(0);
+    },
+  );
 
   it('let many requests wait for one load while others run', async () => {
     await using engine = await open({ hostBytes: 64 << 20 });

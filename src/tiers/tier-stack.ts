@@ -36,6 +36,8 @@ export interface TierStack extends Tier {
   readonly figures: StackFigures;
   /** The topmost tier that has the page, by index, or -1. */
   locate(key: PageKey): number;
+  /** Writes every page of the topmost tier that those below it lack down to them: before a close that forgets it. */
+  sink(): Promise<void>;
 }
 
 export interface TierStackOptions {
@@ -105,23 +107,24 @@ export function createTierStack(options: TierStackOptions): TierStack {
     figures.lostEvictions += rest.length;
   }
 
+  /** Writes those of the topmost tier's coldest `windowPages` pages down that no tier below has. */
+  async function writeDown(from: BufferingTier, windowPages: number): Promise<void> {
+    const isDirty = (key: PageKey) => locate(key, 1) < 0;
+    // Bounded: a tier below that is too small would drop what it is given, for ever.
+    for (let left = windowPages; left > 0 && !isClosed && tiers[1].state === 'ready'; left -= WRITE_BACK_PAGES) {
+      const lost = figures.lostEvictions;
+      const count = await from.writeBack(WRITE_BACK_PAGES, windowPages, isDirty, (pages) => demote(pages, 1));
+      if (count === 0 || figures.lostEvictions > lost) return;
+    }
+  }
+
   /** Writes the coldest pages of the topmost tier down while nobody waits, so that evicting them costs nothing later. */
   function cleanAhead(): void {
     if (buffer === null || cleaning !== null || tierCount < 2 || isClosed || tiers[1].state !== 'ready') return;
     const { bytes, budgetBytes } = buffer.usage;
     if (bytes < budgetBytes * (1 - 2 * cleanShare)) return;
-    const windowPages = Math.max(1, Math.ceil(buffer.usage.pages * cleanShare));
-    const isDirty = (key: PageKey) => locate(key, 1) < 0;
-    const clean = async () => {
-      // Bounded: a tier below that is too small would drop what it is given, for ever.
-      for (let left = windowPages; left > 0 && !isClosed && tiers[1].state === 'ready'; left -= WRITE_BACK_PAGES) {
-        const lost = figures.lostEvictions;
-        const count = await buffer.writeBack(WRITE_BACK_PAGES, windowPages, isDirty, (pages) => demote(pages, 1));
-        if (count === 0 || figures.lostEvictions > lost) return;
-      }
-    };
     cleaning = track(
-      clean().finally(() => {
+      writeDown(buffer, Math.max(1, Math.ceil(buffer.usage.pages * cleanShare))).finally(() => {
         cleaning = null;
       }),
     );
@@ -203,6 +206,10 @@ export function createTierStack(options: TierStackOptions): TierStack {
       };
     },
     locate: (key) => locate(key),
+    async sink() {
+      while (cleaning !== null) await cleaning;
+      if (buffer !== null && tierCount > 1 && !isClosed) await track(writeDown(buffer, buffer.usage.pages));
+    },
     has: (key) => locate(key) >= 0,
     async put(pages) {
       if (isClosed) return pages.map(() => 'failed');
