@@ -1,6 +1,6 @@
 // The public types of the engine: what a caller asks for and what it gets back.
 
-import type { EvictionPolicyName, MemoryMode } from '../memory/index.ts';
+import type { BlockHistoryFigures, CacheReason, CacheReport, EvictionPolicyName, MemoryMode } from '../memory/index.ts';
 import type { ChatMessage } from '../models/chat-template.ts';
 import type { ModelConfig } from '../models/model.ts';
 import type { Tokenizer } from '../models/tokenizers/tokenizer.ts';
@@ -85,6 +85,8 @@ export type GenerateEvent =
       readonly promptTokenIds: readonly number[];
       /** Prompt tokens whose K and V were found in the cache. */
       readonly cachedTokens: number;
+      /** Why no more of them were; null for a fork that never waited. */
+      readonly cacheReport: CacheReport | null;
       /** One per prompt token if asked for; the first is null. */
       readonly promptLogprobs: readonly (PromptLogprob | null)[] | null;
     }
@@ -117,6 +119,8 @@ export interface Usage {
   readonly promptTokens: number;
   readonly completionTokens: number;
   readonly cachedTokens: number;
+  /** Why no more prompt tokens were found in the cache; null before the request is admitted, and for a fork that never waited. */
+  readonly cacheReport: CacheReport | null;
 }
 
 export interface Choice {
@@ -144,6 +148,8 @@ export interface GenerateResult {
  */
 export interface Generation extends AsyncIterable<GenerateEvent> {
   readonly requestId: string;
+  /** How the prompt's look-up in the prefix cache ended; null until the request is admitted. */
+  readonly cacheReport: CacheReport | null;
   /** Drains the events and returns the whole answer. */
   result(): Promise<GenerateResult>;
   /** A new generation that continues from the tokens that this one (choice 0) has now; all blocks are shared, copied on write. */
@@ -197,6 +203,11 @@ export interface EngineOptions {
    * again; the others are `lru`, `fifo`, `lfu` (with decay), `clock`, `s3-fifo`, `arc` and `gdsf`. Defaults to `hit-density`.
    */
   readonly evictionPolicy?: EvictionPolicyName;
+  /**
+   * Whether a request's cache report may tell that its prompt is cached under another salt: it helps to find a wrong salt, tells tenants that
+   * somebody has sent this prompt, and hashes each block twice. Defaults to false.
+   */
+  readonly reportOtherSalts?: boolean;
   /** Check every invariant of the memory after every step (slow). Defaults to false. */
   readonly checkIntegrity?: boolean;
   readonly onProgress?: (progress: LoadProgress) => void;
@@ -228,6 +239,17 @@ export interface EngineStats extends StepTimes {
   readonly preemptions: number;
   readonly evictions: number;
   readonly copyOnWrites: number;
+  /** Cached blocks copied because a prompt shares a part of them. */
+  readonly partialHitCopies: number;
+  /** Blocks freed because an identical one was there already. */
+  readonly merges: number;
+  /** Slots of blocks that sequences hold, and those of them with a token in them: the rest is internal fragmentation. */
+  readonly heldSlots: number;
+  readonly usedSlots: number;
+  /** How long cached blocks live, lie idle and come back, and what was evicted too early. */
+  readonly blockHistory: BlockHistoryFigures;
+  /** Requests admitted, by how their look-up in the prefix cache ended. */
+  readonly cacheReports: Readonly<Record<CacheReason, number>>;
   readonly finishedRequests: Readonly<Record<FinishReason | 'error', number>>;
 }
 
@@ -258,6 +280,7 @@ export interface RequestTimes {
   readonly promptTokens: number;
   readonly completionTokens: number;
   readonly cachedTokens: number;
+  readonly cacheReport: CacheReport | null;
   readonly finishReason: FinishReason | 'error';
   /** Gaps between consecutive tokens. */
   readonly interTokenMs: readonly number[];

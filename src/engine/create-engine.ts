@@ -87,6 +87,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       maxBlocksPerSequence: Math.ceil(plan.maxModelLen / plan.kv.blockSize),
       enablePrefixCaching: options.enablePrefixCaching ?? true,
       evictionPolicy,
+      now,
+      remembersSalts: options.reportOtherSalts ?? false,
     });
     const pace = createPrefillPace(maxStepStretch);
     const scheduler = createScheduler({

@@ -2,6 +2,7 @@
 
 import { IntegrityError } from '../errors/index.ts';
 import { HASH_WORDS } from './block-hash.ts';
+import type { BlockHistory } from './block-history.ts';
 import type { BlockPool } from './block-pool.ts';
 import type { EvictableSet } from './eviction/index.ts';
 import type { PrefixCache } from './prefix-cache.ts';
@@ -32,6 +33,7 @@ export function createBlockStore(
   pool: BlockPool,
   cache: PrefixCache | null,
   evictable: EvictableSet | null,
+  history: BlockHistory,
 ): BlockStore {
   let evictions = 0;
   const isCached = (block: number): boolean => cache !== null && cache.content(block) === 'cached';
@@ -57,6 +59,8 @@ export function createBlockStore(
       if (free !== -1) return free;
       const block = evictable?.take() ?? -1;
       if (block === -1) throw new IntegrityError('no block is free although they were counted before');
+      const key = block * HASH_WORDS;
+      if (cache !== null) history.evicted(block, cache.hashes[key], cache.hashes[key + 1]);
       cache?.remove(block);
       evictions++;
       pool.retain(block);
@@ -64,17 +68,25 @@ export function createBlockStore(
     },
     retain,
     hit(block) {
-      if (isCached(block)) evictable?.hit(block);
+      if (isCached(block)) {
+        evictable?.hit(block);
+        history.hit(block);
+      }
       retain(block);
     },
     drop(block) {
       if (!pool.release(block)) return;
-      if (isCached(block)) evictable?.release(block);
-      else pool.free(block);
+      if (isCached(block)) {
+        evictable?.release(block);
+        history.released(block);
+      } else {
+        pool.free(block);
+      }
     },
     cacheContent(block, chain, index, tokenIds, parent) {
       cache?.addCached(block, chain, index, tokenIds);
       const key = index * HASH_WORDS;
+      history.cached(block, chain[key], chain[key + 1]);
       evictable?.admit(block, chain[key], chain[key + 1], index - 1, parent);
     },
     forgetContent(block) {

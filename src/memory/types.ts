@@ -1,6 +1,8 @@
 // What the memory layer offers to the one above it.
 
 import type { BlockFill } from './block-fill.ts';
+import type { BlockHistoryFigures } from './block-history.ts';
+import type { CacheReport } from './cache-report.ts';
 import type { EvictionPolicyName } from './eviction/index.ts';
 import type { KvSequence } from './kv-sequence.ts';
 import type { PageTableCounters } from './page-table.ts';
@@ -17,6 +19,17 @@ export interface KvMemoryOptions {
   readonly enablePrefixCaching?: boolean;
   /** Which cached blocks are forgotten first when room is needed. Defaults to `hit-density`. */
   readonly evictionPolicy?: EvictionPolicyName;
+  /** Milliseconds, monotonic: the clock of `blockHistory`, which has no times without it. */
+  readonly now?: () => number;
+  /** Whether `explainMatch` may tell that content is known under another salt. Defaults to false: tenants learn nothing of each other. */
+  readonly remembersSalts?: boolean;
+}
+
+export interface SlotUse {
+  /** Slots of all blocks that are referenced. */
+  readonly heldSlots: number;
+  /** Those of them that hold a token, or will by the end of the open step. */
+  readonly usedSlots: number;
 }
 
 /** What the cache holds of a sequence: valid until the next change of the memory. */
@@ -82,6 +95,8 @@ export interface KvMemory {
    * `allowCopy` (defaults to true) allows a partial hit, which needs one block more for as long as the step is open.
    */
   match(sequence: KvSequence, limitTokens: number, allowCopy?: boolean): PrefixMatch;
+  /** Why `match`, of at most `limitTokens`, found no more than it did. Like it valid until the next change of the memory. */
+  explainMatch(sequence: KvSequence, match: PrefixMatch, limitTokens: number): CacheReport;
   /** How many more tokens of a sequence that holds memory could be reserved now. */
   room(sequence: KvSequence): number;
   /**
@@ -119,6 +134,8 @@ export interface KvMemory {
   /** Holds the leading full blocks of a sequence that are cached now, as a fill without blocks: read them, then end it. */
   holdPrefix(sequence: KvSequence): BlockFill;
   usage(): MemoryUsage;
+  slotUse(): SlotUse;
+  readonly blockHistory: BlockHistoryFigures;
   /** The slot (block id * blockSize + offset) of a position in a sequence's blocks. */
   slot(sequence: KvSequence, position: number): number;
   /** Per block its references, and whether its content is in the prefix cache: a copy, for people to look at. */

@@ -1,7 +1,7 @@
 // The scheduler: which tokens run in each step.
 
 import { ContextLengthError, IntegrityError, InvalidRequestError, QueueFullError } from '../errors/index.ts';
-import type { KvMemory, PrefixMatch } from '../memory/index.ts';
+import type { CacheReport, KvMemory, PrefixMatch } from '../memory/index.ts';
 import { checkPlan } from './check-plan.ts';
 import {
   createWaitingQueue,
@@ -65,7 +65,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   /** Of the step being planned. */
   let shares: Share[] = [];
   let scheduled: ScheduledSequence[] = [];
-  let admitted: { id: number; cachedTokens: number; resumed: boolean }[] = [];
+  let admitted: { id: number; cachedTokens: number; resumed: boolean; cache: CacheReport }[] = [];
   let preempted: number[] = [];
   /** Tokens of prompts that it may still take. */
   let promptTokensLeft = Number.POSITIVE_INFINITY;
@@ -221,9 +221,9 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       }
       const isFirst = running.length === 0;
       const spareBlocks = isFirst ? 0 : promisedBlocks + watermark();
-      let isAdmitted = admit(sequence, match, spareBlocks);
+      let isAdmitted = admit(sequence, match, limit, spareBlocks);
       if (!isAdmitted && isFirst && match.copySource !== -1) {
-        isAdmitted = admit(sequence, memory.match(sequence.memory, limit, false), spareBlocks);
+        isAdmitted = admit(sequence, memory.match(sequence.memory, limit, false), limit, spareBlocks);
       }
       if (!isAdmitted) return;
       promisedBlocks += blocksFor(sequence.tokenIds.length) - sequence.memory.blockCount;
@@ -231,15 +231,16 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     }
   }
 
-  function admit(sequence: SequenceState, match: PrefixMatch, spareBlocks: number): boolean {
+  function admit(sequence: SequenceState, match: PrefixMatch, limit: number, spareBlocks: number): boolean {
     const count = shareFor(sequence, match.cachedTokens);
     if (count < 1) return false;
     const laterBlocks = blocksFor(sequence.tokenIds.length) - blocksFor(match.cachedTokens + count);
+    const cache = memory.explainMatch(sequence.memory, match, limit);
     if (!memory.reserve(sequence.memory, count, match, spareBlocks + laterBlocks)) return false;
     waiting.remove(sequence);
     sequence.running = true;
     running.push(sequence);
-    admitted.push({ id: sequence.id, cachedTokens: match.cachedTokens, resumed: sequence.hasRun });
+    admitted.push({ id: sequence.id, cachedTokens: match.cachedTokens, resumed: sequence.hasRun, cache });
     addShare(sequence, true);
     return true;
   }
