@@ -7,6 +7,8 @@ import type { Tokenizer } from '../models/tokenizers/tokenizer.ts';
 import type { KvCacheDtype } from './kv-cache-dtype.ts';
 import type { StepTimes } from './step-clock.ts';
 
+export type { CacheReason, CacheReport } from '../memory/index.ts';
+
 /** How the next token is chosen. Every field is optional; the defaults sample from the full distribution. */
 export interface SamplingParams {
   /** 0 is greedy. In [0, 2]. Defaults to 1. */
