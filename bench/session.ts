@@ -96,7 +96,8 @@ await runBench('bench:session', 'Resuming a session from a file against prefilli
       resumeMs.push(performance.now() - startedMs);
       answers.add(ids);
       loadedTokens = session.cachedTokens;
-      if (cached < Math.min(loadedTokens, tokens - 1)) throw new Error(`${loadedTokens} tokens were loaded, but ${cached} hit`);
+      if (cached < Math.min(loadedTokens, tokens - 1))
+        throw new Error(`${loadedTokens} tokens were loaded, but ${cached} hit`);
     }
     await engine.close();
     if (answers.size !== 1) throw new Error('resuming changed what is generated');
