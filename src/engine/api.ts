@@ -1,6 +1,6 @@
 // The public types of the engine: what a caller asks for and what it gets back.
 
-import type { EvictionPolicyName, MemoryMode } from '../memory/index.ts';
+import type { BlockHistoryFigures, CacheReason, CacheReport, EvictionPolicyName, MemoryMode } from '../memory/index.ts';
 import type { ChatMessage } from '../models/chat-template.ts';
 import type { ModelConfig } from '../models/model.ts';
 import type { Tokenizer } from '../models/tokenizers/tokenizer.ts';
@@ -9,6 +9,7 @@ import type { PrefixPin } from './prefix-pins.ts';
 import type { StepTimes } from './step-clock.ts';
 import type { TierSettings, TierStats } from './tiers.ts';
 
+export type { CacheReason, CacheReport } from '../memory/index.ts';
 export type { PrefixPin } from './prefix-pins.ts';
 export type { TierSettings, TierStats } from './tiers.ts';
 
@@ -90,6 +91,8 @@ export type GenerateEvent =
       readonly promptTokenIds: readonly number[];
       /** Prompt tokens whose K and V were found in the cache. */
       readonly cachedTokens: number;
+      /** Why no more of them were; null for a fork that never waited. */
+      readonly cacheReport: CacheReport | null;
       /** One per prompt token if asked for; the first is null. */
       readonly promptLogprobs: readonly (PromptLogprob | null)[] | null;
     }
@@ -122,6 +125,8 @@ export interface Usage {
   readonly promptTokens: number;
   readonly completionTokens: number;
   readonly cachedTokens: number;
+  /** Why no more prompt tokens were found in the cache; null before the request is admitted, and for a fork that never waited. */
+  readonly cacheReport: CacheReport | null;
 }
 
 export interface Choice {
@@ -149,6 +154,8 @@ export interface GenerateResult {
  */
 export interface Generation extends AsyncIterable<GenerateEvent> {
   readonly requestId: string;
+  /** How the prompt's look-up in the prefix cache ended; null until the request is admitted. */
+  readonly cacheReport: CacheReport | null;
   /** Drains the events and returns the whole answer. */
   result(): Promise<GenerateResult>;
   /** A new generation that continues from the tokens that this one (choice 0) has now; all blocks are shared, copied on write. */
@@ -214,6 +221,11 @@ export interface EngineOptions {
    * the other. Never changes what is generated, except with a lossy `hostForm`. Needs prefix caching. Defaults to none.
    */
   readonly tiers?: TierSettings;
+  /**
+   * Whether a request's cache report may tell that its prompt is cached under another salt: it helps to find a wrong salt, tells tenants that
+   * somebody has sent this prompt, and hashes each block twice. Defaults to false.
+   */
+  readonly reportOtherSalts?: boolean;
   /** Check every invariant of the memory after every step (slow). Defaults to false. */
   readonly checkIntegrity?: boolean;
   readonly onProgress?: (progress: LoadProgress) => void;
@@ -249,6 +261,17 @@ export interface EngineStats extends StepTimes {
   readonly preemptions: number;
   readonly evictions: number;
   readonly copyOnWrites: number;
+  /** Cached blocks copied because a prompt shares a part of them. */
+  readonly partialHitCopies: number;
+  /** Blocks freed because an identical one was there already. */
+  readonly merges: number;
+  /** Slots of blocks that sequences hold, and those of them with a token in them: the rest is internal fragmentation. */
+  readonly heldSlots: number;
+  readonly usedSlots: number;
+  /** How long cached blocks live, lie idle and come back, and what was evicted too early. */
+  readonly blockHistory: BlockHistoryFigures;
+  /** Requests admitted, by how their look-up in the prefix cache ended. */
+  readonly cacheReports: Readonly<Record<CacheReason, number>>;
   readonly finishedRequests: Readonly<Record<FinishReason | 'error', number>>;
 }
 
@@ -279,6 +302,7 @@ export interface RequestTimes {
   readonly promptTokens: number;
   readonly completionTokens: number;
   readonly cachedTokens: number;
+  readonly cacheReport: CacheReport | null;
   readonly finishReason: FinishReason | 'error';
   /** Gaps between consecutive tokens. */
   readonly interTokenMs: readonly number[];

@@ -123,6 +123,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
               now,
               recomputeMs: pace.promptMs,
             },
+      now,
+      remembersSalts: options.reportOtherSalts ?? false,
     });
     const scheduler = createScheduler({
       memory,

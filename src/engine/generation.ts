@@ -1,5 +1,6 @@
 // A request in the engine: its choices, the events it yields, and what it knows of its prompt.
 
+import type { CacheReport } from '../memory/index.ts';
 import type { SequenceRequest } from '../scheduler/types.ts';
 import type {
   Choice as AnswerChoice,
@@ -24,6 +25,8 @@ export interface GenerationState {
   readonly choices: readonly Choice[];
   /** Tokens of the prompt found in the cache; known once it is first scheduled. */
   cachedTokens: number;
+  /** Why no more of it was; null until then. */
+  cacheReport: CacheReport | null;
   readonly promptLogprobs: (PromptLogprob | null)[] | null;
   readonly arrivedMs: number;
   firstScheduledMs: number | null;
@@ -60,6 +63,7 @@ export function createGeneration(
   const state: GenerationState = {
     ...given,
     cachedTokens: 0,
+    cacheReport: null,
     promptLogprobs: wantsPromptLogprobs ? [null] : null,
     firstScheduledMs: null,
     firstTokenMs: null,
@@ -87,6 +91,9 @@ export function createGeneration(
   };
   const generation: Generation = {
     requestId: state.requestId,
+    get cacheReport() {
+      return state.cacheReport;
+    },
     [Symbol.asyncIterator]: () => iterator,
     result: () => collectResult(state, iterator),
     fork: (options = {}) => hooks.fork(state, options),
@@ -98,7 +105,8 @@ export function createGeneration(
 function usageOf(state: GenerationState): Usage {
   let completionTokens = 0;
   for (const choice of state.choices) completionTokens += choice.tokenIds.length;
-  return { promptTokens: state.promptTokenIds.length, completionTokens, cachedTokens: state.cachedTokens };
+  const { cachedTokens, cacheReport } = state;
+  return { promptTokens: state.promptTokenIds.length, completionTokens, cachedTokens, cacheReport };
 }
 
 export function timesOf(

@@ -2,7 +2,7 @@
 
 import type { Backend, Executable } from '../backends/backend.ts';
 import { EngineClosedError, InvalidRequestError } from '../errors/errors.ts';
-import type { KvMemory } from '../memory/index.ts';
+import type { CacheReason, KvMemory } from '../memory/index.ts';
 import type { LoadedModel } from '../models/model.ts';
 import type { Scheduler } from '../scheduler/types.ts';
 import { createNodeFiles, type TierFiles, type TierStack } from '../tiers/index.ts';
@@ -65,6 +65,14 @@ export function runEngine(parts: EngineParts): Engine {
   const active = new Map<GenerationState, () => void>();
   const observers = new Set<(times: RequestTimes) => void>();
   const finishedRequests: Record<FinishReason | 'error', number> = { stop: 0, length: 0, cancelled: 0, error: 0 };
+  const cacheReports: Record<CacheReason, number> = {
+    hit: 0,
+    evicted: 0,
+    different_salt: 0,
+    differs: 0,
+    never_seen: 0,
+    not_looked_up: 0,
+  };
   const totals = { promptTokens: 0, generatedTokens: 0 };
   let sequenceCount = 0;
   let requestCount = 0;
@@ -83,6 +91,9 @@ export function runEngine(parts: EngineParts): Engine {
     nextSequenceId: () => sequenceCount++,
     now,
     onStepRunning: () => memory.reclaim(),
+    onAdmitted({ reason }) {
+      cacheReports[reason]++;
+    },
     onSampled(tokenCount) {
       totals.generatedTokens += tokenCount;
     },
@@ -252,6 +263,7 @@ export function runEngine(parts: EngineParts): Engine {
   function stats(): EngineStats {
     const usage = memory.usage();
     const counters = scheduler.counters;
+    const { evictions, copyOnWrites, partialHitCopies, merges } = memory.counters;
     return {
       runningRequests: scheduler.runningCount,
       waitingRequests: scheduler.waitingCount,
@@ -265,8 +277,13 @@ export function runEngine(parts: EngineParts): Engine {
       computedTokens: counters.computedTokens,
       generatedTokens: totals.generatedTokens,
       preemptions: counters.preemptions,
-      evictions: memory.counters.evictions,
-      copyOnWrites: memory.counters.copyOnWrites,
+      evictions,
+      copyOnWrites,
+      partialHitCopies,
+      merges,
+      ...memory.slotUse(),
+      blockHistory: memory.blockHistory,
+      cacheReports: { ...cacheReports },
       finishedRequests: { ...finishedRequests },
       ...clock.times,
       pinnedBlocks: prefixPins.pinnedBlocks,

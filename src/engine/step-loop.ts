@@ -8,6 +8,7 @@
 import type { Executable, StepOutput } from '../backends/backend.ts';
 import type { PickedToken } from '../backends/picks.ts';
 import { BackendError, EngineClosedError } from '../errors/errors.ts';
+import type { CacheReport } from '../memory/index.ts';
 import type { SampledToken, Scheduler, StepPlan } from '../scheduler/types.ts';
 import type { Choice } from './choice.ts';
 import type { GenerationState } from './generation.ts';
@@ -26,6 +27,8 @@ export interface StepLoopOptions {
   readonly now: () => number;
   /** A step runs: the time for work that nothing waits for. */
   readonly onStepRunning: () => void;
+  /** A request's prompt was looked up in the cache. */
+  readonly onAdmitted: (report: CacheReport) => void;
   /** After every step, its results committed. */
   readonly onSampled: (tokenCount: number) => void;
   /** A generation all of whose choices have ended, or that failed. */
@@ -236,11 +239,13 @@ export function startStepLoop(options: StepLoopOptions): StepLoop {
   }
 
   function noteAdmissions(plan: StepPlan, nowMs: number): void {
-    for (const { id, cachedTokens, resumed } of plan.admitted) {
+    for (const { id, cachedTokens, resumed, cache } of plan.admitted) {
       const state = owners.get(id)?.state;
       if (!state || resumed || state.firstScheduledMs !== null) continue;
       state.firstScheduledMs = nowMs;
       state.cachedTokens = cachedTokens;
+      state.cacheReport = cache;
+      options.onAdmitted(cache);
     }
   }
 
@@ -315,8 +320,8 @@ function eventLoopTurn(): { readonly over: Promise<void>; isOver(): boolean } {
 function emitStart(state: GenerationState): void {
   if (state.started) return;
   state.started = true;
-  const { requestId, promptTokenIds, cachedTokens, promptLogprobs } = state;
-  state.emit({ type: 'start', requestId, promptTokenIds, cachedTokens, promptLogprobs });
+  const { requestId, promptTokenIds, cachedTokens, cacheReport, promptLogprobs } = state;
+  state.emit({ type: 'start', requestId, promptTokenIds, cachedTokens, cacheReport, promptLogprobs });
 }
 
 function noteTokenTime(state: GenerationState, nowMs: number): void {

@@ -2,6 +2,7 @@
 
 import { IntegrityError } from '../errors/index.ts';
 import { HASH_WORDS } from './block-hash.ts';
+import type { BlockHistory } from './block-history.ts';
 import type { BlockPool } from './block-pool.ts';
 import type { EvictableSet, MovableEvictableSet } from './eviction/index.ts';
 import type { PrefixCache } from './prefix-cache.ts';
@@ -44,6 +45,7 @@ export function createBlockStore(
   pool: BlockPool,
   cache: PrefixCache | null,
   evictable: EvictableSet | MovableEvictableSet | null,
+  history: BlockHistory,
   onEvict: (block: number) => void = () => {},
 ): BlockStore {
   let evictions = 0;
@@ -57,6 +59,8 @@ export function createBlockStore(
     const block = evictable?.take() ?? -1;
     if (block === -1) return -1;
     onEvict(block);
+    const key = block * HASH_WORDS;
+    if (cache !== null) history.evicted(block, cache.hashes[key], cache.hashes[key + 1]);
     cache?.remove(block);
     evictions++;
     return block;
@@ -115,17 +119,25 @@ export function createBlockStore(
     },
     retain,
     hit(block) {
-      if (isCached(block)) evictable?.hit(block);
+      if (isCached(block)) {
+        evictable?.hit(block);
+        history.hit(block);
+      }
       retain(block);
     },
     drop(block) {
       if (!pool.release(block)) return;
-      if (isCached(block)) evictable?.release(block);
-      else pool.free(block);
+      if (isCached(block)) {
+        evictable?.release(block);
+        history.released(block);
+      } else {
+        pool.free(block);
+      }
     },
     cacheContent(block, chain, index, tokenIds, parent) {
       cache?.addCached(block, chain, index, tokenIds);
       const key = index * HASH_WORDS;
+      history.cached(block, chain[key], chain[key + 1]);
       evictable?.admit(block, chain[key], chain[key + 1], index - 1, parent);
     },
     forgetContent(block) {
@@ -138,6 +150,7 @@ export function createBlockStore(
       return block !== -1;
     },
     moveContent(from, to) {
+      history.moved(from, to);
       cache?.move(from, to);
       if (evictable !== null) (evictable as MovableEvictableSet).exchange(from, to);
     },

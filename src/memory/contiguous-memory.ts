@@ -2,6 +2,7 @@
 
 import { IntegrityError, InvalidRequestError } from '../errors/index.ts';
 import { createAllocator } from './allocators/index.ts';
+import { createBlockHistory } from './block-history.ts';
 import { checkContiguousIntegrity } from './contiguous-integrity.ts';
 import type { KvSequence } from './kv-sequence.ts';
 import { measureLayout } from './layout.ts';
@@ -180,6 +181,8 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
 
     match: () => ({ cachedTokens: 0, wholeBlocks: [], copySource: -1 }),
 
+    explainMatch: () => ({ reason: 'not_looked_up', firstMissing: 0 }),
+
     room(handle) {
       const sequence = state(handle);
       return sequence.blockCount * blockSize - sequence.computedTokens;
@@ -278,6 +281,13 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
     openFillCount: 0,
     holdPrefix: () => ({ blocks: [], indices: [], cachedBlocks: [], chain: new Uint32Array(0) }),
 
+    blockHistory: createBlockHistory(0, null).figures,
+    slotUse() {
+      const heldSlots = (blockCount - allocator.freeCount) * blockSize;
+      let usedSlots = 0;
+      for (const holder of holders) if (holder !== null) usedSlots += holder.computedTokens + holder.scheduledTokens;
+      return { heldSlots, usedSlots };
+    },
     usage() {
       const { freeCount } = allocator;
       return { blockCount, freeBlocks: freeCount, evictableBlocks: 0, referencedBlocks: blockCount - freeCount };

@@ -3,7 +3,9 @@
 export * from './allocators/index.ts';
 export type { BlockFill } from './block-fill.ts';
 export { createBlockHasher, HASH_WORDS } from './block-hash.ts';
+export type { BlockHistoryFigures, HistogramFigures } from './block-history.ts';
 export { type BlockPool, createBlockPool } from './block-pool.ts';
+export type { CacheReason, CacheReport } from './cache-report.ts';
 export {
   type ContiguousMemoryOptions,
   createContiguousMemory,
@@ -22,4 +24,12 @@ export type { KvSequence } from './kv-sequence.ts';
 export type { MemoryLayout } from './layout.ts';
 export type { PageTableCounters } from './page-table.ts';
 export type { BlockBytes, TierOptions } from './pager.ts';
-export type { KvMemory, KvMemoryOptions, MemoryCounters, MemoryUsage, PagingFigures, PrefixMatch } from './types.ts';
+export type {
+  KvMemory,
+  KvMemoryOptions,
+  MemoryCounters,
+  MemoryUsage,
+  PagingFigures,
+  PrefixMatch,
+  SlotUse,
+} from './types.ts';

@@ -4,8 +4,10 @@ import { IntegrityError, InvalidRequestError } from '../errors/index.ts';
 import { createAllocator } from './allocators/index.ts';
 import { createBlockFills } from './block-fill.ts';
 import { createBlockHasher, HASH_WORDS } from './block-hash.ts';
+import { createBlockHistory } from './block-history.ts';
 import { createBlockPool } from './block-pool.ts';
 import { createBlockStore } from './block-store.ts';
+import { createCacheReports } from './cache-report.ts';
 import { createCompactor } from './compaction.ts';
 import {
   createEvictableSet,
@@ -20,6 +22,7 @@ import { createPageTable } from './page-table.ts';
 import { createPaging } from './paging.ts';
 import { createPrefixCache } from './prefix-cache.ts';
 import { createRelocator } from './relocation.ts';
+import { slotUseOf } from './slot-use.ts';
 import type { KvMemory, KvMemoryOptions, PrefixMatch } from './types.ts';
 
 /** The open step's hold on the source of its copies. */
@@ -56,7 +59,10 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
   const evictableSet = caching ? createEvictableSet(blockCount, policy) : null;
   const evictable = evictableSet && moves ? createMovableEvictableSet(blockCount, evictableSet) : evictableSet;
   const paging = caching && options.tiers ? createPaging(blockCount, options.tiers) : null;
-  const store = createBlockStore(pool, caching ? cache : null, evictable, (block) =>
+  const cachedBlockCount = caching ? blockCount : 0;
+  const history = createBlockHistory(cachedBlockCount, options.now ?? null);
+  const reports = createCacheReports(cachedBlockCount, blockSize, hasher, history, options.remembersSalts ?? false);
+  const store = createBlockStore(pool, caching ? cache : null, evictable, history, (block) =>
     paging?.evict(block, cache.hashes),
   );
   const { allocate, retain, hit, drop, cacheContent, forgetContent, isCached, isFree } = store;
@@ -213,6 +219,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       if (twin === -1 || twin === block) {
         const parent = index === 0 ? -1 : table.get(sequence.row, index - 1);
         cacheContent(block, sequence.chain, index + 1, sequence.tokenIds, parent);
+        reports.remember(sequence, index, index + 1);
       } else {
         hit(twin);
         table.set(sequence.row, index, twin);
@@ -275,6 +282,8 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       return { cachedTokens: start + partial.tokenCount, wholeBlocks, copySource: partial.block };
     },
 
+    explainMatch: (handle, match, limitTokens) => reports.explain(state(handle), match, caching ? limitTokens : 0),
+
     room(handle) {
       const sequence = state(handle);
       const slack = sequence.blockCount * blockSize - sequence.computedTokens;
@@ -305,6 +314,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       if (wanted > table.stride) return false;
       if (wanted - held + copied + takenFree + spareBlocks > store.freeCount) return false;
 
+      if (stepSequences.length === 0) history.tick();
       if (match !== undefined) join(sequence, match);
       else makePartialWritable(sequence);
       table.countHits(held - copied);
@@ -320,6 +330,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     },
 
     commit() {
+      history.tick();
       for (const sequence of stepSequences) {
         const fromTokens = sequence.computedTokens;
         sequence.computedTokens += sequence.scheduledTokens;
@@ -390,6 +401,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       if (sequence.scheduledTokens > 0)
         throw new IntegrityError('truncate of a sequence that takes part in the open step');
       sequence.hashedBlocks = Math.min(sequence.hashedBlocks, Math.floor(tokenCount / blockSize));
+      reports.truncate(sequence, sequence.hashedBlocks);
       if (sequence.row === -1 || tokenCount >= sequence.computedTokens) return;
       if (tokenCount === 0) {
         letGo(sequence);
@@ -445,14 +457,22 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     settled: async () => paging?.pager.settled(),
     pageOutAll: async () => paging?.evictAll(store),
     beginFill(sequence, firstBlock, count, spareBlocks = 0) {
+      history.tick();
       return caching ? fills.begin(state(sequence), firstBlock, count, spareBlocks) : null;
     },
-    endFill: (fill, filledCount) => fills.end(fill, filledCount),
+    endFill(fill, filledCount) {
+      history.tick();
+      fills.end(fill, filledCount);
+    },
     get openFillCount() {
       return fills.open.size;
     },
     holdPrefix: (sequence) => fills.hold(state(sequence)),
 
+    get blockHistory() {
+      return history.figures;
+    },
+    slotUse: () => slotUseOf(memory, holders),
     usage() {
       return {
         blockCount,

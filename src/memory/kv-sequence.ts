@@ -61,7 +61,11 @@ export function createKvSequence(tokenIds: readonly number[], salt: string, hash
 }
 
 /** Extends the hash chain to `blockCount` full blocks of known tokens. */
-export function extendChain(sequence: KvSequenceState, blockCount: number, hasher: BlockHasher): void {
+export function extendChain(
+  sequence: Pick<KvSequenceState, 'tokenIds' | 'chain' | 'hashedBlocks'>,
+  blockCount: number,
+  hasher: BlockHasher,
+): void {
   const words = (blockCount + 1) * HASH_WORDS;
   if (words > sequence.chain.length) {
     const grown = new Uint32Array(Math.max(words, sequence.chain.length * 2));

@@ -2,6 +2,8 @@
 
 import type { AllocatorName } from './allocators/index.ts';
 import type { BlockFill } from './block-fill.ts';
+import type { BlockHistoryFigures } from './block-history.ts';
+import type { CacheReport } from './cache-report.ts';
 import type { EvictionPolicyName } from './eviction/index.ts';
 import type { KvSequence } from './kv-sequence.ts';
 import type { MemoryLayout } from './layout.ts';
@@ -29,6 +31,10 @@ export interface KvMemoryOptions {
   readonly compactionBlocksPerStep?: number;
   /** Where evicted pages go and come back from. Needs prefix caching. Defaults to none. */
   readonly tiers?: TierOptions | null;
+  /** Milliseconds, monotonic: the clock of `blockHistory`, which has no times without it. */
+  readonly now?: () => number;
+  /** Whether `explainMatch` may tell that content is known under another salt. Defaults to false: tenants learn nothing of each other. */
+  readonly remembersSalts?: boolean;
 }
 
 export interface PagingFigures extends PagerCounters {
@@ -37,6 +43,13 @@ export interface PagingFigures extends PagerCounters {
   /** Blocks read ahead, and those of them that were evicted before anybody hit them. */
   readonly readaheadBlocks: number;
   readonly wastedReadaheadBlocks: number;
+}
+
+export interface SlotUse {
+  /** Slots of all blocks that are referenced. */
+  readonly heldSlots: number;
+  /** Those of them that hold a token, or will by the end of the open step. */
+  readonly usedSlots: number;
 }
 
 /** What the cache holds of a sequence: valid until the next change of the memory. */
@@ -109,6 +122,8 @@ export interface KvMemory {
    * `allowCopy` (defaults to true) allows a partial hit, which needs one block more for as long as the step is open.
    */
   match(sequence: KvSequence, limitTokens: number, allowCopy?: boolean): PrefixMatch;
+  /** Why `match`, of at most `limitTokens`, found no more than it did. Like it valid until the next change of the memory. */
+  explainMatch(sequence: KvSequence, match: PrefixMatch, limitTokens: number): CacheReport;
   /** How many more tokens of a sequence that holds memory could be reserved now. */
   room(sequence: KvSequence): number;
   /**
@@ -181,6 +196,8 @@ export interface KvMemory {
   usage(): MemoryUsage;
   /** How blocks lie. O(blocks + table entries). */
   layout(): MemoryLayout;
+  slotUse(): SlotUse;
+  readonly blockHistory: BlockHistoryFigures;
   /** The slot (block id * blockSize + offset) of a position in a sequence's blocks. */
   slot(sequence: KvSequence, position: number): number;
   /** Per block its references, and whether its content is in the prefix cache: a copy, for people to look at. */

@@ -204,7 +204,8 @@ describe('sharing', () => {
     runAll(scheduler);
     scheduler.add(request(2, range(64)));
     const plan = runOne(scheduler);
-    expect(plan.admitted).toEqual([{ id: 2, cachedTokens: 63, resumed: false }]);
+    const cache = { reason: 'hit', firstMissing: null };
+    expect(plan.admitted).toEqual([{ id: 2, cachedTokens: 63, resumed: false, cache }]);
     expect(plan.bindings.tokenCount).toBe(1);
     expect(plan.bindings.copyCount).toBe(1);
     // The copy turned out identical and was merged away.

@@ -1,7 +1,7 @@
 // The scheduler: which tokens run in each step.
 
 import { ContextLengthError, IntegrityError, InvalidRequestError, QueueFullError } from '../errors/index.ts';
-import type { KvMemory, PrefixMatch } from '../memory/index.ts';
+import type { CacheReport, KvMemory, PrefixMatch } from '../memory/index.ts';
 import { checkPlan } from './check-plan.ts';
 import { createHeadroom, type HeadroomChange } from './headroom.ts';
 import {
@@ -78,7 +78,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   /** Of the step being planned. */
   let shares: Share[] = [];
   let scheduled: ScheduledSequence[] = [];
-  let admitted: { id: number; cachedTokens: number; resumed: boolean }[] = [];
+  let admitted: { id: number; cachedTokens: number; resumed: boolean; cache: CacheReport }[] = [];
   let preempted: number[] = [];
   /** Tokens of prompts that it may still take. */
   let promptTokensLeft = Number.POSITIVE_INFINITY;
@@ -88,6 +88,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   let cachedPromptTokens = 0;
   let preemptions = 0;
   let pagingCount = 0;
+  let seenRefaults = 0;
 
   const blocksFor = (tokens: number): number => Math.ceil(tokens / blockSize);
   const headroom = createHeadroom({ blockCount, adapts: options.adaptsHeadroom, onChange: options.onHeadroomChange });
@@ -297,9 +298,9 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         sequence = next;
         continue;
       }
-      let isAdmitted = admit(sequence, match, spareBlocks);
+      let isAdmitted = admit(sequence, match, limit, spareBlocks);
       if (!isAdmitted && isFirst && match.copySource !== -1) {
-        isAdmitted = admit(sequence, memory.match(sequence.memory, limit, false), spareBlocks);
+        isAdmitted = admit(sequence, memory.match(sequence.memory, limit, false), limit, spareBlocks);
       }
       if (!isAdmitted) break;
       promisedBlocks += blocksFor(sequence.tokenIds.length) - sequence.memory.blockCount;
@@ -308,16 +309,17 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     if (memory.readaheadLimit > 0 && waiting.count > pagingCount) readAhead(promisedBlocks + watermark());
   }
 
-  function admit(sequence: SequenceState, match: PrefixMatch, spareBlocks: number): boolean {
+  function admit(sequence: SequenceState, match: PrefixMatch, limit: number, spareBlocks: number): boolean {
     const count = shareFor(sequence, match.cachedTokens);
     if (count < 1) return false;
     const laterBlocks = blocksFor(sequence.tokenIds.length) - blocksFor(match.cachedTokens + count);
+    const cache = memory.explainMatch(sequence.memory, match, limit);
     if (!memory.reserve(sequence.memory, count, match, spareBlocks + laterBlocks)) return false;
     waiting.remove(sequence);
     sequence.running = true;
     sequence.paged = false;
     running.push(sequence);
-    admitted.push({ id: sequence.id, cachedTokens: match.cachedTokens, resumed: sequence.hasRun });
+    admitted.push({ id: sequence.id, cachedTokens: match.cachedTokens, resumed: sequence.hasRun, cache });
     addShare(sequence, true);
     return true;
   }
@@ -416,7 +418,9 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         if (pagingCount > 0 || memory.openFillCount > 0) return null;
         throw new IntegrityError(`nothing can run of ${running.length} running and ${waiting.count} waiting sequences`);
       }
-      headroom.observe(steps, preempted.length, 0);
+      const { refaults } = memory.blockHistory;
+      headroom.observe(steps, preempted.length, refaults - seenRefaults);
+      seenRefaults = refaults;
       memory.relocate();
       const plan: StepPlan = { stepIndex: steps, sequences: scheduled, bindings: batch.finish(), admitted, preempted };
       inFlight = { plan, shares };

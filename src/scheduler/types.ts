@@ -1,6 +1,7 @@
 // What the engine and the scheduler say to each other.
 
 import type { StepBindings } from '../backends/backend.ts';
+import type { CacheReport } from '../memory/index.ts';
 
 /** A sequence as the engine hands it over. */
 export interface SequenceRequest {
@@ -43,8 +44,13 @@ export interface StepPlan {
   readonly stepIndex: number;
   readonly sequences: readonly ScheduledSequence[];
   readonly bindings: StepBindings;
-  /** Sequences that began to run in this step for the first time or again, with the tokens found in the cache. */
-  readonly admitted: readonly { readonly id: number; readonly cachedTokens: number; readonly resumed: boolean }[];
+  /** Sequences that began to run in this step for the first time or again, with the tokens found in the cache, and why no more. */
+  readonly admitted: readonly {
+    readonly id: number;
+    readonly cachedTokens: number;
+    readonly resumed: boolean;
+    readonly cache: CacheReport;
+  }[];
   /** Sequences preempted while this step was planned. They stay preempted if it is aborted. Nothing is admitted in such a step. */
   readonly preempted: readonly number[];
 }

@@ -15,6 +15,7 @@ function scripted(name: string, count: number, failure?: Error): Scripted {
   let cancelled = false;
   return {
     requestId: name,
+    cacheReport: null,
     get pulledCount() {
       return pulledCount;
     },

@@ -1,9 +1,10 @@
 // Prometheus metrics of one server, in vLLM's style with the prefix octavo_.
 
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, type Metric, Registry } from 'prom-client';
 import type { Engine, EngineStats, RequestTimes } from '../engine/api.ts';
 import { outsideKernelsShare } from '../engine/step-clock.ts';
+import type { HistogramFigures } from '../memory/index.ts';
 import { addTierMetrics } from './tier-metrics.ts';
 
 export interface ServerMetrics {
@@ -32,6 +33,11 @@ const gauges: readonly StatField[] = [
   },
   { name: 'kv_blocks_total', help: 'Blocks of the KV pool.', read: (s) => s.totalBlocks },
   { name: 'kv_blocks_free', help: 'Blocks that can be allocated, cached ones included.', read: (s) => s.freeBlocks },
+  {
+    name: 'kv_slot_use_ratio',
+    help: 'Slots with a token / slots of the blocks that sequences hold; what is missing to 1 is internal fragmentation.',
+    read: (s) => (s.heldSlots === 0 ? 1 : s.usedSlots / s.heldSlots),
+  },
   { name: 'kv_blocks_cached', help: 'Unreferenced blocks that can still be hit.', read: (s) => s.cachedBlocks },
   {
     name: 'step_outside_kernels_ratio',
@@ -61,6 +67,21 @@ const counters: readonly StatField[] = [
   },
   { name: 'kv_evictions_total', help: 'Cached blocks given to new content.', read: (s) => s.evictions },
   { name: 'kv_copy_on_writes_total', help: 'Shared blocks copied before a write.', read: (s) => s.copyOnWrites },
+  {
+    name: 'kv_partial_hit_copies_total',
+    help: 'Cached blocks copied because a prompt shares a part of them.',
+    read: (s) => s.partialHitCopies,
+  },
+  {
+    name: 'kv_merges_total',
+    help: 'Blocks freed because an identical one was there already.',
+    read: (s) => s.merges,
+  },
+  {
+    name: 'kv_refaults_total',
+    help: 'Evicted blocks that were computed again while their eviction was remembered.',
+    read: (s) => s.blockHistory.refaults,
+  },
   { name: 'step_total', help: 'Steps executed.', read: (s) => s.steps },
   { name: 'step_seconds_total', help: 'Time from the start of a step to its results.', read: (s) => s.stepMs / 1000 },
   {
@@ -85,6 +106,57 @@ const counters: readonly StatField[] = [
     read: (s) => s.followedKernelMs / 1000,
   },
 ];
+
+const blockHistograms = [
+  {
+    name: 'kv_block_lifetime_seconds',
+    help: 'Of evicted blocks: from caching to eviction.',
+    read: (s: EngineStats) => s.blockHistory.lifetimeSeconds,
+  },
+  {
+    name: 'kv_block_idle_before_evict_seconds',
+    help: 'Of evicted blocks: from the last use to eviction.',
+    read: (s: EngineStats) => s.blockHistory.idleSeconds,
+  },
+  {
+    name: 'kv_block_reuse_gap_seconds',
+    help: 'Between two uses of a cached block.',
+    read: (s: EngineStats) => s.blockHistory.reuseGapSeconds,
+  },
+  {
+    name: 'kv_refault_distance_ratio',
+    help: 'Of refaults: evictions since their own / blocks of the pool.',
+    read: (s: EngineStats) => s.blockHistory.refaultDistance,
+  },
+] as const;
+
+/** A histogram that the engine keeps, in the text that Prometheus reads. */
+function histogramMetric(name: string, help: string, read: () => HistogramFigures): Metric {
+  return {
+    name,
+    get: async () => {
+      const { bounds, counts, sum } = read();
+      let count = 0;
+      const values = counts.map((inBucket, i) => {
+        count += inBucket;
+        const le = i < bounds.length ? bounds[i] : '+Inf';
+        return { value: count, labels: { le }, metricName: `${name}_bucket` };
+      });
+      return {
+        name,
+        help,
+        type: 'histogram',
+        aggregator: 'sum',
+        values: [
+          ...values,
+          { value: sum, labels: {}, metricName: `${name}_sum` },
+          { value: count, labels: {}, metricName: `${name}_count` },
+        ],
+      };
+    },
+    reset() {},
+  } as unknown as Metric;
+}
 
 /** Gauges and counters are read from the engine when scraped; histograms are fed as requests end. */
 export function createMetrics(engine: Engine, servedModelName: string): ServerMetrics {
@@ -126,6 +198,20 @@ export function createMetrics(engine: Engine, servedModelName: string): ServerMe
       }
     },
   });
+
+  new Counter({
+    name: 'octavo_prefix_cache_lookups_total',
+    help: 'Requests admitted, by why no more of their prompt was found in the prefix cache.',
+    labelNames: ['reason'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [reason, count] of Object.entries(engine.stats().cacheReports)) this.inc({ reason }, count);
+    },
+  });
+  for (const { name, help, read } of blockHistograms) {
+    registry.registerMetric(histogramMetric(`octavo_${name}`, help, () => read(engine.stats())));
+  }
 
   const histogram = (name: string, help: string, buckets: number[]) =>
     new Histogram({ name: `octavo_${name}`, help, buckets, registers });

@@ -12,6 +12,16 @@ export const usage = z.object({
   prompt_tokens_details: z.object({
     cached_tokens: z.int().describe('Prompt tokens whose K and V were found in the prefix cache.'),
   }),
+  octavo: z
+    .object({
+      prefix_cache: z.array(
+        z.object({
+          reason: z.enum(['hit', 'evicted', 'different_salt', 'differs', 'never_seen', 'not_looked_up']),
+          first_missing_token: z.int().nullable(),
+        }),
+      ),
+    })
+    .describe("Not OpenAI's: for each prompt, why no more of it was found in the prefix cache."),
 });
 
 export const completionLogprobs = z.object({

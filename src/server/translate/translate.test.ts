@@ -105,13 +105,14 @@ test('sampling fields keep their meaning, and null is absent', () => {
 
 test('usage is summed over prompts', () => {
   const usage = toApiUsage([
-    { promptTokens: 3, completionTokens: 4, cachedTokens: 1 },
-    { promptTokens: 5, completionTokens: 6, cachedTokens: 0 },
+    { promptTokens: 3, completionTokens: 4, cachedTokens: 1, cacheReport: { reason: 'differs', firstMissing: 1 } },
+    { promptTokens: 5, completionTokens: 6, cachedTokens: 0, cacheReport: null },
   ]);
   expect(usage).toEqual({
     prompt_tokens: 8,
     completion_tokens: 10,
     total_tokens: 18,
     prompt_tokens_details: { cached_tokens: 1 },
+    octavo: { prefix_cache: [{ reason: 'differs', first_missing_token: 1 }] },
   });
 });
