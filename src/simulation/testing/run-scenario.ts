@@ -138,7 +138,8 @@ export async function runScenario(scenario: Scenario, options: RunOptions = {}):
     if (faultAt !== undefined && faultAt.index === operation.index)
       return fits(operation, faultAt.fault) ? faultAt.fault : null;
     if (outage !== null && time.nowMs < outage.untilMs) return fits(operation, outage.fault) ? outage.fault : null;
-    if (scenario.faultShare === 0 || faults.random() >= scenario.faultShare) return null;
+    const share = operation.name === 'read' ? 4 * scenario.faultShare : scenario.faultShare;
+    if (share === 0 || faults.random() >= share) return null;
     const fault = drawFault(faults);
     return fits(operation, fault) ? fault : null;
   }

@@ -1,6 +1,6 @@
 // What a simulation runs, drawn from a seed: sizes, load, and what goes wrong.
 
-import { type EvictionPolicyName, evictionPolicyNames } from '../../memory/index.ts';
+import { defaultEvictionPolicy, type EvictionPolicyName, evictionPolicyNames } from '../../memory/index.ts';
 import type { FileOperation } from '../../tiers/testing/memory-files.ts';
 import { createRandom } from '../../tiers/testing/pages.ts';
 import type { ServerSettings } from './server-process.ts';
@@ -31,7 +31,7 @@ export interface Scenario {
   readonly stepFaultShare: number;
   readonly meanLatencyMs: number;
   readonly diskBytes: number | undefined;
-  /** Of the disk's operations. */
+  /** Of the disk's operations; of reads, which are far fewer, four times as many. */
   readonly faultShare: number;
   readonly incidents: readonly Incident[];
 }
@@ -44,7 +44,17 @@ export function fits({ name }: FileOperation, fault: DiskFault): boolean {
   return true;
 }
 
-const anyFaults: readonly DiskFault[] = ['EIO', 'EIO', 'ENOSPC', 'short', 'flip', 'crash', 'torn', { hangMs: 30_000 }];
+const anyFaults: readonly DiskFault[] = [
+  'EIO',
+  'EIO',
+  'ENOSPC',
+  'short',
+  'flip',
+  'crash',
+  'torn',
+  { hangMs: 30_000 },
+  { hangMs: 3_000 },
+];
 
 export interface Draw {
   readonly random: () => number;
@@ -103,6 +113,7 @@ export function drawScenario(seed: number): Scenario {
       stepMs: of([0.5, 2, 10]),
       tokenMs: of([0, 0.02, 0.2]),
       checkEverySteps: 1,
+      checksVerbs: random() < 0.2,
     },
     requestCount,
     outstandingLimit: between(2, 20),
@@ -115,6 +126,54 @@ export function drawScenario(seed: number): Scenario {
     meanLatencyMs: of([0.05, 0.5, 5]),
     diskBytes: random() < 0.1 ? 4096 * between(8, 40) : undefined,
     faultShare: of([0, 0, 0.003, 0.03, 0.2]),
+    incidents,
+  };
+}
+
+/** A long load with every mechanism on, and something that goes wrong every few seconds. */
+export function soakScenario(seed: number, requestCount: number): Scenario {
+  const draw = createDraw(seed, 5);
+  const plain = drawScenario(seed);
+  const incidents: Incident[] = [];
+  const durationMs = requestCount * 8;
+  for (let atMs = 0; atMs < durationMs; atMs += draw.ms(4000)) {
+    const kind = draw.of(['crash', 'restart', 'vanish', 'damage', 'damage', 'damage', 'outage', 'outage'] as const);
+    const fault = draw.of<DiskFault>(['EIO', 'ENOSPC', { hangMs: 5000 }]);
+    incidents.push({ atMs, kind, fault, forMs: draw.ms(1000) });
+  }
+  return {
+    ...plain,
+    server: {
+      blockSize: 4,
+      blockCount: 40,
+      maxModelLen: 96,
+      maxNumSeqs: 8,
+      maxNumBatchedTokens: 64,
+      maxOutputs: 64,
+      maxQueuedRequests: 10,
+      watermarkBlocks: 0,
+      promptTokensBesideDecoding: 32,
+      evictionPolicy: defaultEvictionPolicy,
+      hostPages: 24,
+      filePages: 120,
+      stagingPages: 64,
+      recomputeTokenMs: 0.02,
+      stepMs: 1,
+      tokenMs: 0.02,
+      checkEverySteps: 25,
+      checksVerbs: false,
+    },
+    requestCount,
+    outstandingLimit: 14,
+    meanGapMs: 3,
+    families: 8,
+    cancelShare: 0.1,
+    forkShare: 0.1,
+    logitsShare: 0.05,
+    stepFaultShare: 0.005,
+    meanLatencyMs: 0.2,
+    diskBytes: undefined,
+    faultShare: 0.002,
     incidents,
   };
 }
@@ -139,6 +198,7 @@ export function smallScenario(seed: number, restarts: boolean): Scenario {
       recomputeTokenMs: null,
       stepMs: 2,
       tokenMs: 0.02,
+      checksVerbs: false,
     },
     requestCount: 12,
     outstandingLimit: 3,

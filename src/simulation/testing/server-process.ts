@@ -38,6 +38,8 @@ export interface ServerSettings {
   readonly tokenMs: number;
   /** Steps from one check of every invariant to the next. */
   readonly checkEverySteps: number;
+  /** Whether the scheduler checks its plans and all invariants after each of its verbs, too. */
+  readonly checksVerbs: boolean;
 }
 
 export interface ServerContext {
@@ -153,7 +155,7 @@ export async function startServer(settings: ServerSettings, context: ServerConte
     memory,
     promptTokensBesideDecoding: () => promptTokensBesideDecoding ?? Number.POSITIVE_INFINITY,
     onPagesReady: () => trusted(wake),
-    checkIntegrity: settings.checkEverySteps === 1,
+    checkIntegrity: settings.checksVerbs,
   });
 
   /** Content of blocks that nobody holds and the cache does not know may change at any time. */
