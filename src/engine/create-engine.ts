@@ -122,6 +122,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
               bytes: { pageBytes: plan.blockBytes, read: executable.readBlock, write: executable.writeBlock },
               now,
               recomputeMs: pace.promptMs,
+              after: (ms, action) => setTimeout(action, ms).unref(),
             },
       now,
       remembersSalts: options.reportOtherSalts ?? false,

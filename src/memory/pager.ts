@@ -29,6 +29,10 @@ export interface TierOptions {
   readonly recomputeMs?: (tokenCount: number, position: number) => number | null;
   /** Page buffers for transfers in each direction. Defaults to 64. */
   readonly stagingPages?: number;
+  /** Calls `action` after that many milliseconds. Without it a load is waited for however long it takes. */
+  readonly after?: (ms: number, action: () => void) => void;
+  /** While no page arrives for so long, loads are given up and nothing is loaded: what they were for is computed. Defaults to 1000. */
+  readonly patienceMs?: number;
 }
 
 /** Since start. Pages are blocks. */
@@ -45,6 +49,8 @@ export interface PagerCounters {
   readonly loads: number;
   readonly joinedLoads: number;
   readonly recomputed: number;
+  /** Loads that were given up because nothing arrived for too long. */
+  readonly abandonedLoads: number;
   /** Time that loads took, each counted whole. */
   readonly loadMs: number;
 }
@@ -65,9 +71,23 @@ export interface Pager {
   settled(): Promise<void>;
 }
 
+/** Pages on their way into blocks. */
+interface Load {
+  readonly blocks: readonly number[];
+  readonly keys: readonly PageKey[];
+  readonly done: (filled: number) => void;
+  /** Leading blocks that have their page. */
+  filled: number;
+  /** Its blocks are given back. */
+  isOver: boolean;
+  /** It was given up while the tier still had it. */
+  isStuck: boolean;
+}
+
 const newestWeight = 0.25;
 
-export function createPager({ tier, bytes, now, recomputeMs, stagingPages = 64 }: TierOptions): Pager {
+export function createPager(options: TierOptions): Pager {
+  const { tier, bytes, now, recomputeMs, stagingPages = 64, after, patienceMs = 1000 } = options;
   const outBuffers = allocatePages(stagingPages, bytes.pageBytes);
   const inBuffers = allocatePages(stagingPages, bytes.pageBytes);
   const loading = new Map<PageKey, Promise<void>>();
@@ -81,12 +101,17 @@ export function createPager({ tier, bytes, now, recomputeMs, stagingPages = 64 }
     loads: 0,
     joinedLoads: 0,
     recomputed: 0,
+    abandonedLoads: 0,
     loadMs: 0,
   };
   let saved: { key: PageKey; bytes: Uint8Array }[] = [];
   let pageMs: number | null = null;
   /** One load reads at a time: the buffers are shared, and the tier has the parallelism. */
   let lastLoad: Promise<void> = Promise.resolve();
+  let loadCount = 0;
+  /** Loads that were given up and have not ended: their buffers are the tier's. */
+  let stuckLoads = 0;
+  let progressMs = 0;
 
   function track(work: Promise<void>): Promise<void> {
     underWay.add(work);
@@ -104,24 +129,50 @@ export function createPager({ tier, bytes, now, recomputeMs, stagingPages = 64 }
     outBuffers.push(...pages.map((page) => page.bytes));
   }
 
-  async function read(blocks: readonly number[], keys: readonly PageKey[]): Promise<number> {
+  /** Reads pages into blocks until `load` is over, in batches of all buffers. */
+  async function read(load: Load): Promise<void> {
+    const { blocks, keys } = load;
     const startedMs = now();
-    let filled = 0;
-    while (filled < blocks.length) {
+    while (!load.isOver && load.filled < blocks.length) {
+      const { filled } = load;
       const count = Math.min(blocks.length - filled, inBuffers.length);
       const results = await tier.get(keys.slice(filled, filled + count), inBuffers.slice(0, count));
+      // The blocks of a load that was given up are somebody else's.
+      if (load.isOver) return;
       const missing = results.findIndex((result) => result !== 'ok');
       const arrived = missing === -1 ? count : missing;
       for (let i = 0; i < arrived; i++) bytes.write(blocks[filled + i], inBuffers[i]);
-      filled += arrived;
+      load.filled += arrived;
+      progressMs = now();
       if (missing !== -1) break;
     }
     const tookMs = now() - startedMs;
+    const { filled } = load;
     counters.loadMs += tookMs;
-    counters.pagesIn += filled;
-    counters.failedPages += blocks.length - filled;
     if (filled > 0) pageMs = pageMs === null ? tookMs / filled : pageMs + newestWeight * (tookMs / filled - pageMs);
-    return filled;
+  }
+
+  function end(load: Load): void {
+    if (load.isOver) return;
+    load.isOver = true;
+    for (const key of load.keys) loading.delete(key);
+    counters.pagesIn += load.filled;
+    counters.failedPages += load.blocks.length - load.filled;
+    load.done(load.filled);
+  }
+
+  /** Gives a load up when nothing has arrived for too long, looking again when it may have been. */
+  function watch(load: Load): void {
+    if (load.isOver) return;
+    const leftMs = progressMs + patienceMs - now();
+    if (leftMs > 0) {
+      after?.(leftMs, () => watch(load));
+      return;
+    }
+    counters.abandonedLoads++;
+    stuckLoads++;
+    load.isStuck = true;
+    end(load);
   }
 
   const keyAt = (chain: Uint32Array, index: number): PageKey => pageKey(chain, index * HASH_WORDS);
@@ -147,6 +198,7 @@ export function createPager({ tier, bytes, now, recomputeMs, stagingPages = 64 }
     },
     available(chain, firstBlock, endBlock) {
       let count = 0;
+      if (stuckLoads > 0) return 0;
       while (firstBlock + count < endBlock && tier.has(keyAt(chain, firstBlock + count + 1))) count++;
       return count;
     },
@@ -164,17 +216,34 @@ export function createPager({ tier, bytes, now, recomputeMs, stagingPages = 64 }
     load({ blocks, indices, chain }, done) {
       counters.loads++;
       const keys = indices.map((index) => keyAt(chain, index + 1));
-      const work = lastLoad
-        .then(() => read(blocks, keys))
-        // A tier does not reject, but if it did, the fill has to end all the same.
-        .catch(() => 0)
-        .then((filled) => {
-          for (const key of keys) loading.delete(key);
-          done(filled);
-        });
-      lastLoad = work;
-      for (const key of keys) loading.set(key, work);
-      return track(work);
+      const ended = new Promise<void>((resolve) => {
+        const load: Load = {
+          blocks,
+          keys,
+          filled: 0,
+          isOver: false,
+          isStuck: false,
+          done(filled) {
+            done(filled);
+            resolve();
+          },
+        };
+        if (loadCount++ === 0) progressMs = now();
+        const work = lastLoad
+          .then(() => read(load))
+          // A tier does not reject, but if it did, the fill has to end all the same.
+          .catch(() => undefined)
+          .then(() => {
+            loadCount--;
+            if (load.isStuck) stuckLoads--;
+            end(load);
+          });
+        lastLoad = work;
+        void track(work);
+        if (after !== undefined) watch(load);
+      });
+      for (const key of keys) loading.set(key, ended);
+      return ended;
     },
     async settled() {
       while (underWay.size > 0) await Promise.allSettled(underWay);

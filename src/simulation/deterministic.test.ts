@@ -1,0 +1,35 @@
+// The deterministic simulation, for a few seconds: see deterministic.sim.ts for the long one.
+
+import { describe, expect, it } from 'vitest';
+import { failEachOperation, runSeeds } from './testing/campaign.ts';
+import { runScenario } from './testing/run-scenario.ts';
+import { drawScenario, smallScenario } from './testing/scenario.ts';
+
+describe('simulation of scheduler, memory and tiers', () => {
+  it('replays a seed line by line', async () => {
+    for (const seed of [3, 11, 19]) {
+      const [first, second] = [
+        await runScenario(drawScenario(seed), { keepsLog: true }),
+        await runScenario(drawScenario(seed), { keepsLog: true }),
+      ];
+      expect(first.log.length).toBeGreaterThan(100);
+      expect(second.log).toEqual(first.log);
+      expect(second).toEqual(first);
+    }
+    const other = await runScenario(drawScenario(4));
+    expect(other.digest).not.toBe((await runScenario(drawScenario(3))).digest);
+  });
+
+  it('serves every request as if it ran alone, and ends as it began', async () => {
+    const { totals } = await runSeeds(100, 16);
+    for (const name of ['finished', 'cancelled', 'forks', 'preemptions', 'pagesOut', 'pagesIn', 'faults'] as const) {
+      expect(totals[name], name).toBeGreaterThan(0);
+    }
+  });
+
+  it('survives a fault of any disk operation', async () => {
+    const { runs, totals } = await failEachOperation(smallScenario(7, true), 'EIO', 7);
+    expect(runs).toBeGreaterThan(5);
+    expect(totals.faults).toBeGreaterThan(runs / 2);
+  });
+});
