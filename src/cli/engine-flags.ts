@@ -4,6 +4,8 @@ import { type Command, Option } from 'commander';
 import type { EngineOptions } from '../engine/api.ts';
 import type { KvCacheDtype } from '../engine/kv-cache-dtype.ts';
 import {
+  type AllocatorName,
+  allocatorNames,
   defaultEvictionPolicy,
   type EvictionPolicyName,
   evictionPolicyNames,
@@ -27,6 +29,8 @@ export interface EngineFlags {
   readonly memory: MemoryMode;
   readonly enablePrefixCaching: boolean;
   readonly evictionPolicy: EvictionPolicyName;
+  readonly allocator: AllocatorName;
+  readonly compactionBlocksPerStep: number;
   readonly hostTierBytes?: number;
   readonly hostTierForm: 'raw' | 'int8' | 'fp8';
   readonly fileTierPath?: string;
@@ -85,6 +89,20 @@ export function addEngineFlags(command: Command): Command {
         .choices(evictionPolicyNames)
         .default(defaultEvictionPolicy),
     )
+    .addOption(
+      new Option(
+        '--allocator <name>',
+        'which free blocks a sequence gets; all but free-list look for runs of neighbours',
+      )
+        .choices([...allocatorNames])
+        .default('free-list'),
+    )
+    .option(
+      '--compaction-blocks-per-step <count>',
+      'blocks that a step may move to rebuild runs while free space is fragmented',
+      integerFlag(0, 4096),
+      0,
+    )
     .optionsGroup('Tiers (evicted pages come back from them):')
     .option('--host-tier-bytes <bytes>', 'host memory for evicted pages, such as 4G (default: none)', bytesFlag)
     .addOption(
@@ -114,6 +132,8 @@ export function toEngineOptions(flags: EngineFlags, model: string): EngineOption
     memory: flags.memory,
     enablePrefixCaching: flags.enablePrefixCaching,
     evictionPolicy: flags.evictionPolicy,
+    allocator: flags.allocator,
+    compactionBlocksPerStep: flags.compactionBlocksPerStep,
     tiers: tierSettings(flags),
   };
 }

@@ -1,10 +1,11 @@
 // The public types of the engine: what a caller asks for and what it gets back.
 
-import type { EvictionPolicyName, MemoryMode } from '../memory/index.ts';
+import type { AllocatorName, EvictionPolicyName, MemoryMode } from '../memory/index.ts';
 import type { ChatMessage } from '../models/chat-template.ts';
 import type { ModelConfig } from '../models/model.ts';
 import type { Tokenizer } from '../models/tokenizers/tokenizer.ts';
 import type { KvCacheDtype } from './kv-cache-dtype.ts';
+import type { PlacementStats } from './placement-stats.ts';
 import type { StepTimes } from './step-clock.ts';
 import type { TierSettings, TierStats } from './tiers.ts';
 
@@ -199,6 +200,13 @@ export interface EngineOptions {
    */
   readonly evictionPolicy?: EvictionPolicyName;
   /**
+   * Which free blocks a sequence gets; never changes what is generated. `free-list` gives any, the one freed last first; `first-fit`, `best-fit`
+   * and `buddy` look for runs of neighbours. Paged memory only. Defaults to `free-list`.
+   */
+  readonly allocator?: AllocatorName;
+  /** Blocks that a step may move to rebuild runs while free space is fragmented; 0 for none. Paged memory only. Defaults to 0. */
+  readonly compactionBlocksPerStep?: number;
+  /**
    * Where pages go that are evicted from the pool, and come back from when a prompt needs them: host memory, files, or one over
    * the other. Never changes what is generated, except with a lossy `hostForm`. Needs prefix caching. Defaults to none.
    */
@@ -236,6 +244,7 @@ export interface EngineStats extends StepTimes {
   readonly preemptions: number;
   readonly evictions: number;
   readonly copyOnWrites: number;
+  readonly placement: PlacementStats;
   readonly finishedRequests: Readonly<Record<FinishReason | 'error', number>>;
 }
 

@@ -26,6 +26,7 @@ import {
 } from './generation.ts';
 import { formatKvDTypes } from './kv-cache-dtype.ts';
 import type { MemoryPlan } from './memory-plan.ts';
+import { createPlacementStats } from './placement-stats.ts';
 import type { PrefillPace } from './prefill-pace.ts';
 import { readPrompt, readPromptAsync, renderChat } from './prompt.ts';
 import { resolveSampling } from './sampling/params.ts';
@@ -56,6 +57,7 @@ export function runEngine(parts: EngineParts): Engine {
   const { model, executable, memory, scheduler, plan, now } = parts;
   const { tokenizer, config } = model;
   const clock = createStepClock(now);
+  const placement = createPlacementStats(memory);
   const owners = new Map<number, SequenceOwner>();
   /** Generations that have not ended, with what takes each one's listener off its caller's signal. */
   const active = new Map<GenerationState, () => void>();
@@ -253,6 +255,7 @@ export function runEngine(parts: EngineParts): Engine {
       preemptions: counters.preemptions,
       evictions: memory.counters.evictions,
       copyOnWrites: memory.counters.copyOnWrites,
+      placement: placement(),
       finishedRequests: { ...finishedRequests },
       ...clock.times,
       tiers: parts.tiers === null ? null : tierStats(parts.tiers, memory),
