@@ -40,6 +40,8 @@ const flagNames: Readonly<Record<string, string>> = {
   kvCacheDtype: '--kv-cache-dtype',
   enablePrefixCaching: '--enable-prefix-caching',
   evictionPolicy: '--eviction-policy',
+  allocator: '--allocator',
+  compactionBlocksPerStep: '--compaction-blocks-per-step',
   threads: '--threads',
 };
 

@@ -4,6 +4,8 @@ import { type Command, Option } from 'commander';
 import type { EngineOptions } from '../engine/api.ts';
 import type { KvCacheDtype } from '../engine/kv-cache-dtype.ts';
 import {
+  type AllocatorName,
+  allocatorNames,
   defaultEvictionPolicy,
   type EvictionPolicyName,
   evictionPolicyNames,
@@ -29,6 +31,8 @@ export interface EngineFlags {
   readonly evictionPolicy: EvictionPolicyName;
   readonly tenantQuota?: number;
   readonly adaptiveMemory: boolean;
+  readonly allocator: AllocatorName;
+  readonly compactionBlocksPerStep: number;
   readonly hostTierBytes?: number;
   readonly hostTierForm: 'raw' | 'int8' | 'fp8';
   readonly fileTierPath?: string;
@@ -94,6 +98,20 @@ export function addEngineFlags(command: Command): Command {
     )
     .option('--adaptive-memory', 'leave more of the pool free after preemptions, less again in calm', true)
     .option('--no-adaptive-memory', 'leave the same share of the pool free always')
+    .addOption(
+      new Option(
+        '--allocator <name>',
+        'which free blocks a sequence gets; all but free-list look for runs of neighbours',
+      )
+        .choices([...allocatorNames])
+        .default('free-list'),
+    )
+    .option(
+      '--compaction-blocks-per-step <count>',
+      'blocks that a step may move to rebuild runs while free space is fragmented',
+      integerFlag(0, 4096),
+      0,
+    )
     .optionsGroup('Tiers (evicted pages come back from them):')
     .option('--host-tier-bytes <bytes>', 'host memory for evicted pages, such as 4G (default: none)', bytesFlag)
     .addOption(
@@ -125,6 +143,8 @@ export function toEngineOptions(flags: EngineFlags, model: string): EngineOption
     evictionPolicy: flags.evictionPolicy,
     tenantQuota: flags.tenantQuota,
     adaptiveMemory: flags.adaptiveMemory,
+    allocator: flags.allocator,
+    compactionBlocksPerStep: flags.compactionBlocksPerStep,
     tiers: tierSettings(flags),
   };
 }

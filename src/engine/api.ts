@@ -1,10 +1,18 @@
 // The public types of the engine: what a caller asks for and what it gets back.
 
-import type { BlockHistoryFigures, CacheReason, CacheReport, EvictionPolicyName, MemoryMode } from '../memory/index.ts';
+import type {
+  AllocatorName,
+  BlockHistoryFigures,
+  CacheReason,
+  CacheReport,
+  EvictionPolicyName,
+  MemoryMode,
+} from '../memory/index.ts';
 import type { ChatMessage } from '../models/chat-template.ts';
 import type { ModelConfig } from '../models/model.ts';
 import type { Tokenizer } from '../models/tokenizers/tokenizer.ts';
 import type { KvCacheDtype } from './kv-cache-dtype.ts';
+import type { PlacementStats } from './placement-stats.ts';
 import type { PrefixPin } from './prefix-pins.ts';
 import type { StepTimes } from './step-clock.ts';
 import type { TierSettings, TierStats } from './tiers.ts';
@@ -217,6 +225,13 @@ export interface EngineOptions {
   /** Whether admission leaves more of the pool free after preemptions, and less again in calm. Defaults to true. */
   readonly adaptiveMemory?: boolean;
   /**
+   * Which free blocks a sequence gets; never changes what is generated. `free-list` gives any, the one freed last first; `first-fit`, `best-fit`
+   * and `buddy` look for runs of neighbours. Paged memory only. Defaults to `free-list`.
+   */
+  readonly allocator?: AllocatorName;
+  /** Blocks that a step may move to rebuild runs while free space is fragmented; 0 for none. Paged memory only. Defaults to 0. */
+  readonly compactionBlocksPerStep?: number;
+  /**
    * Where pages go that are evicted from the pool, and come back from when a prompt needs them: host memory, files, or one over
    * the other. Never changes what is generated, except with a lossy `hostForm`. Needs prefix caching. Defaults to none.
    */
@@ -272,6 +287,7 @@ export interface EngineStats extends StepTimes {
   readonly blockHistory: BlockHistoryFigures;
   /** Requests admitted, by how their look-up in the prefix cache ended. */
   readonly cacheReports: Readonly<Record<CacheReason, number>>;
+  readonly placement: PlacementStats;
   readonly finishedRequests: Readonly<Record<FinishReason | 'error', number>>;
 }
 

@@ -2,7 +2,12 @@
 
 import { availableParallelism } from 'node:os';
 import { InvalidRequestError } from '../errors/errors.ts';
-import { createMemory, defaultEvictionPolicy, requireEvictionPolicyName } from '../memory/index.ts';
+import {
+  createMemory,
+  defaultEvictionPolicy,
+  requireAllocatorName,
+  requireEvictionPolicyName,
+} from '../memory/index.ts';
 import { loadModel } from '../models/load.ts';
 import { createScheduler } from '../scheduler/index.ts';
 import type { TierStack } from '../tiers/index.ts';
@@ -49,6 +54,10 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   }
   const evictionPolicy = options.evictionPolicy ?? defaultEvictionPolicy;
   requireEvictionPolicyName(evictionPolicy);
+  const allocator = options.allocator ?? 'free-list';
+  requireAllocatorName(allocator);
+  const compactionBlocksPerStep = options.compactionBlocksPerStep ?? 0;
+  requireInteger('compactionBlocksPerStep', compactionBlocksPerStep, 0, 4096);
   requireInteger('maxNumBatchedTokens', maxNumBatchedTokens, 1, 65536);
   requireInteger('maxQueuedRequests', maxQueuedRequests, 1, 1_000_000);
   if (
@@ -114,6 +123,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       maxBlocksPerSequence: Math.ceil(plan.maxModelLen / plan.kv.blockSize),
       enablePrefixCaching: options.enablePrefixCaching ?? true,
       evictionPolicy,
+      allocator,
+      compactionBlocksPerStep,
       tiers:
         tiers === null
           ? null

@@ -338,6 +338,8 @@ describe('engine limits and life', () => {
     ['a block size of 0', { blockSize: 0 }, InvalidRequestError],
     ['no threads', { threads: 0 }, InvalidRequestError],
     ['an unknown eviction policy', { evictionPolicy: 'random' as 'lru' }, InvalidRequestError],
+    ['an unknown allocator', { allocator: 'slab' as 'buddy' }, InvalidRequestError],
+    ['a negative budget for compaction', { compactionBlocksPerStep: -1 }, InvalidRequestError],
     ['an unknown cache dtype', { kvCacheDtype: 'q8_0' as 'f16' }, InvalidRequestError],
   ])('does not start with %s', async (_label, options, type) => {
     await expect(createEngine({ model, ...options })).rejects.toBeInstanceOf(type);

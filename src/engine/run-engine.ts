@@ -26,6 +26,7 @@ import {
 } from './generation.ts';
 import { formatKvDTypes } from './kv-cache-dtype.ts';
 import type { MemoryPlan } from './memory-plan.ts';
+import { createPlacementStats } from './placement-stats.ts';
 import type { PrefillPace } from './prefill-pace.ts';
 import { createPrefixPins } from './prefix-pins.ts';
 import { readPrompt, readPromptAsync, renderChat } from './prompt.ts';
@@ -60,6 +61,7 @@ export function runEngine(parts: EngineParts): Engine {
   const { model, executable, memory, scheduler, plan, now } = parts;
   const { tokenizer, config } = model;
   const clock = createStepClock(now);
+  const placement = createPlacementStats(memory);
   const owners = new Map<number, SequenceOwner>();
   /** Generations that have not ended, with what takes each one's listener off its caller's signal. */
   const active = new Map<GenerationState, () => void>();
@@ -284,6 +286,7 @@ export function runEngine(parts: EngineParts): Engine {
       ...memory.slotUse(),
       blockHistory: memory.blockHistory,
       cacheReports: { ...cacheReports },
+      placement: placement(),
       finishedRequests: { ...finishedRequests },
       ...clock.times,
       pinnedBlocks: prefixPins.pinnedBlocks,

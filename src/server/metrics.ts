@@ -40,6 +40,21 @@ const gauges: readonly StatField[] = [
   },
   { name: 'kv_blocks_cached', help: 'Unreferenced blocks that can still be hit.', read: (s) => s.cachedBlocks },
   {
+    name: 'kv_external_fragmentation_ratio',
+    help: '1 - longest run of free blocks / free blocks, without those that an eviction would free.',
+    read: (s) => s.placement.externalFragmentation,
+  },
+  {
+    name: 'kv_largest_free_run_blocks',
+    help: 'Longest run of free blocks.',
+    read: (s) => s.placement.largestFreeRun,
+  },
+  {
+    name: 'kv_mean_run_blocks',
+    help: 'Neighbouring blocks in a row that running sequences have, on average.',
+    read: (s) => s.placement.meanRunBlocks,
+  },
+  {
     name: 'step_outside_kernels_ratio',
     help: 'Since start: share of the time between the starts of consecutive steps that was not spent in kernels.',
     read: outsideKernelsShare,
@@ -81,6 +96,36 @@ const counters: readonly StatField[] = [
     name: 'kv_refaults_total',
     help: 'Evicted blocks that were computed again while their eviction was remembered.',
     read: (s) => s.blockHistory.refaults,
+  },
+  {
+    name: 'kv_runs_granted_total',
+    help: 'Requests for several blocks that got one run.',
+    read: (s) => s.placement.grantedRuns,
+  },
+  {
+    name: 'kv_runs_split_total',
+    help: 'Requests for several blocks that had to be split.',
+    read: (s) => s.placement.splitRuns,
+  },
+  {
+    name: 'kv_relocated_blocks_total',
+    help: 'Blocks moved by compaction.',
+    read: (s) => s.placement.relocatedBlocks,
+  },
+  {
+    name: 'kv_page_table_hits_total',
+    help: 'Block table entries that steps could use as they were.',
+    read: (s) => s.placement.pageTable.hits,
+  },
+  {
+    name: 'kv_page_table_updates_total',
+    help: 'Block table entries written.',
+    read: (s) => s.placement.pageTable.updates,
+  },
+  {
+    name: 'kv_page_table_invalidations_total',
+    help: 'Block table entries overwritten or removed.',
+    read: (s) => s.placement.pageTable.invalidations,
   },
   { name: 'step_total', help: 'Steps executed.', read: (s) => s.steps },
   { name: 'step_seconds_total', help: 'Time from the start of a step to its results.', read: (s) => s.stepMs / 1000 },

@@ -3,7 +3,14 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import { kvBlockBytes } from '../../backends/backend.ts';
-import { type EvictionPolicyName, evictionPolicyNames, type MemoryMode, memoryModes } from '../../memory/index.ts';
+import {
+  type AllocatorName,
+  allocatorNames,
+  type EvictionPolicyName,
+  evictionPolicyNames,
+  type MemoryMode,
+  memoryModes,
+} from '../../memory/index.ts';
 import { type KvDType, kvDTypeNames } from '../../tensor/kv-dtype.ts';
 import {
   createMemoryFiles,
@@ -51,6 +58,8 @@ export interface Scenario {
   readonly kvCacheDtype: 'auto' | KvCacheDtype;
   readonly evictionPolicy: EvictionPolicyName;
   readonly adaptiveMemory: boolean;
+  readonly allocator: AllocatorName;
+  readonly compactionBlocksPerStep: number;
   readonly tiers: TierSpec | null;
   readonly requests: readonly RequestSpec[];
 }
@@ -124,6 +133,8 @@ export const scenario: fc.Arbitrary<Scenario> = fc.record({
   ),
   evictionPolicy: fc.constantFrom(...evictionPolicyNames),
   adaptiveMemory: fc.boolean(),
+  allocator: fc.constantFrom(...allocatorNames),
+  compactionBlocksPerStep: fc.constantFrom(0, 1, 4, 16),
   tiers: fc.option(
     fc.record({
       hostPages: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 30 })),
@@ -181,6 +192,7 @@ export interface PagingProperty {
     forks: number;
     cancelled: number;
     evictions: number;
+    relocatedBlocks: number;
     pagesOut: number;
     pagesIn: number;
     failedPages: number;
@@ -221,6 +233,7 @@ export async function createPagingProperty(options: Pick<EngineOptions, 'model' 
     forks: 0,
     cancelled: 0,
     evictions: 0,
+    relocatedBlocks: 0,
     pagesOut: 0,
     pagesIn: 0,
     failedPages: 0,

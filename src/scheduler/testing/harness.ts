@@ -1,7 +1,7 @@
 // Drives the real scheduler and memory beside a trivial model that predicts every token, output and ending.
 
 import { ContextLengthError, QueueFullError } from '../../errors/index.ts';
-import { createMemory, type KvMemory, type MemoryMode } from '../../memory/index.ts';
+import { type AllocatorName, createMemory, type KvMemory, type MemoryMode } from '../../memory/index.ts';
 import { appendToken, type ModelSequence } from '../../memory/testing/content.ts';
 import { createScheduler } from '../scheduler.ts';
 import type { SampledToken, Scheduler, StepPlan } from '../types.ts';
@@ -16,6 +16,8 @@ export interface HarnessConfig {
   readonly maxModelLen: number;
   readonly maxQueuedRequests: number;
   readonly enablePrefixCaching: boolean;
+  readonly allocator?: AllocatorName;
+  readonly compactionBlocksPerStep?: number;
   /** Defaults to paged. */
   readonly memoryMode?: MemoryMode;
   readonly watermarkBlocks?: number;

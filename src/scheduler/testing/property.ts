@@ -1,7 +1,7 @@
 // The property of scheduler and memory together, for the test and for soak runs.
 
 import fc from 'fast-check';
-import { type MemoryMode, memoryModes } from '../../memory/index.ts';
+import { type AllocatorName, allocatorNames, type MemoryMode, memoryModes } from '../../memory/index.ts';
 import { createHarness, type Harness, type HarnessConfig } from './harness.ts';
 
 type Command =
@@ -69,6 +69,8 @@ const config: fc.Arbitrary<HarnessConfig> = fc
     watermarkBlocks: fc.constantFrom(0, 1, undefined),
     maxQueuedRequests: fc.integer({ min: 1, max: 12 }),
     enablePrefixCaching: fc.nat(4).map((n) => n > 0),
+    allocator: fc.constantFrom<AllocatorName>(...allocatorNames),
+    compactionBlocksPerStep: fc.constantFrom(0, 0, 1, 8),
     memoryMode: fc.oneof(
       { weight: 4, arbitrary: fc.constant<MemoryMode>('paged') },
       { weight: 1, arbitrary: fc.constantFrom(...memoryModes) },
@@ -123,6 +125,7 @@ export interface Coverage {
   partialHitCopies: number;
   merges: number;
   prefixHitTokens: number;
+  relocatedBlocks: number;
 }
 
 /**
@@ -138,6 +141,7 @@ export function checkScheduling(options: { readonly runs: number; readonly seed?
     partialHitCopies: 0,
     merges: 0,
     prefixHitTokens: 0,
+    relocatedBlocks: 0,
   };
   fc.assert(
     fc.property(config, fc.array(command, { minLength: 5, maxLength: 60, size: 'max' }), (setup, commands) => {
@@ -151,6 +155,7 @@ export function checkScheduling(options: { readonly runs: number; readonly seed?
       coverage.partialHitCopies += counters.partialHitCopies;
       coverage.merges += counters.merges;
       coverage.prefixHitTokens += counters.prefixHitTokens;
+      coverage.relocatedBlocks += counters.relocatedBlocks;
     }),
     { numRuns: options.runs, seed: options.seed },
   );
