@@ -44,6 +44,17 @@ std::vector<Region> plan_regions(const ModelSpec& spec) {
   return decode_plan(spec.plan.data(), spec.plan.size(), {spec.buffers, matrices, spec.vector_lengths, rope_dims, spec.pool});
 }
 
+/** The longest window of the attentions, or 0 if one of them has none. */
+int32_t longest_window(const std::vector<Region>& regions) {
+  int32_t longest = 0;
+  for (const Region& region : regions) {
+    if (region.kind != RegionKind::kAttention) continue;
+    if (region.window == 0) return 0;
+    longest = std::max(longest, region.window);
+  }
+  return longest;
+}
+
 int32_t embedded_rows(const std::vector<Region>& regions, const std::vector<MatrixSpec>& matrices) {
   int32_t rows = INT32_MAX;
   for (const Region& region : regions) {
@@ -66,7 +77,7 @@ Executor::Executor(std::shared_ptr<ThreadPool> threads, const Kernels& kernels, 
       matrices_(plan_matrices(spec.matrices)),
       vector_lengths_(spec.vector_lengths),
       regions_(plan_regions(spec)),
-      bindings_(limits_, pool_, embedded_rows(regions_, spec.matrices)),
+      bindings_(limits_, pool_, embedded_rows(regions_, spec.matrices), longest_window(regions_), 0),
       attention_(*threads_, kernels_, pool_, limits_, regions_, bindings_, spec.cascade),
       picker_(candidates_of(kernels.name), vocab_size_, threads_->size()) {
   ropes_ = std::move(spec.ropes);

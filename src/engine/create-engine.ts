@@ -72,6 +72,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       kvDTypes: resolveKvDTypes(options.kvCacheDtype ?? 'auto', model.weights),
       blockSize: options.blockSize ?? 16,
       maxNumSeqs: runningLimit,
+      maxNumBatchedTokens,
       maxModelLen: options.maxModelLen,
       kvCacheMemoryBytes: options.kvCacheMemoryBytes,
       availableBytes: Math.max(0, process.availableMemory() - model.weightBytes),
@@ -106,6 +107,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       maxBlocksPerSequence: Math.ceil(plan.maxModelLen / plan.kv.blockSize),
       enablePrefixCaching: options.enablePrefixCaching ?? true,
       evictionPolicy,
+      windowTokens: model.config.slidingWindow,
       tiers:
         tiers === null
           ? null

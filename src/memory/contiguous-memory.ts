@@ -140,6 +140,7 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
     maxNumSeqs,
     enablePrefixCaching: false,
     evictionPolicy: null,
+    longestSequenceTokens: longestRun * blockSize,
     copiesPerSequence: longestRun,
     blockTables: table.entries,
     blockTableStride: table.stride,
@@ -174,10 +175,13 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
     },
 
     match: () => ({ cachedTokens: 0, wholeBlocks: [], copySource: -1 }),
+    blocksFor,
+    heldBlocks: (sequence) => sequence.blockCount,
 
     room(handle) {
       const sequence = state(handle);
-      return sequence.blockCount * blockSize - sequence.computedTokens;
+      const held = sequence.row === -1 ? runLength(sequence) : sequence.blockCount;
+      return held * blockSize - sequence.computedTokens;
     },
 
     reserve(handle, tokenCount, match) {

@@ -1,6 +1,7 @@
 // Public parts of paged memory.
 
 export * from './allocators/index.ts';
+export { type AttentionReach, createAttentionReach } from './attention-reach.ts';
 export type { BlockFill } from './block-fill.ts';
 export { type BlockPool, createBlockPool } from './block-pool.ts';
 export {

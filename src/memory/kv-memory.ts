@@ -1,6 +1,7 @@
 // KvMemory: the one object through which the scheduler sees paged memory.
 
 import { IntegrityError, InvalidRequestError } from '../errors/index.ts';
+import { createAttentionReach } from './attention-reach.ts';
 import { createBlockFills } from './block-fill.ts';
 import { createBlockHasher, HASH_WORDS } from './block-hash.ts';
 import { createBlockPool } from './block-pool.ts';
@@ -12,6 +13,7 @@ import { createPageTable } from './page-table.ts';
 import { createPaging } from './paging.ts';
 import { createPrefixCache } from './prefix-cache.ts';
 import type { KvMemory, KvMemoryOptions, PrefixMatch } from './types.ts';
+import { matchInWindow } from './window-match.ts';
 
 /** The open step's hold on the source of its copies. */
 interface Pin {
@@ -32,6 +34,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     }
   }
   const caching = options.enablePrefixCaching ?? true;
+  const reach = createAttentionReach(blockSize, options.windowTokens, options.sinkTokens);
   const pool = createBlockPool(blockCount);
   const table = createPageTable(maxNumSeqs, maxBlocksPerSequence);
   const hasher = createBlockHasher(blockSize);
@@ -86,6 +89,13 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     return block !== -1 && isShared(sequence, block);
   }
 
+  /** Free blocks that a match takes. */
+  function takenFree({ wholeBlocks, copySource }: PrefixMatch): number {
+    let count = copySource !== -1 && isFree(copySource) ? 1 : 0;
+    for (const block of wholeBlocks) if (block !== -1 && isFree(block)) count++;
+    return count;
+  }
+
   function append(sequence: KvSequenceState, block: number): void {
     table.set(sequence.row, sequence.blockCount++, block);
   }
@@ -94,6 +104,17 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
   function shrink(sequence: KvSequenceState, keepBlocks: number): void {
     while (sequence.blockCount > keepBlocks) {
       const index = --sequence.blockCount;
+      const block = table.get(sequence.row, index);
+      if (block === -1) continue;
+      table.clear(sequence.row, index);
+      drop(block);
+    }
+  }
+
+  /** Gives back the blocks that the window has left behind since `fromTokens`; those that are cached stay evictable. */
+  function leaveBehind(sequence: KvSequenceState, fromTokens: number): void {
+    const end = reach.firstBlock(sequence.computedTokens);
+    for (let index = Math.max(reach.sinkBlocks, reach.firstBlock(fromTokens)); index < end; index++) {
       const block = table.get(sequence.row, index);
       table.clear(sequence.row, index);
       drop(block);
@@ -119,6 +140,10 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
   function join(sequence: KvSequenceState, match: PrefixMatch): void {
     hold(sequence);
     for (const block of match.wholeBlocks) {
+      if (block === -1) {
+        sequence.blockCount++;
+        continue;
+      }
       paging?.noteHit(block);
       hit(block);
       append(sequence, block);
@@ -202,6 +227,11 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     maxNumSeqs,
     enablePrefixCaching: caching,
     evictionPolicy,
+    longestSequenceTokens:
+      Math.min(
+        maxBlocksPerSequence,
+        reach.blocksFor(maxBlocksPerSequence * blockSize) <= blockCount ? maxBlocksPerSequence : blockCount,
+      ) * blockSize,
     // Its partial block.
     copiesPerSequence: 1,
     blockTables: table.entries,
@@ -219,26 +249,36 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       const wholeBlocks: number[] = [];
       if (!caching) return { cachedTokens: 0, wholeBlocks, copySource: -1 };
       const limit = Math.min(limitTokens, sequence.tokenIds.length);
-      while ((wholeBlocks.length + 1) * blockSize <= limit) {
-        extendChain(sequence, Math.max(sequence.hashedBlocks, wholeBlocks.length + 1), hasher);
-        const block = cache.find(sequence.chain, wholeBlocks.length + 1);
-        if (block === -1) break;
-        wholeBlocks.push(block);
-      }
+      if (reach.windowTokens !== null)
+        matchInWindow(sequence, Math.floor(limit / blockSize), reach, { blockSize, cache, hasher, wholeBlocks });
+      else
+        while ((wholeBlocks.length + 1) * blockSize <= limit) {
+          extendChain(sequence, Math.max(sequence.hashedBlocks, wholeBlocks.length + 1), hasher);
+          const block = cache.find(sequence.chain, wholeBlocks.length + 1);
+          if (block === -1) break;
+          wholeBlocks.push(block);
+        }
       const start = wholeBlocks.length * blockSize;
       const partial = allowCopy
         ? cache.findPartial(sequence.chain, wholeBlocks.length, sequence.tokenIds, start, limit)
         : { block: -1, tokenCount: 0 };
-      return { cachedTokens: start + partial.tokenCount, wholeBlocks, copySource: partial.block };
+      const cachedTokens = start + partial.tokenCount;
+      wholeBlocks.fill(-1, reach.sinkBlocks, Math.max(reach.sinkBlocks, reach.firstBlock(cachedTokens)));
+      return { cachedTokens, wholeBlocks, copySource: partial.block };
     },
 
-    room(handle) {
+    blocksFor: reach.blocksFor,
+    heldBlocks: (sequence) => reach.heldCount(sequence.blockCount, sequence.computedTokens),
+
+    room(handle, match, spareBlocks = 0) {
       const sequence = state(handle);
-      const slack = sequence.blockCount * blockSize - sequence.computedTokens;
-      let free = store.freeCount;
-      if (needsCopy(sequence) && free-- === 0) return 0;
-      const blocks = Math.min(free, table.stride - sequence.blockCount);
-      return slack + blocks * blockSize;
+      const held = match?.wholeBlocks.length ?? sequence.blockCount;
+      const computed = match?.cachedTokens ?? sequence.computedTokens;
+      let free = store.freeCount - spareBlocks;
+      if (match !== undefined) free -= takenFree(match);
+      else if (needsCopy(sequence)) free--;
+      if (free < 0) return 0;
+      return (held + Math.min(free, table.stride - held)) * blockSize - computed;
     },
 
     reserve(handle, tokenCount, match, spareBlocks = 0) {
@@ -249,18 +289,14 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
           `reserve of ${tokenCount} tokens for a sequence in the wrong state (row ${sequence.row})`,
         );
       }
-      let takenFree = 0;
-      if (match !== undefined) {
-        if (table.freeRowCount === 0) return false;
-        for (const block of match.wholeBlocks) if (isFree(block)) takenFree++;
-        if (match.copySource !== -1 && isFree(match.copySource)) takenFree++;
-      }
+      if (match !== undefined && table.freeRowCount === 0) return false;
+      const taken = match !== undefined ? takenFree(match) : 0;
       const held = match !== undefined ? match.wholeBlocks.length : sequence.blockCount;
       const computed = match !== undefined ? match.cachedTokens : sequence.computedTokens;
       const wanted = blocksFor(computed + tokenCount);
       const copied = !joins && needsCopy(sequence) ? 1 : 0;
       if (wanted > table.stride) return false;
-      if (wanted - held + copied + takenFree + spareBlocks > store.freeCount) return false;
+      if (wanted - held + copied + taken + spareBlocks > store.freeCount) return false;
 
       if (match !== undefined) join(sequence, match);
       else makePartialWritable(sequence);
@@ -278,6 +314,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
         sequence.computedTokens += sequence.scheduledTokens;
         sequence.scheduledTokens = 0;
         if (caching) cacheFilled(sequence, fromTokens);
+        leaveBehind(sequence, fromTokens);
         if (caching && sequence.joined) {
           prefixHitTokens += sequence.cachedTokens;
           prefixMissTokens += sequence.tokenIds.length - sequence.cachedTokens;
@@ -318,11 +355,16 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       if (child.row !== -1) throw new IntegrityError(`fork into a sequence that holds row ${child.row}`);
       const shared = Math.min(tokenCount, parent.computedTokens);
       if (parent.row === -1 || parent.joined || shared < 1 || table.freeRowCount === 0) return false;
+      if (reach.firstBlock(shared) < reach.firstBlock(parent.computedTokens)) return false;
       hold(child);
       for (let index = 0; index < blocksFor(shared); index++) {
         const isPartial = index === Math.floor(parent.computedTokens / blockSize);
         // A copy made for the open step has no content yet: share what it is copied from.
         const block = isPartial && parent.copiedFrom !== -1 ? parent.copiedFrom : table.get(parent.row, index);
+        if (block === -1) {
+          child.blockCount++;
+          continue;
+        }
         retain(block);
         append(child, block);
       }
@@ -342,7 +384,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
         throw new IntegrityError('truncate of a sequence that takes part in the open step');
       sequence.hashedBlocks = Math.min(sequence.hashedBlocks, Math.floor(tokenCount / blockSize));
       if (sequence.row === -1 || tokenCount >= sequence.computedTokens) return;
-      if (tokenCount === 0) {
+      if (tokenCount === 0 || reach.firstBlock(tokenCount) < reach.firstBlock(sequence.computedTokens)) {
         letGo(sequence);
         return;
       }
@@ -423,6 +465,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       const usage = memory.usage();
       checkMemoryIntegrity({
         blockSize,
+        reach,
         pool,
         table,
         cache: caching ? cache : null,

@@ -102,3 +102,13 @@ export interface Program {
   readonly kvHeadCount: number;
   readonly headSize: number;
 }
+
+/** What the attention of a program reaches in any layer: the last `window` positions (null: all), and `sinkTokens` leading ones. */
+export function attentionReachOf(program: Program): { readonly window: number | null; readonly sinkTokens: number } {
+  let window: number | null = 0;
+  for (const operation of program.operations) {
+    if (operation.kind !== 'pagedAttention') continue;
+    window = operation.window === null || window === null ? null : Math.max(window, operation.window);
+  }
+  return { window: window === 0 ? null : window, sinkTokens: 0 };
+}

@@ -50,7 +50,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   checkOptions(options);
   const { blockSize } = memory;
   const blockCount = memory.usage().blockCount;
-  const limitTokens = Math.min(maxModelLen, blockCount * blockSize, memory.blockTableStride * blockSize);
+  const limitTokens = Math.min(maxModelLen, memory.longestSequenceTokens);
   // Each running sequence gets a token and an output row in every step, so that none starves.
   const maxRunning = Math.min(maxNumSeqs, maxNumBatchedTokens, maxOutputs);
   const planLimits = { maxNumSeqs, maxNumBatchedTokens, maxOutputs, blockSize };
@@ -80,7 +80,9 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   let preemptions = 0;
   let pagingCount = 0;
 
-  const blocksFor = (tokens: number): number => Math.ceil(tokens / blockSize);
+  /** Blocks that a running sequence will need for the tokens known now. */
+  const missingBlocks = ({ tokenIds, memory: held }: SequenceState): number =>
+    Math.max(0, memory.blocksFor(tokenIds.length) - memory.heldBlocks(held));
   const watermark = (): number => options.watermarkBlocks ?? Math.ceil(blockCount / 100) + running.length;
 
   function check(plan: StepPlan | null = null): void {
@@ -247,9 +249,8 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   }
 
   function admitWaiting(): void {
-    // Blocks that running sequences will need for the tokens known now.
     let promisedBlocks = 0;
-    for (const sequence of running) promisedBlocks += blocksFor(sequence.tokenIds.length) - sequence.memory.blockCount;
+    for (const sequence of running) promisedBlocks += missingBlocks(sequence);
     let sequence = waiting.head;
     while (sequence !== null && running.length < maxRunning && batch.tokenCount < maxNumBatchedTokens) {
       const next: SequenceState | null = sequence.next;
@@ -274,16 +275,17 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         isAdmitted = admit(sequence, memory.match(sequence.memory, limit, false), spareBlocks);
       }
       if (!isAdmitted) break;
-      promisedBlocks += blocksFor(sequence.tokenIds.length) - sequence.memory.blockCount;
+      promisedBlocks += missingBlocks(sequence);
       sequence = next;
     }
     if (memory.readaheadLimit > 0 && waiting.count > pagingCount) readAhead(promisedBlocks + watermark());
   }
 
   function admit(sequence: SequenceState, match: PrefixMatch, spareBlocks: number): boolean {
-    const count = shareFor(sequence, match.cachedTokens);
+    const room = memory.room(sequence.memory, match, spareBlocks);
+    const count = Math.min(shareFor(sequence, match.cachedTokens), room);
     if (count < 1) return false;
-    const laterBlocks = blocksFor(sequence.tokenIds.length) - blocksFor(match.cachedTokens + count);
+    const laterBlocks = memory.blocksFor(sequence.tokenIds.length) - memory.blocksFor(match.cachedTokens + count);
     if (!memory.reserve(sequence.memory, count, match, spareBlocks + laterBlocks)) return false;
     waiting.remove(sequence);
     sequence.running = true;

@@ -3,7 +3,13 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import { kvBlockBytes } from '../../backends/backend.ts';
-import { type EvictionPolicyName, evictionPolicyNames, type MemoryMode, memoryModes } from '../../memory/index.ts';
+import {
+  createAttentionReach,
+  type EvictionPolicyName,
+  evictionPolicyNames,
+  type MemoryMode,
+  memoryModes,
+} from '../../memory/index.ts';
 import { type KvDType, kvDTypeNames } from '../../tensor/kv-dtype.ts';
 import {
   createMemoryFiles,
@@ -372,7 +378,9 @@ export async function createPagingProperty(options: Pick<EngineOptions, 'model' 
     totals,
     async check(scenario) {
       const { blockSize, spareBlocks, requests, tiers, ...rest } = scenario;
-      const blockCount = Math.ceil(maxModelLen / blockSize) + spareBlocks;
+      // With a window, the pool may be smaller than a sequence is long.
+      const window = rest.memory === 'paged' ? config.slidingWindow : null;
+      const blockCount = createAttentionReach(blockSize, window).blocksFor(maxModelLen) + spareBlocks;
       const alone = await aloneWith(scenario.kvCacheDtype);
       const pageBytes = kvBytesOf(alone, blockSize);
       const hasTiers = tiers !== null && scenario.memory === 'paged' && scenario.enablePrefixCaching;
