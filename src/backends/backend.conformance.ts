@@ -4,7 +4,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BackendError, OctavoError } from '../errors/errors.ts';
 import { createProgramBuilder, type ProgramBuilder } from '../program/builder.ts';
-import type { Program, RopeLayout, Value } from '../program/program.ts';
+import type { Program, RopeLayout, RopeParameters, Value } from '../program/program.ts';
 import { type DType, dtypeNames } from '../tensor/dtype.ts';
 import { kvDTypeNames } from '../tensor/kv-dtype.ts';
 import type { Backend, Executable, KvDType, StepLimits } from './backend.ts';
@@ -32,6 +32,11 @@ interface Geometry {
 interface Case {
   readonly program: Program;
   readonly tensors: Record<string, MemoryWeight>;
+}
+
+function sinkRope(headSize: number): RopeParameters {
+  const inverseFrequencies = Float64Array.from({ length: headSize / 2 }, (_, i) => 100 ** ((-2 * i) / headSize));
+  return { layout: 'half', rotaryDim: headSize, inverseFrequencies, attentionFactor: 1 };
 }
 
 /** What one code that is rounded the other way may change, of the largest value. */
@@ -267,6 +272,7 @@ export function describeBackendConformance(options: ConformanceOptions): void {
       kvHeads: number;
       headSize: number;
       window: number | null;
+      sinks?: number;
       keyDType: KvDType;
       valueDType: KvDType;
     }>([
@@ -274,6 +280,8 @@ export function describeBackendConformance(options: ConformanceOptions): void {
       { heads: 6, kvHeads: 2, headSize: 20, window: null, keyDType: 'f16', valueDType: 'f16' },
       { heads: 9, kvHeads: 3, headSize: 64, window: null, keyDType: 'f16', valueDType: 'f16' },
       { heads: 4, kvHeads: 1, headSize: 32, window: 5, keyDType: 'f32', valueDType: 'f32' },
+      { heads: 4, kvHeads: 2, headSize: 16, window: 9, sinks: 3, keyDType: 'f32', valueDType: 'f32' },
+      { heads: 3, kvHeads: 1, headSize: 20, window: 21, sinks: 17, keyDType: 'f16', valueDType: 'int8' },
       { heads: 2, kvHeads: 2, headSize: 128, window: 40, keyDType: 'f16', valueDType: 'f16' },
       { heads: 6, kvHeads: 2, headSize: 64, window: null, keyDType: 'int8', valueDType: 'int8' },
       { heads: 3, kvHeads: 3, headSize: 20, window: 33, keyDType: 'int8', valueDType: 'int4' },
@@ -287,8 +295,8 @@ export function describeBackendConformance(options: ConformanceOptions): void {
       { heads: 4, kvHeads: 2, headSize: 16, window: null, keyDType: 'f16', valueDType: 'int8' },
       { heads: 1, kvHeads: 1, headSize: 3, window: null, keyDType: 'int8', valueDType: 'f32' },
     ])(
-      'attention, $heads heads over $kvHeads of $headSize, window $window, $keyDType/$valueDType',
-      ({ heads, kvHeads, headSize, window, keyDType, valueDType }) => {
+      'attention, $heads heads over $kvHeads of $headSize, window $window, sinks $sinks, $keyDType/$valueDType',
+      ({ heads, kvHeads, headSize, window, sinks, keyDType, valueDType }) => {
         // A code that is rounded the other way is one step of its type.
         const tolerance = Math.max(options.tolerance.f32, codeSteps[keyDType], codeSteps[valueDType]);
         const width = heads * headSize;
@@ -312,6 +320,8 @@ export function describeBackendConformance(options: ConformanceOptions): void {
                 headCount: heads,
                 scale: 1 / Math.sqrt(headSize),
                 window,
+                // The second layer asks as if its queries had not been rotated.
+                sinks: sinks === undefined ? null : { tokens: sinks, rope: layer === 0 ? sinkRope(headSize) : null },
               });
               b.add(attended, x);
               hidden = attended;

@@ -3,19 +3,27 @@
 import { createHash } from 'node:crypto';
 import type { Backend } from '../backends/backend.ts';
 import type { LoadedModel } from '../models/model.ts';
+import type { AttentionWindow } from '../program/streaming.ts';
 
 /** To be raised by whoever changes what kernels compute, be it in the last bit. */
 const kernelVersion = 1;
 const sampleBytes = 4096;
 
 /**
- * 64 hexadecimal digits over the configuration, every weight's name, type and shape with its first and last bytes, and how the backend
+ * 64 hexadecimal digits over the configuration, the attention window asked for, every weight's name, type and shape with its first and last bytes, and how the backend
  * computes (its instruction set; threads change nothing). Two fine-tunes of one model differ in it; a file's name does not count.
  */
-export async function kvFingerprint(model: LoadedModel, backend: Backend): Promise<string> {
+export async function kvFingerprint(
+  model: LoadedModel,
+  backend: Backend,
+  attentionWindow?: AttentionWindow,
+): Promise<string> {
   const hash = createHash('sha256');
   const computes = backend.description.replace(/, \d+ threads?\b/, '');
   hash.update(JSON.stringify([kernelVersion, backend.name, computes, model.config]));
+  if (attentionWindow !== undefined) {
+    hash.update(JSON.stringify([attentionWindow.sinkTokens, attentionWindow.windowTokens]));
+  }
   const { weights } = model.weights;
   const sample = new Uint8Array(sampleBytes);
   for (const name of [...weights.keys()].sort()) {

@@ -11,6 +11,11 @@ export interface MemoryPlanOptions {
   readonly kvDTypes: KvDTypes;
   readonly blockSize: number;
   readonly maxNumSeqs: number;
+  /** What attention reaches. Default to the model's own window and no sinks. */
+  readonly windowTokens?: number | null;
+  readonly sinkTokens?: number;
+  /** Whether sequences may be longer than the model's context. Defaults to false. */
+  readonly streams?: boolean;
   /** Tokens that a step may compute: a sequence with a window holds blocks for them beside its window. Defaults to 512. */
   readonly maxNumBatchedTokens?: number;
   /** Undefined: the model's context, or what the pool holds. */
@@ -29,13 +34,17 @@ export interface MemoryPlan {
 
 /** Share of the memory that is available at start which the pool takes unless told otherwise. */
 const defaultPoolShare = 0.25;
+/** Tokens of a sequence that streams. */
+const defaultStream = 1 << 20;
+const longestStream = 1 << 22;
 
 /** Throws InvalidRequestError for values out of range and MemoryPlanError when a single sequence would not fit. */
 export function planMemory(options: MemoryPlanOptions): MemoryPlan {
   const { config, blockSize, maxNumSeqs, availableBytes } = options;
   requireInteger('blockSize', blockSize, 1, 256);
   requireInteger('maxNumSeqs', maxNumSeqs, 1, 4096);
-  if (options.maxModelLen !== undefined) requireInteger('maxModelLen', options.maxModelLen, 2, config.contextLength);
+  const longest = options.streams ? longestStream : config.contextLength;
+  if (options.maxModelLen !== undefined) requireInteger('maxModelLen', options.maxModelLen, 2, longest);
   if (options.kvCacheMemoryBytes !== undefined)
     requireInteger('kvCacheMemoryBytes', options.kvCacheMemoryBytes, 1, Number.MAX_SAFE_INTEGER);
 
@@ -47,8 +56,9 @@ export function planMemory(options: MemoryPlanOptions): MemoryPlan {
     ...options.kvDTypes,
   };
   const blockBytes = kvBlockBytes(kv);
-  const wantedLength = options.maxModelLen ?? config.contextLength;
-  const reach = createAttentionReach(blockSize, config.slidingWindow);
+  const wantedLength = options.maxModelLen ?? (options.streams ? defaultStream : config.contextLength);
+  const windowTokens = options.windowTokens === undefined ? config.slidingWindow : options.windowTokens;
+  const reach = createAttentionReach(blockSize, windowTokens, options.sinkTokens);
   /** Without which a sequence of the wanted length cannot run, and which it likes to have. */
   const neededBlocks = reach.blocksFor(wantedLength);
   const chunkBlocks = Math.ceil((options.maxNumBatchedTokens ?? 512) / blockSize);
