@@ -377,6 +377,21 @@ export function describeBackendConformance(options: ConformanceOptions): void {
           expect(joined).toEqual(whole);
         });
 
+        it.skipIf(window === null)('needs the blocks that its window and its sinks reach, and no others', async () => {
+          const executable = await compile(backend, made, 8, keyDType, valueDType, 64);
+          const tokenIds = ids(61, 2);
+          const blocks = [0, 1, 2, 3, 4, 5, 6, 7];
+          const whole = await run(executable, [{ tokenIds, firstPosition: 0, blocks }], 8);
+          const last = (table: number[]) =>
+            executable.execute(bindStep([{ tokenIds: tokenIds.slice(60), firstPosition: 60, blocks: table }], 8));
+          const isReached = (index: number) => index * 8 < (sinks ?? 0) || (index + 1) * 8 > 61 - window!;
+          const reached = blocks.map((block, index) => (isReached(index) ? block : -1));
+          expect((await last(reached)).logits.slice()).toEqual(whole.slice(60 * width));
+          for (const index of blocks.filter(isReached)) {
+            await expect(last(reached.with(index, -1)), `without block ${index}`).rejects.toBeInstanceOf(BackendError);
+          }
+        });
+
         it('copies blocks before the step and moves them in and out', async () => {
           const executable = await compile(backend, made, 8, keyDType, valueDType, 16);
           const tokenIds = ids(20, 3);

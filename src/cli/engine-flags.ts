@@ -27,6 +27,8 @@ export interface EngineFlags {
   readonly memory: MemoryMode;
   readonly enablePrefixCaching: boolean;
   readonly evictionPolicy: EvictionPolicyName;
+  readonly attentionWindow?: number;
+  readonly attentionSinks: number;
   readonly hostTierBytes?: number;
   readonly hostTierForm: 'raw' | 'int8' | 'fp8';
   readonly fileTierPath?: string;
@@ -85,6 +87,17 @@ export function addEngineFlags(command: Command): Command {
         .choices(evictionPolicyNames)
         .default(defaultEvictionPolicy),
     )
+    .option(
+      '--attention-window <tokens>',
+      'attend to the last tokens only, and to the sinks: input without end in a fixed pool; changes answers (default: the whole context)',
+      integerFlag(1),
+    )
+    .option(
+      '--attention-sinks <tokens>',
+      'leading tokens that --attention-window leaves visible',
+      integerFlag(0, 256),
+      4,
+    )
     .optionsGroup('Tiers (evicted pages come back from them):')
     .option('--host-tier-bytes <bytes>', 'host memory for evicted pages, such as 4G (default: none)', bytesFlag)
     .addOption(
@@ -114,6 +127,10 @@ export function toEngineOptions(flags: EngineFlags, model: string): EngineOption
     memory: flags.memory,
     enablePrefixCaching: flags.enablePrefixCaching,
     evictionPolicy: flags.evictionPolicy,
+    attentionWindow:
+      flags.attentionWindow === undefined
+        ? undefined
+        : { sinkTokens: flags.attentionSinks, windowTokens: flags.attentionWindow },
     tiers: tierSettings(flags),
   };
 }
