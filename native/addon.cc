@@ -144,9 +144,10 @@ ModelSpec spec_of(const Napi::Object& object) {
     const Napi::Object rope = ropes.Get(i).As<Napi::Object>();
     const auto [cosine, cosine_length] = elements<float>(rope.Get("cosine"), napi_float32_array, "cosine");
     const auto [sine, sine_length] = elements<float>(rope.Get("sine"), napi_float32_array, "sine");
-    RopeTable table{integer_at(rope, "rotaryDim"), {cosine, cosine + cosine_length}, {sine, sine + sine_length}};
-    const size_t needed = static_cast<size_t>(spec.limits.max_context) * static_cast<size_t>(table.rotary_dim / 2);
-    if (table.rotary_dim < 0 || cosine_length < needed || sine_length < needed) throw PlanError("a rope table is too short");
+    RopeTable table{integer_at(rope, "rotaryDim"), integer_at(rope, "fineCount"), {cosine, cosine + cosine_length}, {sine, sine + sine_length}};
+    if (table.rotary_dim < 0 || table.rotary_dim > kMaxRotaryDim || table.fine_count < 1) throw PlanError("a rope table has wrong sizes");
+    const size_t needed = RopeTable::row_count(spec.limits.max_context, table.fine_count) * static_cast<size_t>(table.rotary_dim / 2);
+    if (cosine_length < needed || sine_length < needed) throw PlanError("a rope table is too short");
     spec.ropes.push_back(std::move(table));
   }
   return spec;

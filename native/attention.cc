@@ -20,6 +20,9 @@ constexpr size_t kRowFloats = kMaxAttentionRows + 16;
 
 int32_t ceil_div(int32_t value, int32_t by) { return (value + by - 1) / by; }
 
+/** Rotated queries lie in the kernel's scratch until they are packed. */
+static_assert(attention_scratch_floats(1) >= kMaxAttentionRows, "a kernel's scratch holds a query of each row");
+
 }  // namespace
 
 struct Attention::Scratch {
@@ -34,15 +37,18 @@ struct Attention::Scratch {
 };
 
 Attention::Attention(ThreadPool& threads, const Kernels& kernels, const KvPool& pool, const Limits& limits, const std::vector<Region>& regions,
-                     const StepBindings& bindings, bool cascade)
-    : threads_(threads), kernels_(kernels), pool_(pool), regions_(regions), bindings_(bindings), cascade_(cascade),
+                     const StepBindings& bindings, const std::vector<RopeTable>& ropes, bool cascade)
+    : threads_(threads), kernels_(kernels), pool_(pool), regions_(regions), bindings_(bindings), ropes_(ropes), cascade_(cascade),
       head_stride_(round_up(static_cast<size_t>(pool.head_size), 16)), prefixes_(limits.max_sequences) {
   int64_t most_heads = 0;
   for (const Region& region : regions) {
     int32_t index = -1;
     if (region.kind == RegionKind::kAttention) {
       for (size_t i = 0; i < shapes_.size(); ++i) {
-        if (shapes_[i].head_count == region.head_count && shapes_[i].window == region.window) index = static_cast<int32_t>(i);
+        const Shape& shape = shapes_[i];
+        if (shape.head_count == region.head_count && shape.window == region.window && shape.sink_tokens == region.sink_tokens) {
+          index = static_cast<int32_t>(i);
+        }
       }
       if (index == -1) {
         index = static_cast<int32_t>(shapes_.size());
@@ -51,6 +57,7 @@ Attention::Attention(ThreadPool& threads, const Kernels& kernels, const KvPool& 
         shape.kv_head_count = region.kv_head_count;
         shape.group = region.head_count / region.kv_head_count;
         shape.window = region.window;
+        shape.sink_tokens = region.sink_tokens;
         shape.order.reserve(static_cast<size_t>(limits.max_tokens));
         shape.first_slots.resize(static_cast<size_t>(limits.max_tokens));
         shape.merged_tokens.reserve(static_cast<size_t>(limits.max_tokens));
@@ -86,7 +93,12 @@ void Attention::plan() {
 }
 
 int32_t Attention::begin_of(const Shape& shape, int32_t token) const {
-  return shape.window > 0 ? std::max(0, end_of(token) - shape.window) : 0;
+  if (shape.window == 0 || end_of(token) <= shape.sink_tokens + shape.window) return 0;
+  return end_of(token) - shape.window;
+}
+
+int32_t Attention::piece_count(const Shape& shape, int32_t token) const {
+  return ceil_div(end_of(token), kAttentionPiece) - begin_of(shape, token) / kAttentionPiece + (has_gap(shape, token) ? 1 : 0);
 }
 
 int32_t Attention::order_tokens(Shape& shape, int32_t sequence) const {
@@ -114,7 +126,8 @@ void Attention::plan_shape(Shape& shape) {
   }
 
   const int32_t all_pieces = std::numeric_limits<int32_t>::max();
-  const bool cascade = cascade_ && bindings_.sequence_count > 1;
+  // Sinks are attended to beside a sequence's own window, not beside others'.
+  const bool cascade = cascade_ && bindings_.sequence_count > 1 && shape.sink_tokens == 0;
   const auto may_share = [&](int32_t sequence) { return cascade && token_count(sequence) * shape.group <= kShareRows; };
   leaves_.clear();
   if (cascade) {
@@ -201,7 +214,7 @@ bool Attention::reserve_slots(Shape& shape, int32_t first_row, int32_t last_row)
   const size_t first = static_cast<size_t>(first_row / shape.group);
   const size_t last = static_cast<size_t>(last_row / shape.group);
   const auto slots_of = [&](int32_t token) {
-    return static_cast<int64_t>(ceil_div(end_of(token), kAttentionPiece) - begin_of(shape, token) / kAttentionPiece) * shape.head_count;
+    return static_cast<int64_t>(piece_count(shape, token)) * shape.head_count;
   };
   int64_t needed = 0;
   for (size_t i = first; i < last; ++i) needed += slots_of(shape.order[i]);
@@ -317,6 +330,13 @@ void Attention::run_task(const Region& region, const Shape& shape, const Rows& r
     ends[i] = end_of(tokens[i]);
     latest = std::max(latest, ends[i]);
   }
+  const size_t all_rows = static_cast<size_t>(count * (last_head - first_head));
+  if (!item.partial) {
+    std::fill_n(scratch.running_maxima, all_rows, -std::numeric_limits<float>::infinity());
+    std::fill_n(scratch.running_sums, all_rows, 0.0f);
+    std::fill_n(scratch.running_outs, all_rows * head_stride_, 0.0f);
+  }
+  if (part == 0 && shape.sink_tokens > 0) run_sinks(region, shape, rows, item, tokens, heads, first_head, last_head, scratch);
   const size_t head_size = static_cast<size_t>(region.head_size);
   const size_t query_floats = static_cast<size_t>(ceil_div(count, kernels_.attention_tile_rows) * kernels_.attention_tile_rows) * head_size;
   for (int32_t head = first_head; head < last_head; ++head) {
@@ -325,13 +345,6 @@ void Attention::run_task(const Region& region, const Shape& shape, const Rows& r
     kernels_.attention_pack(queries, count, region.head_size, region.scale * kv_decode_factor(pool_.key_type),
                             scratch.queries + static_cast<size_t>(head - first_head) * query_floats);
   }
-  const size_t all_rows = static_cast<size_t>(count * (last_head - first_head));
-  if (!item.partial) {
-    std::fill_n(scratch.running_maxima, all_rows, -std::numeric_limits<float>::infinity());
-    std::fill_n(scratch.running_sums, all_rows, 0.0f);
-    std::fill_n(scratch.running_outs, all_rows * head_stride_, 0.0f);
-  }
-
   float* outs[kMaxAttentionRows];
   bool touched[kMaxAttentionRows];
   size_t slots[kMaxAttentionRows];
@@ -351,7 +364,7 @@ void Attention::run_task(const Region& region, const Shape& shape, const Rows& r
         for (int32_t i = 0; i < count; ++i) {
           const int32_t first = begins[i] / kAttentionPiece;
           const bool reaches = piece.piece >= first && piece.piece < ceil_div(ends[i], kAttentionPiece);
-          if (reaches) slots[i] = slot_of(shape, tokens[i], piece.piece - first, piece.kv_head * shape.group + heads[i]);
+          if (reaches) slots[i] = slot_of(shape, tokens[i], piece.piece - first + (has_gap(shape, tokens[i]) ? 1 : 0), piece.kv_head * shape.group + heads[i]);
           outs[i] = reaches ? partial_out(slots[i]) : scratch.outs + static_cast<size_t>(i) * head_stride_;
         }
       }
@@ -378,9 +391,68 @@ void Attention::run_task(const Region& region, const Shape& shape, const Rows& r
   }
 }
 
+void Attention::pack_sink_queries(const Region& region, const Shape& shape, const Rows& rows, const int32_t* tokens, const int32_t* heads,
+                                  int32_t count, int32_t head, const Scratch& scratch, float* packed) {
+  const size_t head_size = static_cast<size_t>(region.head_size);
+  const float* queries[kMaxAttentionRows];
+  for (int32_t i = 0; i < count; ++i) {
+    queries[i] = rows.query(tokens[i]) + static_cast<size_t>(head * shape.group + heads[i]) * head_size;
+    if (region.sink_rope < 0 || !has_gap(shape, tokens[i])) continue;
+    // Attention sees differences of positions only: what is rotated back is the query, and no key is ever changed.
+    const RopeTable& table = ropes_[static_cast<size_t>(region.sink_rope)];
+    RopeTable::Buffer buffer;
+    const RopeTable::Rows angles = table.rows_of(end_of(tokens[i]) - (shape.sink_tokens + shape.window), buffer);
+    float backwards[kMaxRotaryDim / 2];
+    for (int32_t pair = 0; pair < table.rotary_dim / 2; ++pair) backwards[pair] = -angles.sine[pair];
+    float* rotated = scratch.kernel + static_cast<size_t>(i) * head_size;
+    std::copy_n(queries[i], head_size, rotated);
+    kernels_.rope_row({1, region.head_size, table.rotary_dim, region.sink_interleaved, angles.cosine, backwards}, rotated);
+    queries[i] = rotated;
+  }
+  kernels_.attention_pack(queries, count, region.head_size, region.scale * kv_decode_factor(pool_.key_type), packed);
+}
+
+void Attention::run_sinks(const Region& region, const Shape& shape, const Rows& rows, const Item& item, const int32_t* tokens, const int32_t* heads,
+                          int32_t first_head, int32_t last_head, const Scratch& scratch) {
+  const int32_t count = item.row_count;
+  int32_t begins[kMaxAttentionRows];
+  int32_t ends[kMaxAttentionRows];
+  float* outs[kMaxAttentionRows];
+  bool touched[kMaxAttentionRows];
+  bool any = false;
+  for (int32_t i = 0; i < count; ++i) {
+    begins[i] = 0;
+    ends[i] = has_gap(shape, tokens[i]) ? shape.sink_tokens : 0;
+    any = any || ends[i] > 0;
+    outs[i] = scratch.outs + static_cast<size_t>(i) * head_stride_;
+  }
+  if (!any) return;
+  AttentionPiece piece = {&pool_, region.layer, 0, bindings_.block_table(item.sequence), count, scratch.queries, begins, ends, 0, -1, 0,
+                          scratch.maxima, scratch.sums, outs, touched, scratch.kernel};
+  for (int32_t head = first_head; head < last_head; ++head) {
+    pack_sink_queries(region, shape, rows, tokens, heads, count, head, scratch, scratch.queries);
+    piece.kv_head = head;
+    piece.next_kv_head = head;
+    kernels_.attention_piece(piece);
+    if (!item.partial) {
+      const size_t row = static_cast<size_t>((head - first_head) * count);
+      kernels_.attention_fold({count, touched, scratch.maxima, scratch.sums, scratch.outs, scratch.running_maxima + row, scratch.running_sums + row,
+                               scratch.running_outs + row * head_stride_, head_stride_});
+      continue;
+    }
+    for (int32_t i = 0; i < count; ++i) {
+      if (!touched[i]) continue;
+      const size_t slot = slot_of(shape, tokens[i], 0, head * shape.group + heads[i]);
+      partial_maxima_[slot] = scratch.maxima[i];
+      partial_sums_[slot] = scratch.sums[i];
+      std::copy_n(outs[i], head_stride_, partial_out(slot));
+    }
+  }
+}
+
 void Attention::merge_heads(const Shape& shape, const Rows& rows, int32_t token, int32_t first_head, const Scratch& scratch) {
   const int32_t count = std::min(kMergeHeads, shape.head_count - first_head);
-  const int32_t pieces = ceil_div(end_of(token), kAttentionPiece) - begin_of(shape, token) / kAttentionPiece;
+  const int32_t pieces = piece_count(shape, token);
   std::fill_n(scratch.running_maxima, count, -std::numeric_limits<float>::infinity());
   std::fill_n(scratch.running_sums, count, 0.0f);
   std::fill_n(scratch.running_outs, static_cast<size_t>(count) * head_stride_, 0.0f);

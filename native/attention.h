@@ -24,6 +24,7 @@
 #include "kernels/kernels.h"
 #include "memory.h"
 #include "plan.h"
+#include "rope_table.h"
 #include "shared_prefixes.h"
 #include "thread_pool.h"
 
@@ -33,7 +34,7 @@ class Attention {
  public:
   /** Keeps references to all but `limits`. Without `cascade` every sequence reads its blocks by itself; bits are the same. */
   Attention(ThreadPool& threads, const Kernels& kernels, const KvPool& pool, const Limits& limits, const std::vector<Region>& regions,
-            const StepBindings& bindings, bool cascade);
+            const StepBindings& bindings, const std::vector<RopeTable>& ropes, bool cascade);
 
   /** Cuts the attention of the bound step into tasks; before its threads start. */
   void plan();
@@ -60,6 +61,7 @@ class Attention {
     int32_t kv_head_count;
     int32_t group;  // query heads per K/V head
     int32_t window;  // 0: unlimited
+    int32_t sink_tokens;  // leading positions attended beside the window; 0: none
     std::vector<int32_t> order;  // [tokens] tokens, those of sequences that share blocks beside each other
     std::vector<int32_t> first_slots;  // [max tokens] of each token's partial results, or -1
     std::vector<int32_t> merged_tokens;  // those with partial results
@@ -88,6 +90,10 @@ class Attention {
     return bindings_.query_starts[static_cast<size_t>(sequence) + 1] - bindings_.query_starts[static_cast<size_t>(sequence)];
   }
   int32_t begin_of(const Shape& shape, int32_t token) const;
+  /** Whether a gap lies between the sinks and the window of a token; they are then a piece of their own, the first one. */
+  bool has_gap(const Shape& shape, int32_t token) const { return shape.sink_tokens > 0 && end_of(token) > shape.sink_tokens + shape.window; }
+  /** Pieces of a token's context, its sinks included. */
+  int32_t piece_count(const Shape& shape, int32_t token) const;
   int32_t end_of(int32_t token) const { return bindings_.positions[static_cast<size_t>(token)] + 1; }
   /** Cuts pieces [from, to) of rows into items of at most `tile_rows`. */
   void add_items(Shape& shape, int32_t first_row, int32_t last_row, int32_t from, int32_t to, int32_t sequence, int32_t tile_rows, bool partial) const;
@@ -97,6 +103,12 @@ class Attention {
   void split_long_items(Shape& shape);
 
   void run_task(const Region& region, const Shape& shape, const Rows& rows, const Item& item, int32_t task, const Scratch& scratch);
+  /** Attention to the sinks, for the rows that have a gap after them: queries, then scores and values of positions [0, sink_tokens). */
+  void run_sinks(const Region& region, const Shape& shape, const Rows& rows, const Item& item, const int32_t* tokens, const int32_t* heads,
+                 int32_t first_head, int32_t last_head, const Scratch& scratch);
+  /** The queries of sinks: as if the token stood where the last slot of sinks and window is. */
+  void pack_sink_queries(const Region& region, const Shape& shape, const Rows& rows, const int32_t* tokens, const int32_t* heads, int32_t count,
+                         int32_t head, const Scratch& scratch, float* packed);
   void merge_heads(const Shape& shape, const Rows& rows, int32_t token, int32_t first_head, const Scratch& scratch);
   Scratch scratch_of(int32_t thread) const;
   /** Of a token's partial result in the `piece`th piece that it attends; those of one piece lie together. */
@@ -111,6 +123,7 @@ class Attention {
   const KvPool& pool_;
   const std::vector<Region>& regions_;
   const StepBindings& bindings_;
+  const std::vector<RopeTable>& ropes_;
   const bool cascade_;
   const size_t head_stride_;  // head size rounded up to 16
   SharedPrefixes prefixes_;

@@ -33,8 +33,8 @@ void each_within(const char* name, const std::vector<int32_t>& values, size_t co
 
 }  // namespace
 
-StepBindings::StepBindings(const Limits& limits, const KvPool& pool, int32_t vocab_size)
-    : limits_(limits), pool_(pool), vocab_size_(vocab_size) {
+StepBindings::StepBindings(const Limits& limits, const KvPool& pool, int32_t vocab_size, int32_t window, int32_t sink_tokens)
+    : limits_(limits), pool_(pool), vocab_size_(vocab_size), window_(window), sink_tokens_(sink_tokens) {
   token_ids.resize(static_cast<size_t>(limits.max_tokens));
   positions.resize(static_cast<size_t>(limits.max_tokens));
   slots.resize(static_cast<size_t>(limits.max_tokens));
@@ -107,6 +107,13 @@ void StepBindings::check_sequences() const {
   }
 }
 
+int32_t StepBindings::window_start(int32_t sequence) const {
+  if (window_ == 0) return 0;
+  const auto first = positions.begin() + query_starts[static_cast<size_t>(sequence)];
+  const auto last = positions.begin() + query_starts[static_cast<size_t>(sequence) + 1];
+  return std::max(0, *std::min_element(first, last) + 1 - window_);
+}
+
 void StepBindings::copy_tables(const RawBindings& raw) {
   if (raw.table_rows.length < static_cast<size_t>(sequence_count)) {
     throw PlanError("tableRows has " + std::to_string(raw.table_rows.length) + " entries where " + std::to_string(sequence_count) + " are needed");
@@ -121,7 +128,15 @@ void StepBindings::copy_tables(const RawBindings& raw) {
                       std::to_string(count) + " blocks");
     }
     int32_t* table = tables_ + static_cast<size_t>(s) * table_stride_;
+    const int64_t sink_blocks = (static_cast<int64_t>(sink_tokens_) + pool_.block_size - 1) / pool_.block_size;
+    const int64_t window_block = window_start(s) / pool_.block_size;
     for (int64_t i = 0; i < count; ++i) {
+      if (i >= sink_blocks && i < window_block) {
+        // Never read, but addresses may be made of it to prefetch a whole piece.
+        std::fill(table + i, table + window_block, 0);
+        i = window_block - 1;
+        continue;
+      }
       const int32_t block = raw.block_tables.data[offset + i];
       if (block < 0 || block >= pool_.block_count) {
         throw PlanError("block " + std::to_string(i) + " of sequence " + std::to_string(s) + " is " + std::to_string(block) +

@@ -44,6 +44,23 @@ std::vector<Region> plan_regions(const ModelSpec& spec) {
   return decode_plan(spec.plan.data(), spec.plan.size(), {spec.buffers, matrices, spec.vector_lengths, rope_dims, spec.pool});
 }
 
+/** The longest window of the attentions, or 0 if one of them has none. */
+int32_t longest_window(const std::vector<Region>& regions) {
+  int32_t longest = 0;
+  for (const Region& region : regions) {
+    if (region.kind != RegionKind::kAttention) continue;
+    if (region.window == 0) return 0;
+    longest = std::max(longest, region.window);
+  }
+  return longest;
+}
+
+int32_t most_sinks(const std::vector<Region>& regions) {
+  int32_t most = 0;
+  for (const Region& region : regions) most = std::max(most, region.sink_tokens);
+  return most;
+}
+
 int32_t embedded_rows(const std::vector<Region>& regions, const std::vector<MatrixSpec>& matrices) {
   int32_t rows = INT32_MAX;
   for (const Region& region : regions) {
@@ -66,8 +83,8 @@ Executor::Executor(std::shared_ptr<ThreadPool> threads, const Kernels& kernels, 
       matrices_(plan_matrices(spec.matrices)),
       vector_lengths_(spec.vector_lengths),
       regions_(plan_regions(spec)),
-      bindings_(limits_, pool_, embedded_rows(regions_, spec.matrices)),
-      attention_(*threads_, kernels_, pool_, limits_, regions_, bindings_, spec.cascade),
+      bindings_(limits_, pool_, embedded_rows(regions_, spec.matrices), longest_window(regions_), most_sinks(regions_)),
+      attention_(*threads_, kernels_, pool_, limits_, regions_, bindings_, ropes_, spec.cascade),
       picker_(candidates_of(kernels.name), vocab_size_, threads_->size()) {
   ropes_ = std::move(spec.ropes);
   size_t bytes = 0;
@@ -233,9 +250,9 @@ void Executor::run_rows(const Region& region, int32_t first, int32_t last) {
           break;
         case RowOp::kRope: {
           const RopeTable& table = ropes_[static_cast<size_t>(it.weight)];
-          const size_t offset = static_cast<size_t>(bindings_.positions[static_cast<size_t>(index)]) * static_cast<size_t>(it.rotary_dim / 2);
-          kernels_.rope_row({it.count, it.width, it.rotary_dim, it.interleaved, table.cosine.data() + offset, table.sine.data() + offset},
-                            row(it.in, index));
+          RopeTable::Buffer buffer;
+          const RopeTable::Rows angles = table.rows_of(bindings_.positions[static_cast<size_t>(index)], buffer);
+          kernels_.rope_row({it.count, it.width, it.rotary_dim, it.interleaved, angles.cosine, angles.sine}, row(it.in, index));
           break;
         }
         case RowOp::kWriteKv:

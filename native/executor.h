@@ -11,6 +11,7 @@
 #include "kernels/kernels.h"
 #include "memory.h"
 #include "plan.h"
+#include "rope_table.h"
 #include "thread_pool.h"
 
 namespace octavo {
@@ -19,12 +20,6 @@ struct MatrixSpec {
   DType dtype;
   int32_t rows;
   int32_t columns;
-};
-
-struct RopeTable {
-  int32_t rotary_dim;
-  std::vector<float> cosine;  // [max_context][rotary_dim / 2]
-  std::vector<float> sine;
 };
 
 struct ModelSpec {

@@ -203,12 +203,19 @@ class Decoder {
     region.head_size = positive("head size of an attention");
     region.scale = static_cast<float>(reader_.number());
     region.window = reader_.integer();
+    region.sink_tokens = reader_.integer();
+    region.sink_rope = reader_.integer();
+    region.sink_interleaved = reader_.integer() != 0;
     region.out = buffer();
     require(region.layer >= 0 && region.layer < context_.pool.layer_count, "no such layer");
     require(region.kv_head_count == context_.pool.kv_head_count && region.head_size == context_.pool.head_size,
             "an attention's heads differ from the pool's");
     require(region.head_count % region.kv_head_count == 0, "heads are not a multiple of the K/V heads");
     require(region.window >= 0, "a window is negative");
+    require(region.sink_tokens >= 0 && region.sink_tokens <= kAttentionPiece, "sinks are more than a piece");
+    require(region.sink_tokens == 0 || region.window > 0, "sinks without a window");
+    require(region.sink_rope >= -1 && region.sink_rope < static_cast<int32_t>(context_.rope_dims.size()), "no such rope table");
+    require(region.sink_rope < 0 || context_.rope_dims[static_cast<size_t>(region.sink_rope)] <= region.head_size, "a rope is wider than its head");
     require(region.scale > 0, "an attention's scale is not positive");
     holds(region.input, static_cast<size_t>(region.head_count) * region.head_size, region.rows);
     holds(region.out, static_cast<size_t>(region.head_count) * region.head_size, region.rows);

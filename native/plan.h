@@ -75,6 +75,9 @@ struct Region {
   int32_t head_size = 0;
   float scale = 0;
   int32_t window = 0;  // 0: unlimited
+  int32_t sink_tokens = 0;  // leading positions attended beside the window
+  int32_t sink_rope = -1;  // by which queries were rotated, or -1
+  bool sink_interleaved = false;
   int32_t out = -1;
 };
 

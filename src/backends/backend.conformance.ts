@@ -4,7 +4,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BackendError, OctavoError } from '../errors/errors.ts';
 import { createProgramBuilder, type ProgramBuilder } from '../program/builder.ts';
-import type { Program, RopeLayout, Value } from '../program/program.ts';
+import type { Program, RopeLayout, RopeParameters, Value } from '../program/program.ts';
 import { type DType, dtypeNames } from '../tensor/dtype.ts';
 import { kvDTypeNames } from '../tensor/kv-dtype.ts';
 import type { Backend, Executable, KvDType, StepLimits } from './backend.ts';
@@ -32,6 +32,11 @@ interface Geometry {
 interface Case {
   readonly program: Program;
   readonly tensors: Record<string, MemoryWeight>;
+}
+
+function sinkRope(headSize: number): RopeParameters {
+  const inverseFrequencies = Float64Array.from({ length: headSize / 2 }, (_, i) => 100 ** ((-2 * i) / headSize));
+  return { layout: 'half', rotaryDim: headSize, inverseFrequencies, attentionFactor: 1 };
 }
 
 /** What one code that is rounded the other way may change, of the largest value. */
@@ -267,6 +272,7 @@ export function describeBackendConformance(options: ConformanceOptions): void {
       kvHeads: number;
       headSize: number;
       window: number | null;
+      sinks?: number;
       keyDType: KvDType;
       valueDType: KvDType;
     }>([
@@ -274,6 +280,8 @@ export function describeBackendConformance(options: ConformanceOptions): void {
       { heads: 6, kvHeads: 2, headSize: 20, window: null, keyDType: 'f16', valueDType: 'f16' },
       { heads: 9, kvHeads: 3, headSize: 64, window: null, keyDType: 'f16', valueDType: 'f16' },
       { heads: 4, kvHeads: 1, headSize: 32, window: 5, keyDType: 'f32', valueDType: 'f32' },
+      { heads: 4, kvHeads: 2, headSize: 16, window: 9, sinks: 3, keyDType: 'f32', valueDType: 'f32' },
+      { heads: 3, kvHeads: 1, headSize: 20, window: 21, sinks: 17, keyDType: 'f16', valueDType: 'int8' },
       { heads: 2, kvHeads: 2, headSize: 128, window: 40, keyDType: 'f16', valueDType: 'f16' },
       { heads: 6, kvHeads: 2, headSize: 64, window: null, keyDType: 'int8', valueDType: 'int8' },
       { heads: 3, kvHeads: 3, headSize: 20, window: 33, keyDType: 'int8', valueDType: 'int4' },
@@ -287,8 +295,8 @@ export function describeBackendConformance(options: ConformanceOptions): void {
       { heads: 4, kvHeads: 2, headSize: 16, window: null, keyDType: 'f16', valueDType: 'int8' },
       { heads: 1, kvHeads: 1, headSize: 3, window: null, keyDType: 'int8', valueDType: 'f32' },
     ])(
-      'attention, $heads heads over $kvHeads of $headSize, window $window, $keyDType/$valueDType',
-      ({ heads, kvHeads, headSize, window, keyDType, valueDType }) => {
+      'attention, $heads heads over $kvHeads of $headSize, window $window, sinks $sinks, $keyDType/$valueDType',
+      ({ heads, kvHeads, headSize, window, sinks, keyDType, valueDType }) => {
         // A code that is rounded the other way is one step of its type.
         const tolerance = Math.max(options.tolerance.f32, codeSteps[keyDType], codeSteps[valueDType]);
         const width = heads * headSize;
@@ -312,6 +320,8 @@ export function describeBackendConformance(options: ConformanceOptions): void {
                 headCount: heads,
                 scale: 1 / Math.sqrt(headSize),
                 window,
+                // The second layer asks as if its queries had not been rotated.
+                sinks: sinks === undefined ? null : { tokens: sinks, rope: layer === 0 ? sinkRope(headSize) : null },
               });
               b.add(attended, x);
               hidden = attended;
@@ -365,6 +375,21 @@ export function describeBackendConformance(options: ConformanceOptions): void {
           }
           const joined = Float32Array.from(chunks.flatMap((chunk) => [...chunk]));
           expect(joined).toEqual(whole);
+        });
+
+        it.skipIf(window === null)('needs the blocks that its window and its sinks reach, and no others', async () => {
+          const executable = await compile(backend, made, 8, keyDType, valueDType, 64);
+          const tokenIds = ids(61, 2);
+          const blocks = [0, 1, 2, 3, 4, 5, 6, 7];
+          const whole = await run(executable, [{ tokenIds, firstPosition: 0, blocks }], 8);
+          const last = (table: number[]) =>
+            executable.execute(bindStep([{ tokenIds: tokenIds.slice(60), firstPosition: 60, blocks: table }], 8));
+          const isReached = (index: number) => index * 8 < (sinks ?? 0) || (index + 1) * 8 > 61 - window!;
+          const reached = blocks.map((block, index) => (isReached(index) ? block : -1));
+          expect((await last(reached)).logits.slice()).toEqual(whole.slice(60 * width));
+          for (const index of blocks.filter(isReached)) {
+            await expect(last(reached.with(index, -1)), `without block ${index}`).rejects.toBeInstanceOf(BackendError);
+          }
         });
 
         it('copies blocks before the step and moves them in and out', async () => {

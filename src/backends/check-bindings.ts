@@ -1,7 +1,7 @@
 // Checks a step against the program and the pool before anything runs, so that no backend can read or write outside.
 
 import { BackendError } from '../errors/errors.ts';
-import type { Program } from '../program/program.ts';
+import { attentionReachOf, type Program } from '../program/program.ts';
 import type { CompileOptions, StepBindings } from './backend.ts';
 import { checkPicks } from './picks.ts';
 
@@ -15,6 +15,7 @@ export function checkStepBindings(
   const { limits, blockCount } = options;
   const { blockSize } = options.kv;
   const slotCount = blockCount * blockSize;
+  const reach = attentionReachOf(program);
 
   function fail(message: string): never {
     throw new BackendError(backend, `step refused: ${message}`);
@@ -53,15 +54,20 @@ export function checkStepBindings(
   for (let s = 0; s < sequenceCount; s++) {
     if (step.queryStarts[s + 1] <= step.queryStarts[s]) fail(`sequence ${s} has no tokens`);
     const contextLength = step.contextLengths[s];
+    let earliest = contextLength;
     for (let t = step.queryStarts[s]; t < step.queryStarts[s + 1]; t++) {
       if (step.positions[t] >= contextLength)
         fail(`position ${step.positions[t]} is beyond the context of ${contextLength} of sequence ${s}`);
+      earliest = Math.min(earliest, step.positions[t]);
     }
+    // Blocks that no token of the step attends to may be missing.
+    const windowStart = reach.window === null ? 0 : Math.max(0, earliest + 1 - reach.window);
     const neededBlocks = Math.ceil(contextLength / blockSize);
     if (neededBlocks > step.blockTableStride)
       fail(`sequence ${s} needs ${neededBlocks} blocks, its table holds ${step.blockTableStride}`);
     const base = step.tableRows[s] * step.blockTableStride;
     for (let b = 0; b < neededBlocks; b++) {
+      if (b * blockSize >= reach.sinkTokens && (b + 1) * blockSize <= windowStart) continue;
       const blockId = step.blockTables[base + b];
       if (blockId < 0 || blockId >= blockCount)
         fail(`block ${blockId} of sequence ${s} is outside the pool of ${blockCount}`);

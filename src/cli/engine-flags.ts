@@ -33,6 +33,8 @@ export interface EngineFlags {
   readonly adaptiveMemory: boolean;
   readonly allocator: AllocatorName;
   readonly compactionBlocksPerStep: number;
+  readonly attentionWindow?: number;
+  readonly attentionSinks: number;
   readonly hostTierBytes?: number;
   readonly hostTierForm: 'raw' | 'int8' | 'fp8';
   readonly fileTierPath?: string;
@@ -112,6 +114,17 @@ export function addEngineFlags(command: Command): Command {
       integerFlag(0, 4096),
       0,
     )
+    .option(
+      '--attention-window <tokens>',
+      'attend to the last tokens only, and to the sinks: input without end in a fixed pool; changes answers (default: the whole context)',
+      integerFlag(1),
+    )
+    .option(
+      '--attention-sinks <tokens>',
+      'leading tokens that --attention-window leaves visible',
+      integerFlag(0, 256),
+      4,
+    )
     .optionsGroup('Tiers (evicted pages come back from them):')
     .option('--host-tier-bytes <bytes>', 'host memory for evicted pages, such as 4G (default: none)', bytesFlag)
     .addOption(
@@ -145,6 +158,10 @@ export function toEngineOptions(flags: EngineFlags, model: string): EngineOption
     adaptiveMemory: flags.adaptiveMemory,
     allocator: flags.allocator,
     compactionBlocksPerStep: flags.compactionBlocksPerStep,
+    attentionWindow:
+      flags.attentionWindow === undefined
+        ? undefined
+        : { sinkTokens: flags.attentionSinks, windowTokens: flags.attentionWindow },
     tiers: tierSettings(flags),
   };
 }

@@ -11,6 +11,7 @@ import type {
 import type { ChatMessage } from '../models/chat-template.ts';
 import type { ModelConfig } from '../models/model.ts';
 import type { Tokenizer } from '../models/tokenizers/tokenizer.ts';
+import type { AttentionWindow } from '../program/streaming.ts';
 import type { KvCacheDtype } from './kv-cache-dtype.ts';
 import type { PlacementStats } from './placement-stats.ts';
 import type { PrefixPin } from './prefix-pins.ts';
@@ -212,6 +213,13 @@ export interface EngineOptions {
   readonly maxQueuedRequests?: number;
   /** Reuse cached blocks across requests. Defaults to true. */
   readonly enablePrefixCaching?: boolean;
+  /**
+   * For input without end in a fixed pool, on models with full attention: every token attends to the first `sinkTokens` positions and to the last
+   * `windowTokens`, itself included, and blocks between them are given back (docs/decisions/0004-streaming-positions.md). Changes what the model
+   * answers from the first token on that has more before it. Sinks and window together fit the model's context; at most 256
+   * sinks. maxModelLen then defaults to 1,048,576, and may be up to 4,194,304. Defaults to none.
+   */
+  readonly attentionWindow?: AttentionWindow;
   /**
    * Which cached blocks are forgotten first when room is needed; never changes what is generated. `hit-density` learns what is asked for
    * again; the others are `lru`, `fifo`, `lfu` (with decay), `clock`, `s3-fifo`, `arc` and `gdsf`. Defaults to `hit-density`.

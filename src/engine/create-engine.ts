@@ -12,6 +12,7 @@ import { loadModel } from '../models/load.ts';
 import { createScheduler } from '../scheduler/index.ts';
 import type { TierStack } from '../tiers/index.ts';
 import type { Engine, EngineOptions } from './api.ts';
+import { applyAttentionWindow } from './attention-window.ts';
 import { type ChosenBackend, chooseBackend } from './backend-choice.ts';
 import { resolveKvDTypes } from './kv-cache-dtype.ts';
 import { modelFingerprint } from './kv-fingerprint.ts';
@@ -83,12 +84,20 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   let chosen: ChosenBackend | null = null;
   let tiers: TierStack | null = null;
   try {
+    const windowed = applyAttentionWindow(model, options.attentionWindow);
+    const { windowTokens, sinkTokens } = windowed;
+    const isPaged = (options.memory ?? 'paged') === 'paged';
     chosen = chooseBackend(options.backend ?? 'auto', options.threads ?? availableParallelism());
     const plan = planMemory({
       config: model.config,
+      // Contiguous memory keeps what a window leaves behind.
+      windowTokens: isPaged ? windowTokens : null,
+      sinkTokens: isPaged ? sinkTokens : 0,
+      streams: options.attentionWindow !== undefined,
       kvDTypes: resolveKvDTypes(options.kvCacheDtype ?? 'auto', model.weights),
       blockSize: options.blockSize ?? 16,
       maxNumSeqs: runningLimit,
+      maxNumBatchedTokens,
       maxModelLen: options.maxModelLen,
       kvCacheMemoryBytes: options.kvCacheMemoryBytes,
       availableBytes: Math.max(0, process.availableMemory() - model.weightBytes),
@@ -99,7 +108,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       maxOutputs: Math.max(runningLimit, Math.min(32, maxNumBatchedTokens)),
       maxContextTokens: plan.maxModelLen,
     };
-    const executable = await chosen.backend.compile(model.program, {
+    const executable = await chosen.backend.compile(windowed.program, {
       weights: model.weights,
       kv: plan.kv,
       blockCount: plan.blockCount,
@@ -111,7 +120,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     tiers = await openTiers(options.tiers ?? {}, {
       backend,
       kv: plan.kv,
-      fingerprint: () => modelFingerprint(model),
+      fingerprint: () => modelFingerprint(model, options.attentionWindow),
       now,
     });
     const pace = createPrefillPace(maxStepStretch);
@@ -125,6 +134,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       evictionPolicy,
       allocator,
       compactionBlocksPerStep,
+      windowTokens,
+      sinkTokens,
       tiers:
         tiers === null
           ? null

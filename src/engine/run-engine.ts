@@ -301,9 +301,10 @@ export function runEngine(parts: EngineParts): Engine {
       blockCount: plan.blockCount,
       references: blocks.references,
       cached: blocks.cached,
-      sequences: scheduler.describe().map(({ id, ...sequence }) => ({
+      sequences: scheduler.describe().map(({ id, blocks: held, ...sequence }) => ({
         requestId: owners.get(id)?.state.requestId ?? `sequence-${id}`,
         ...sequence,
+        blocks: held.filter((block) => block !== -1),
       })),
     };
   }

@@ -142,6 +142,7 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
     maxNumSeqs,
     enablePrefixCaching: false,
     evictionPolicy: null,
+    longestSequenceTokens: longestRun * blockSize,
     copiesPerSequence: longestRun,
     relocationsPerStep: 0,
     blockTables: table.entries,
@@ -180,12 +181,15 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
     },
 
     match: () => ({ cachedTokens: 0, wholeBlocks: [], copySource: -1 }),
+    blocksFor,
+    heldBlocks: (sequence) => sequence.blockCount,
 
     explainMatch: () => ({ reason: 'not_looked_up', firstMissing: 0 }),
 
     room(handle) {
       const sequence = state(handle);
-      return sequence.blockCount * blockSize - sequence.computedTokens;
+      const held = sequence.row === -1 ? runLength(sequence) : sequence.blockCount;
+      return held * blockSize - sequence.computedTokens;
     },
 
     reserve(handle, tokenCount, match) {

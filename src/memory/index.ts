@@ -1,6 +1,7 @@
 // Public parts of paged memory.
 
 export * from './allocators/index.ts';
+export { type AttentionReach, createAttentionReach } from './attention-reach.ts';
 export type { BlockFill } from './block-fill.ts';
 export { createBlockHasher, HASH_WORDS } from './block-hash.ts';
 export type { BlockHistoryFigures, HistogramFigures } from './block-history.ts';

@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { IntegrityError } from '../errors/index.ts';
+import { type AttentionReach, createAttentionReach } from './attention-reach.ts';
 import type { BlockFill } from './block-fill.ts';
 import { createBlockHasher, HASH_WORDS } from './block-hash.ts';
 import { type BlockPool, createBlockPool } from './block-pool.ts';
@@ -12,6 +13,7 @@ import { createPageTable, type PageTable } from './page-table.ts';
 import { createPrefixCache, type PrefixCache } from './prefix-cache.ts';
 
 interface Broken {
+  readonly reach: AttentionReach;
   readonly pool: BlockPool;
   readonly table: PageTable;
   readonly cache: PrefixCache;
@@ -46,7 +48,8 @@ function checkBroken(breakIt: (parts: Broken) => void): void {
   evictable.release(evicted);
   const usage = { blockCount: 6, freeBlocks: 4, evictableBlocks: 1, referencedBlocks: 2 };
   const held = { stepSequences: [], pins: new Map(), fills: new Set<BlockFill>() };
-  const broken: Broken = { pool, table, cache, evictable, sequence, ...held, usage };
+  const reach = createAttentionReach(2);
+  const broken: Broken = { reach, pool, table, cache, evictable, sequence, ...held, usage };
   breakIt(broken);
   const holders = [sequence, null];
   const parts: MemoryParts = { ...broken, blockSize: 2, hasher, holders };
@@ -64,6 +67,11 @@ describe('integrity', () => {
     ['a hold that is not there', /block 1 counts 1 references, but 2/, ({ pins }) => pins.set(1, { count: 1 })],
     ['an entry that is no block', /entry 1 holds 77/, ({ table, sequence }) => table.set(sequence.row, 1, 77)],
     ['an entry beyond those in use', /beyond the 2 blocks/, ({ table, sequence }) => table.set(sequence.row, 2, 3)],
+    [
+      'a block that the window has left behind',
+      /entry 0 holds block 0, which its window/,
+      (parts) => Object.assign(parts, { reach: createAttentionReach(2, 2) }),
+    ],
     ['a lost row', /rows held/, ({ table }) => table.takeRow()],
     ['a wrong row', /names row/, ({ sequence }) => Object.assign(sequence, { row: 1 - sequence.row })],
     ['wrong usage', /usage says 2 evictable/, ({ usage }) => Object.assign(usage, { evictableBlocks: 2 })],

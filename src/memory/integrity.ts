@@ -1,6 +1,7 @@
 // Every invariant of paged memory, checked from scratch.
 
 import { IntegrityError } from '../errors/index.ts';
+import type { AttentionReach } from './attention-reach.ts';
 import type { BlockFill } from './block-fill.ts';
 import { type BlockHasher, HASH_WORDS } from './block-hash.ts';
 import type { BlockPool } from './block-pool.ts';
@@ -12,6 +13,7 @@ import type { PrefixCache } from './prefix-cache.ts';
 /** The parts of a KvMemory, as its check sees them. */
 export interface MemoryParts {
   readonly blockSize: number;
+  readonly reach: AttentionReach;
   readonly pool: BlockPool;
   readonly table: PageTable;
   /** Null without prefix caching. */
@@ -49,7 +51,7 @@ export function checkMemoryIntegrity(parts: MemoryParts): void {
 
 /** References that can be accounted for: table entries, the open step's holds, and those of fills. Checks the rows on the way. */
 function countReferences(parts: MemoryParts): Int32Array {
-  const { table, pool, holders } = parts;
+  const { table, pool, holders, reach } = parts;
   const counted = new Int32Array(pool.blockCount);
   let heldRows = 0;
   for (let row = 0; row < table.rowCount; row++) {
@@ -59,10 +61,13 @@ function countReferences(parts: MemoryParts): Int32Array {
       if (holder.row !== row) fail(`row ${row} is held by a sequence that names row ${holder.row}`);
     }
     const used = holder?.blockCount ?? 0;
+    const windowBlock = reach.firstBlock(holder?.computedTokens ?? 0);
     for (let index = 0; index < table.stride; index++) {
       const block = table.get(row, index);
       if (index >= used) {
         if (block !== -1) fail(`row ${row} entry ${index} holds block ${block} beyond the ${used} blocks in use`);
+      } else if (index >= reach.sinkBlocks && index < windowBlock) {
+        if (block !== -1) fail(`row ${row} entry ${index} holds block ${block}, which its window has left behind`);
       } else if (block < 0 || block >= pool.blockCount) {
         fail(`row ${row} entry ${index} holds ${block}, which is no block of ${pool.blockCount}`);
       } else {
@@ -182,6 +187,7 @@ function checkSequence(
   const seen = new Set<number>();
   for (let index = 0; index < blockCount; index++) {
     const block = table.get(row, index);
+    if (block === -1) continue;
     if (seen.has(block)) fail(`row ${row} holds block ${block} twice`);
     seen.add(block);
   }
@@ -193,7 +199,11 @@ function checkSequence(
     if (index < sequence.hashedBlocks && own.some((word, i) => word !== sequence.chain[(index + 1) * HASH_WORDS + i])) {
       fail(`row ${row}: the hash chain is stale at block ${block} (index ${index})`);
     }
-    if (cache.content(block) !== 'none' && own.some((word, i) => word !== cache.hashes[block * HASH_WORDS + i])) {
+    if (
+      block !== -1 &&
+      cache.content(block) !== 'none' &&
+      own.some((word, i) => word !== cache.hashes[block * HASH_WORDS + i])
+    ) {
       fail(`row ${row} holds block ${block} at index ${index}, but its hash is that of other tokens`);
     }
     parent = own;

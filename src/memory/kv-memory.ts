@@ -2,6 +2,7 @@
 
 import { IntegrityError, InvalidRequestError } from '../errors/index.ts';
 import { createAllocator } from './allocators/index.ts';
+import { createAttentionReach } from './attention-reach.ts';
 import { createBlockFills } from './block-fill.ts';
 import { createBlockHasher, HASH_WORDS } from './block-hash.ts';
 import { createBlockHistory } from './block-history.ts';
@@ -24,6 +25,7 @@ import { createPrefixCache } from './prefix-cache.ts';
 import { createRelocator } from './relocation.ts';
 import { slotUseOf } from './slot-use.ts';
 import type { KvMemory, KvMemoryOptions, PrefixMatch } from './types.ts';
+import { matchInWindow } from './window-match.ts';
 
 /** The open step's hold on the source of its copies. */
 interface Pin {
@@ -44,6 +46,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     }
   }
   const caching = options.enablePrefixCaching ?? true;
+  const reach = createAttentionReach(blockSize, options.windowTokens, options.sinkTokens);
   const compactionBlocks = requireCount('compactionBlocksPerStep', options.compactionBlocksPerStep ?? 0);
   const moves = compactionBlocks > 0;
   const allocatorName = options.allocator ?? 'free-list';
@@ -113,12 +116,22 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     return block !== -1 && isShared(sequence, block);
   }
 
+  /** Free blocks that a match takes. */
+  function takenFree({ wholeBlocks, copySource }: PrefixMatch): number {
+    let count = copySource !== -1 && isFree(copySource) ? 1 : 0;
+    for (const block of wholeBlocks) if (block !== -1 && isFree(block)) count++;
+    return count;
+  }
+
   function append(sequence: KvSequenceState, block: number): void {
     table.set(sequence.row, sequence.blockCount++, block);
   }
 
-  const lastBlock = (sequence: KvSequenceState): number | undefined =>
-    sequence.blockCount === 0 ? undefined : table.get(sequence.row, sequence.blockCount - 1);
+  /** Undefined if it has none, or a window has left it behind. */
+  function lastBlock(sequence: KvSequenceState): number | undefined {
+    const block = sequence.blockCount === 0 ? -1 : table.get(sequence.row, sequence.blockCount - 1);
+    return block === -1 ? undefined : block;
+  }
 
   /** Gives a sequence new blocks up to `blockCount`; they are there. */
   function extend(sequence: KvSequenceState, wantedBlocks: number): void {
@@ -140,6 +153,17 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
   function shrink(sequence: KvSequenceState, keepBlocks: number): void {
     while (sequence.blockCount > keepBlocks) {
       const index = --sequence.blockCount;
+      const block = table.get(sequence.row, index);
+      if (block === -1) continue;
+      table.clear(sequence.row, index);
+      drop(block);
+    }
+  }
+
+  /** Gives back the blocks that the window has left behind since `fromTokens`; those that are cached stay evictable. */
+  function leaveBehind(sequence: KvSequenceState, fromTokens: number): void {
+    const end = reach.firstBlock(sequence.computedTokens);
+    for (let index = Math.max(reach.sinkBlocks, reach.firstBlock(fromTokens)); index < end; index++) {
       const block = table.get(sequence.row, index);
       table.clear(sequence.row, index);
       drop(block);
@@ -165,6 +189,10 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
   function join(sequence: KvSequenceState, match: PrefixMatch): void {
     hold(sequence);
     for (const block of match.wholeBlocks) {
+      if (block === -1) {
+        sequence.blockCount++;
+        continue;
+      }
       paging?.noteHit(block);
       hit(block);
       append(sequence, block);
@@ -249,6 +277,11 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     maxNumSeqs,
     enablePrefixCaching: caching,
     evictionPolicy,
+    longestSequenceTokens:
+      Math.min(
+        maxBlocksPerSequence,
+        reach.blocksFor(maxBlocksPerSequence * blockSize) <= blockCount ? maxBlocksPerSequence : blockCount,
+      ) * blockSize,
     // Its partial block.
     copiesPerSequence: 1,
     relocationsPerStep: compactionBlocks,
@@ -269,28 +302,38 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       const wholeBlocks: number[] = [];
       if (!caching) return { cachedTokens: 0, wholeBlocks, copySource: -1 };
       const limit = Math.min(limitTokens, sequence.tokenIds.length);
-      while ((wholeBlocks.length + 1) * blockSize <= limit) {
-        extendChain(sequence, Math.max(sequence.hashedBlocks, wholeBlocks.length + 1), hasher);
-        const block = cache.find(sequence.chain, wholeBlocks.length + 1);
-        if (block === -1) break;
-        wholeBlocks.push(block);
-      }
+      if (reach.windowTokens !== null)
+        matchInWindow(sequence, Math.floor(limit / blockSize), reach, { blockSize, cache, hasher, wholeBlocks });
+      else
+        while ((wholeBlocks.length + 1) * blockSize <= limit) {
+          extendChain(sequence, Math.max(sequence.hashedBlocks, wholeBlocks.length + 1), hasher);
+          const block = cache.find(sequence.chain, wholeBlocks.length + 1);
+          if (block === -1) break;
+          wholeBlocks.push(block);
+        }
       const start = wholeBlocks.length * blockSize;
       const partial = allowCopy
         ? cache.findPartial(sequence.chain, wholeBlocks.length, sequence.tokenIds, start, limit)
         : { block: -1, tokenCount: 0 };
-      return { cachedTokens: start + partial.tokenCount, wholeBlocks, copySource: partial.block };
+      const cachedTokens = start + partial.tokenCount;
+      wholeBlocks.fill(-1, reach.sinkBlocks, Math.max(reach.sinkBlocks, reach.firstBlock(cachedTokens)));
+      return { cachedTokens, wholeBlocks, copySource: partial.block };
     },
 
     explainMatch: (handle, match, limitTokens) => reports.explain(state(handle), match, caching ? limitTokens : 0),
 
-    room(handle) {
+    blocksFor: reach.blocksFor,
+    heldBlocks: (sequence) => reach.heldCount(sequence.blockCount, sequence.computedTokens),
+
+    room(handle, match, spareBlocks = 0) {
       const sequence = state(handle);
-      const slack = sequence.blockCount * blockSize - sequence.computedTokens;
-      let free = store.freeCount;
-      if (needsCopy(sequence) && free-- === 0) return 0;
-      const blocks = Math.min(free, table.stride - sequence.blockCount);
-      return slack + blocks * blockSize;
+      const held = match?.wholeBlocks.length ?? sequence.blockCount;
+      const computed = match?.cachedTokens ?? sequence.computedTokens;
+      let free = store.freeCount - spareBlocks;
+      if (match !== undefined) free -= takenFree(match);
+      else if (needsCopy(sequence)) free--;
+      if (free < 0) return 0;
+      return (held + Math.min(free, table.stride - held)) * blockSize - computed;
     },
 
     reserve(handle, tokenCount, match, spareBlocks = 0) {
@@ -301,18 +344,14 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
           `reserve of ${tokenCount} tokens for a sequence in the wrong state (row ${sequence.row})`,
         );
       }
-      let takenFree = 0;
-      if (match !== undefined) {
-        if (table.freeRowCount === 0) return false;
-        for (const block of match.wholeBlocks) if (isFree(block)) takenFree++;
-        if (match.copySource !== -1 && isFree(match.copySource)) takenFree++;
-      }
+      if (match !== undefined && table.freeRowCount === 0) return false;
+      const taken = match !== undefined ? takenFree(match) : 0;
       const held = match !== undefined ? match.wholeBlocks.length : sequence.blockCount;
       const computed = match !== undefined ? match.cachedTokens : sequence.computedTokens;
       const wanted = blocksFor(computed + tokenCount);
       const copied = !joins && needsCopy(sequence) ? 1 : 0;
       if (wanted > table.stride) return false;
-      if (wanted - held + copied + takenFree + spareBlocks > store.freeCount) return false;
+      if (wanted - held + copied + taken + spareBlocks > store.freeCount) return false;
 
       if (stepSequences.length === 0) history.tick();
       if (match !== undefined) join(sequence, match);
@@ -336,6 +375,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
         sequence.computedTokens += sequence.scheduledTokens;
         sequence.scheduledTokens = 0;
         if (caching) cacheFilled(sequence, fromTokens);
+        leaveBehind(sequence, fromTokens);
         if (caching && sequence.joined) {
           prefixHitTokens += sequence.cachedTokens;
           prefixMissTokens += sequence.tokenIds.length - sequence.cachedTokens;
@@ -378,11 +418,16 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       if (child.row !== -1) throw new IntegrityError(`fork into a sequence that holds row ${child.row}`);
       const shared = Math.min(tokenCount, parent.computedTokens);
       if (parent.row === -1 || parent.joined || shared < 1 || table.freeRowCount === 0) return false;
+      if (reach.firstBlock(shared) < reach.firstBlock(parent.computedTokens)) return false;
       hold(child);
       for (let index = 0; index < blocksFor(shared); index++) {
         const isPartial = index === Math.floor(parent.computedTokens / blockSize);
         // A copy made for the open step has no content yet: share what it is copied from.
         const block = isPartial && parent.copiedFrom !== -1 ? parent.copiedFrom : table.get(parent.row, index);
+        if (block === -1) {
+          child.blockCount++;
+          continue;
+        }
         retain(block);
         append(child, block);
       }
@@ -403,7 +448,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       sequence.hashedBlocks = Math.min(sequence.hashedBlocks, Math.floor(tokenCount / blockSize));
       reports.truncate(sequence, sequence.hashedBlocks);
       if (sequence.row === -1 || tokenCount >= sequence.computedTokens) return;
-      if (tokenCount === 0) {
+      if (tokenCount === 0 || reach.firstBlock(tokenCount) < reach.firstBlock(sequence.computedTokens)) {
         letGo(sequence);
         return;
       }
@@ -505,6 +550,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       const usage = memory.usage();
       checkMemoryIntegrity({
         blockSize,
+        reach,
         pool,
         table,
         cache: caching ? cache : null,

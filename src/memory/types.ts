@@ -29,6 +29,13 @@ export interface KvMemoryOptions {
   readonly allocator?: AllocatorName;
   /** Blocks that a step may move to rebuild runs; 0 for none. Defaults to 0. */
   readonly compactionBlocksPerStep?: number;
+  /**
+   * What a token's attention reaches, itself included: blocks before that of every later token are given back while a sequence runs. Null
+   * (the default) reaches all. Contiguous memory keeps them all the same.
+   */
+  readonly windowTokens?: number | null;
+  /** Leading tokens that attention reaches whatever the window. Defaults to 0. */
+  readonly sinkTokens?: number;
   /** Where evicted pages go and come back from. Needs prefix caching. Defaults to none. */
   readonly tiers?: TierOptions | null;
   /** Milliseconds, monotonic: the clock of `blockHistory`, which has no times without it. */
@@ -56,7 +63,10 @@ export interface SlotUse {
 export interface PrefixMatch {
   /** Leading tokens that need not be computed. */
   readonly cachedTokens: number;
-  /** Blocks shared as a whole; the remaining cached tokens are a leading part of `copySource`. */
+  /**
+   * Blocks shared as a whole, -1 for those that no token after them attends to; the remaining cached tokens are a leading part of
+   * `copySource`.
+   */
   readonly wholeBlocks: readonly number[];
   /** The block to copy for a partial hit, or -1. */
   readonly copySource: number;
@@ -102,12 +112,17 @@ export interface KvMemory {
   readonly enablePrefixCaching: boolean;
   /** Null where nothing is cached. */
   readonly evictionPolicy: EvictionPolicyName | null;
+  /** Longest sequence that can run to its end when it has the whole pool to itself. */
+  readonly longestSequenceTokens: number;
   /** The most `blockCopies` that one sequence may need in a step. */
   readonly copiesPerSequence: number;
   /** The most `blockCopies` of a step beside those: blocks that `relocate` moves. */
   readonly relocationsPerStep: number;
   readonly counters: MemoryCounters;
-  /** The flat block table [maxNumSeqs][blockTableStride]; a sequence's row is `sequence.row`. Unused entries are -1. */
+  /**
+   * The flat block table [maxNumSeqs][blockTableStride]; a sequence's row is `sequence.row`. Entries are -1 where unused, and where a window
+   * has left the block behind.
+   */
   readonly blockTables: Int32Array;
   readonly blockTableStride: number;
   /** (source, destination) block ids, flat, to be copied before the open step writes anything. */
@@ -124,8 +139,15 @@ export interface KvMemory {
   match(sequence: KvSequence, limitTokens: number, allowCopy?: boolean): PrefixMatch;
   /** Why `match`, of at most `limitTokens`, found no more than it did. Like it valid until the next change of the memory. */
   explainMatch(sequence: KvSequence, match: PrefixMatch, limitTokens: number): CacheReport;
-  /** How many more tokens of a sequence that holds memory could be reserved now. */
-  room(sequence: KvSequence): number;
+  /** Blocks that a sequence must hold to grow to `tokenCount` tokens: without a window, blocks for all of them. */
+  blocksFor(tokenCount: number): number;
+  /** Blocks that a sequence holds: those of its block table that are not -1. */
+  heldBlocks(sequence: KvSequence): number;
+  /**
+   * How many more tokens of a sequence could be reserved now, with `spareBlocks` (defaults to 0) remaining free. One that holds no memory joins with
+   * `match`, and could take so many after its cached tokens.
+   */
+  room(sequence: KvSequence, match?: PrefixMatch, spareBlocks?: number): number;
   /**
    * Gives a sequence the blocks for its next `tokenCount` tokens in the open step: one that holds memory goes on after its
    * computed tokens, one that does not joins with `match`. Fails (false, nothing changed) unless the blocks, and a row to join, are there
@@ -143,10 +165,14 @@ export interface KvMemory {
   rollback(): void;
   /**
    * `child`, which holds no memory and has the same salt and leading tokens, shares what is computed of `parent`, at most `tokenCount` tokens.
-   * Fails (false, nothing changed) if no row is free, or nothing can be shared: the parent holds no memory or joined in the open step.
+   * Fails (false, nothing changed) if no row is free, or nothing can be shared: the parent holds no memory, joined in the open step, or has
+   * given back what the child's window reaches.
    */
   fork(parent: KvSequence, child: KvSequence, tokenCount: number): boolean;
-  /** Forgets the tokens of a sequence from `tokenCount` on, which is not in the open step. The caller may then change them. */
+  /**
+   * Forgets the tokens of a sequence from `tokenCount` on, which is not in the open step. The caller may then change them. Where the window of
+   * the next token reaches blocks that were given back, all tokens are forgotten, and the sequence joins anew.
+   */
   truncate(sequence: KvSequence, tokenCount: number): void;
   /** Blocks of a sequence that nobody else holds: what releasing it makes free, and what it would have to get back. O(blocks). */
   exclusiveBlocks(sequence: KvSequence): number;
@@ -202,7 +228,7 @@ export interface KvMemory {
   slot(sequence: KvSequence, position: number): number;
   /** Per block its references, and whether its content is in the prefix cache: a copy, for people to look at. */
   blockMap(): { readonly references: number[]; readonly cached: boolean[] };
-  /** A copy of a sequence's block table. */
+  /** A copy of a sequence's block table, with -1 for blocks that a window has left behind. */
   blocksOf(sequence: KvSequence): number[];
   /** Throws IntegrityError, naming the block and the numbers, unless every invariant holds. O(blocks). */
   checkIntegrity(): void;

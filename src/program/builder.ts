@@ -1,7 +1,7 @@
 // Records a program: architecture files call these verbs in the order in which the model computes.
 
 import { IntegrityError } from '../errors/errors.ts';
-import type { Operation, Program, RopeParameters, RowKind, Value, WeightRef } from './program.ts';
+import type { AttentionSinks, Operation, Program, RopeParameters, RowKind, Value, WeightRef } from './program.ts';
 
 /** Geometry that every backend needs to know of a program beside its operations. */
 export interface ProgramGeometry {
@@ -17,6 +17,8 @@ export interface AttentionOptions {
   readonly headCount: number;
   readonly scale: number;
   readonly window: number | null;
+  /** Defaults to none. */
+  readonly sinks?: AttentionSinks | null;
 }
 
 /** The recording verbs. Each returns the value it produces; `rope` and `add` change their first argument in place. */
@@ -111,11 +113,12 @@ export function createProgramBuilder(geometry: ProgramGeometry): ProgramBuilder 
       check(layer >= 0 && layer < geometry.layerCount, `layer ${layer} of ${geometry.layerCount}`);
       push({ kind: 'writeKv', key, value: val, layer });
     },
-    pagedAttention(query, { layer, headCount, scale, window }) {
+    pagedAttention(query, { layer, headCount, scale, window, sinks = null }) {
+      check(sinks === null || (window !== null && sinks.tokens > 0), 'sinks need a window, and at least one token');
       check(query.width === headCount * headSize, `attention needs width ${headCount * headSize}, got ${query.width}`);
       check(headCount % kvHeadCount === 0, `${headCount} heads do not divide over ${kvHeadCount} K/V heads`);
       const out = value('attention', 'tokens', query.width);
-      push({ kind: 'pagedAttention', query, layer, headCount, kvHeadCount, headSize, scale, window, out });
+      push({ kind: 'pagedAttention', query, layer, headCount, kvHeadCount, headSize, scale, window, sinks, out });
       return out;
     },
     gatedActivation(gate, up) {

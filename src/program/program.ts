@@ -36,6 +36,19 @@ export interface RopeParameters {
   readonly attentionFactor: number;
 }
 
+/**
+ * Positions 0 .. `tokens` - 1, attended beside a window. A token that they and the window hold between them sees all positions before it as they
+ * are. Every later one sees the sinks from where the last of their slots together is (position `tokens` + window - 1), whatever its own position,
+ * so that no distance exceeds that: its query is turned back by the difference. Attention over positions within the cache (Xiao et al.,
+ * Efficient Streaming Language Models with Attention Sinks, 2024), without a key ever being rotated again.
+ */
+export interface AttentionSinks {
+  /** At most 256. */
+  readonly tokens: number;
+  /** What the query was rotated by; null where it was not. Its `attentionFactor` must be 1. */
+  readonly rope: RopeParameters | null;
+}
+
 export type Operation =
   /** out[t] = weight[tokenIds[t]]; tokens x columns. */
   | { readonly kind: 'embed'; readonly weight: WeightRef; readonly out: Value }
@@ -75,6 +88,8 @@ export type Operation =
       readonly headSize: number;
       readonly scale: number;
       readonly window: number | null;
+      /** Only with a window. Undefined or null: none. */
+      readonly sinks?: AttentionSinks | null;
       readonly out: Value;
     }
   /** out = silu(gate) * up. */
@@ -101,4 +116,16 @@ export interface Program {
   readonly layerCount: number;
   readonly kvHeadCount: number;
   readonly headSize: number;
+}
+
+/** What the attention of a program reaches in any layer: the last `window` positions (null: all), and `sinkTokens` leading ones. */
+export function attentionReachOf(program: Program): { readonly window: number | null; readonly sinkTokens: number } {
+  let window: number | null = 0;
+  let sinkTokens = 0;
+  for (const operation of program.operations) {
+    if (operation.kind !== 'pagedAttention') continue;
+    window = operation.window === null || window === null ? null : Math.max(window, operation.window);
+    sinkTokens = Math.max(sinkTokens, operation.sinks?.tokens ?? 0);
+  }
+  return { window: window === 0 ? null : window, sinkTokens };
 }

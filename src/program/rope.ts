@@ -8,6 +8,9 @@ export interface RopeTable {
   readonly sin: Float32Array;
 }
 
+/** Positions that tables hold; later ones are computed as they come, or put together from two entries. */
+export const ropeTablePositions = 131_072;
+
 /** Tables for positions 0 .. positionCount - 1. */
 export function createRopeTable(rope: RopeParameters, positionCount: number): RopeTable {
   const half = rope.inverseFrequencies.length;

@@ -58,8 +58,10 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   checkOptions(options);
   const { blockSize } = memory;
   const blockCount = memory.usage().blockCount;
-  const quotaTokens = (options.tenantQuotaBlocks ?? blockCount) * blockSize;
-  const limitTokens = Math.min(maxModelLen, blockCount * blockSize, memory.blockTableStride * blockSize, quotaTokens);
+  const longestTokens = Math.min(maxModelLen, memory.longestSequenceTokens);
+  const quotaBlocks = options.tenantQuotaBlocks ?? Number.POSITIVE_INFINITY;
+  const limitTokens =
+    memory.blocksFor(longestTokens) <= quotaBlocks ? longestTokens : Math.min(longestTokens, quotaBlocks * blockSize);
   // Each running sequence gets a token and an output row in every step, so that none starves.
   const maxRunning = Math.min(maxNumSeqs, maxNumBatchedTokens, maxOutputs);
   const planLimits = { maxNumSeqs, maxNumBatchedTokens, maxOutputs, blockSize };
@@ -90,10 +92,12 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   let pagingCount = 0;
   let seenRefaults = 0;
 
-  const blocksFor = (tokens: number): number => Math.ceil(tokens / blockSize);
+  /** Blocks that a running sequence will need for the tokens known now. */
+  const missingBlocks = ({ tokenIds, memory: held }: SequenceState): number =>
+    Math.max(0, memory.blocksFor(tokenIds.length) - memory.heldBlocks(held));
   const headroom = createHeadroom({ blockCount, adapts: options.adaptsHeadroom, onChange: options.onHeadroomChange });
   const watermark = (): number => options.watermarkBlocks ?? headroom.blocks(running.length);
-  const quota = createTenantQuota(options.tenantQuotaBlocks ?? Number.POSITIVE_INFINITY, running);
+  const quota = createTenantQuota(quotaBlocks, running, memory);
 
   function check(plan: StepPlan | null = null): void {
     if (!options.checkIntegrity) return;
@@ -271,9 +275,8 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   }
 
   function admitWaiting(): void {
-    // Blocks that running sequences will need for the tokens known now.
     let promisedBlocks = 0;
-    for (const sequence of running) promisedBlocks += blocksFor(sequence.tokenIds.length) - sequence.memory.blockCount;
+    for (const sequence of running) promisedBlocks += missingBlocks(sequence);
     let sequence = waiting.head;
     while (sequence !== null && running.length < maxRunning && batch.tokenCount < maxNumBatchedTokens) {
       const next: SequenceState | null = sequence.next;
@@ -288,7 +291,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         continue;
       }
       // Others are not held up by a tenant that has used up its quota.
-      if (!quota.admits(sequence.memory.salt, blocksFor(sequence.tokenIds.length))) {
+      if (!quota.admits(sequence.memory.salt, memory.blocksFor(sequence.tokenIds.length))) {
         sequence = next;
         continue;
       }
@@ -303,16 +306,17 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         isAdmitted = admit(sequence, memory.match(sequence.memory, limit, false), limit, spareBlocks);
       }
       if (!isAdmitted) break;
-      promisedBlocks += blocksFor(sequence.tokenIds.length) - sequence.memory.blockCount;
+      promisedBlocks += missingBlocks(sequence);
       sequence = next;
     }
     if (memory.readaheadLimit > 0 && waiting.count > pagingCount) readAhead(promisedBlocks + watermark());
   }
 
   function admit(sequence: SequenceState, match: PrefixMatch, limit: number, spareBlocks: number): boolean {
-    const count = shareFor(sequence, match.cachedTokens);
+    const room = memory.room(sequence.memory, match, spareBlocks);
+    const count = Math.min(shareFor(sequence, match.cachedTokens), room);
     if (count < 1) return false;
-    const laterBlocks = blocksFor(sequence.tokenIds.length) - blocksFor(match.cachedTokens + count);
+    const laterBlocks = memory.blocksFor(sequence.tokenIds.length) - memory.blocksFor(match.cachedTokens + count);
     const cache = memory.explainMatch(sequence.memory, match, limit);
     if (!memory.reserve(sequence.memory, count, match, spareBlocks + laterBlocks)) return false;
     waiting.remove(sequence);

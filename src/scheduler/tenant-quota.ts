@@ -1,5 +1,6 @@
 // How much of the pool the sequences of one tenant may hold together, charged before anything is allocated.
 
+import type { KvMemory } from '../memory/index.ts';
 import type { SequenceState } from './sequence.ts';
 
 export interface TenantQuota {
@@ -10,10 +11,14 @@ export interface TenantQuota {
 }
 
 /** `running` is read whenever it is asked; a tenant is a salt. O(running sequences) with a quota, nothing without. */
-export function createTenantQuota(quotaBlocks: number, running: readonly SequenceState[]): TenantQuota {
+export function createTenantQuota(
+  quotaBlocks: number,
+  running: readonly SequenceState[],
+  kv: Pick<KvMemory, 'heldBlocks'>,
+): TenantQuota {
   function held(salt: string): number {
     let blocks = 0;
-    for (const { memory } of running) if (memory.salt === salt) blocks += memory.blockCount;
+    for (const { memory } of running) if (memory.salt === salt) blocks += kv.heldBlocks(memory);
     return blocks;
   }
   return {

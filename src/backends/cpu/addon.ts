@@ -16,6 +16,8 @@ export type ModelHandle = { readonly brand: 'model' };
 /** cos and sin of every position, [maxContextTokens, rotaryDim / 2]. */
 export interface RopeTable {
   readonly rotaryDim: number;
+  /** Positions with a row of their own. */
+  readonly fineCount: number;
   readonly cosine: Float32Array;
   readonly sine: Float32Array;
 }

@@ -2,7 +2,7 @@
 
 import { afterAll, expect, it } from 'vitest';
 import { createProgramBuilder } from '../../program/builder.ts';
-import type { Program } from '../../program/program.ts';
+import type { Program, RopeLayout } from '../../program/program.ts';
 import type { Backend, KvDType } from '../backend.ts';
 import { createReferenceBackend } from '../reference/index.ts';
 import { createMemoryWeights, createRandom, type MemoryWeight, randomWeight } from '../testing/memory-weights.ts';
@@ -15,6 +15,8 @@ interface Shape {
   readonly kvHeads: number;
   readonly headSize: number;
   readonly window: number | null;
+  /** Sinks, with a query that was rotated in this layout or not at all. */
+  readonly sinks?: { readonly tokens: number; readonly layout: RopeLayout | null };
   readonly keyDType: KvDType;
   readonly valueDType: KvDType;
   /** Largest difference from the reference, of the largest value. */
@@ -25,6 +27,36 @@ const shapes: Shape[] = [
   { heads: 3, kvHeads: 1, headSize: 16, window: null, keyDType: 'f16', valueDType: 'f16', tolerance: 2e-3 },
   { heads: 2, kvHeads: 2, headSize: 24, window: null, keyDType: 'f32', valueDType: 'f32', tolerance: 2e-5 },
   { heads: 20, kvHeads: 1, headSize: 8, window: 270, keyDType: 'f32', valueDType: 'f32', tolerance: 2e-5 },
+  {
+    heads: 4,
+    kvHeads: 2,
+    headSize: 16,
+    window: 270,
+    sinks: { tokens: 4, layout: 'half' },
+    keyDType: 'f32',
+    valueDType: 'f32',
+    tolerance: 2e-5,
+  },
+  {
+    heads: 6,
+    kvHeads: 1,
+    headSize: 24,
+    window: 100,
+    sinks: { tokens: 130, layout: 'interleaved' },
+    keyDType: 'f16',
+    valueDType: 'int8',
+    tolerance: 5e-3,
+  },
+  {
+    heads: 2,
+    kvHeads: 2,
+    headSize: 8,
+    window: 17,
+    sinks: { tokens: 1, layout: null },
+    keyDType: 'f32',
+    valueDType: 'f32',
+    tolerance: 2e-5,
+  },
   { heads: 5, kvHeads: 1, headSize: 40, window: null, keyDType: 'int8', valueDType: 'int8', tolerance: 5e-3 },
   { heads: 2, kvHeads: 1, headSize: 18, window: 300, keyDType: 'int4', valueDType: 'int4', tolerance: 8e-2 },
   { heads: 13, kvHeads: 1, headSize: 10, window: null, keyDType: 'fp8_e4m3', valueDType: 'fp8_e5m2', tolerance: 6e-2 },
@@ -35,7 +67,7 @@ const shapes: Shape[] = [
 const contextTokens = 600;
 const vocabSize = 40;
 
-function attentionModel({ heads, kvHeads, headSize, window }: Shape) {
+function attentionModel({ heads, kvHeads, headSize, window, sinks }: Shape) {
   const width = heads * headSize;
   const random = createRandom(width);
   const tensors: Record<string, MemoryWeight> = {
@@ -51,7 +83,15 @@ function attentionModel({ heads, kvHeads, headSize, window }: Shape) {
   const key = b.linear(x, weight('k'));
   b.rope(key, { layout: 'half', rotaryDim: headSize, inverseFrequencies, attentionFactor: 1 });
   b.writeKv(key, b.linear(x, weight('v')), 0);
-  const attended = b.pagedAttention(x, { layer: 0, headCount: heads, scale: 1 / Math.sqrt(headSize), window });
+  const layout = sinks?.layout ?? null;
+  const rope = layout === null ? null : { layout, rotaryDim: headSize, inverseFrequencies, attentionFactor: 1 };
+  const attended = b.pagedAttention(x, {
+    layer: 0,
+    headCount: heads,
+    scale: 1 / Math.sqrt(headSize),
+    window,
+    sinks: sinks === undefined ? null : { tokens: sinks.tokens, rope },
+  });
   return { program: b.finish(b.selectOutputs(b.linear(attended, weight('head')))), tensors };
 }
 
@@ -106,7 +146,16 @@ describeInstructionSets('attention', (isa) => {
         const otherBlocks = Array.from({ length: Math.ceil(120 / blockSize) }, (_, block) => blockCount + block);
         for (let first = 0, turn = 0; first < contextTokens; turn++) {
           const size = Math.min(contextTokens - first, [1, 255, 2, 13, 1, 100, 1, 1, 290][turn % 9]);
-          const mine: TestSequence = { tokenIds: tokenIds.slice(first, first + size), firstPosition: first, blocks };
+          // What the windows of the chunk have left behind may be anybody's.
+          const left = blocks.map((block, index) => {
+            const isSink = index * blockSize < (shape.sinks?.tokens ?? 0);
+            return isSink || (index + 1) * blockSize > first + 1 - (shape.window ?? contextTokens) ? block : -1;
+          });
+          const mine: TestSequence = {
+            tokenIds: tokenIds.slice(first, first + size),
+            firstPosition: first,
+            blocks: left,
+          };
           const other: TestSequence = { tokenIds: [turn % vocabSize], firstPosition: turn, blocks: otherBlocks };
           const sequences = turn % 3 === 0 ? [mine] : turn % 3 === 1 ? [mine, other] : [other, mine];
           const { logits } = await executable.execute(bindStep(sequences, blockSize));

@@ -213,6 +213,9 @@ export function lowerProgram(program: Program, limits: StepLimits, dtypeOf: (ref
           operation.headSize,
           operation.scale,
           operation.window ?? 0,
+          operation.sinks?.tokens ?? 0,
+          operation.sinks?.rope ? ropeIndex(operation.sinks.rope) : -1,
+          operation.sinks?.rope?.layout === 'interleaved' ? 1 : 0,
           use(bufferOf(operation.out)),
         );
         quantizedInputs.delete(operation.out.id);

@@ -1,7 +1,7 @@
 // The arithmetic of the reference backend, one plain loop per operation; sums in double precision, stored as f32.
 
 import type { Operation, RopeParameters } from '../../program/program.ts';
-import type { RopeTable } from '../../program/rope.ts';
+import { type RopeTable, ropeTablePositions } from '../../program/rope.ts';
 import type { StepBindings } from '../backend.ts';
 import type { ReferencePool } from './pool.ts';
 
@@ -66,25 +66,53 @@ export function rope(
   tokenCount: number,
 ): void {
   const half = parameters.inverseFrequencies.length;
-  const interleaved = parameters.layout === 'interleaved';
+  const cos = new Float64Array(half);
+  const sin = new Float64Array(half);
   for (let t = 0; t < tokenCount; t++) {
-    const angles = positions[t] * half;
+    for (let i = 0; i < half; i++) {
+      const isInTable = positions[t] < ropeTablePositions;
+      const angle = positions[t] * parameters.inverseFrequencies[i];
+      cos[i] = isInTable ? table.cos[positions[t] * half + i] : Math.cos(angle) * parameters.attentionFactor;
+      sin[i] = isInTable ? table.sin[positions[t] * half + i] : Math.sin(angle) * parameters.attentionFactor;
+    }
     for (let head = t * width; head < (t + 1) * width; head += headSize) {
-      for (let i = 0; i < half; i++) {
-        const first = head + (interleaved ? 2 * i : i);
-        const second = interleaved ? first + 1 : first + half;
-        const cos = table.cos[angles + i];
-        const sin = table.sin[angles + i];
-        const x = value[first];
-        const y = value[second];
-        value[first] = x * cos - y * sin;
-        value[second] = x * sin + y * cos;
-      }
+      rotateHead(value, head, parameters.layout, cos, sin);
     }
   }
 }
 
-/** Softmax attention of each token over positions max(0, p - window + 1) .. p of its sequence, through the block table. */
+/** Rotates the pairs of the head that begins at `base`. */
+function rotateHead(
+  value: Float32Array,
+  base: number,
+  layout: RopeParameters['layout'],
+  cos: Float64Array,
+  sin: Float64Array,
+): void {
+  const half = cos.length;
+  for (let i = 0; i < half; i++) {
+    const first = base + (layout === 'interleaved' ? 2 * i : i);
+    const second = layout === 'interleaved' ? first + 1 : first + half;
+    const x = value[first];
+    const y = value[second];
+    value[first] = x * cos[i] - y * sin[i];
+    value[second] = x * sin[i] + y * cos[i];
+  }
+}
+
+/** The query of one head for its sinks, turned back by `distance` positions. */
+function sinkQuery(query: Float32Array, rope: RopeParameters | null, distance: number): Float32Array {
+  const turned = query.slice();
+  if (rope === null) return turned;
+  const angles = rope.inverseFrequencies.map((frequency) => -distance * frequency);
+  rotateHead(turned, 0, rope.layout, angles.map(Math.cos), angles.map(Math.sin));
+  return turned;
+}
+
+/**
+ * Softmax attention of each token over positions max(0, p - window + 1) .. p of its sequence, through the block table; and over its
+ * sinks, see AttentionSinks.
+ */
 export function pagedAttention(
   query: Float32Array,
   operation: Extract<Operation, { kind: 'pagedAttention' }>,
@@ -92,7 +120,7 @@ export function pagedAttention(
   step: StepBindings,
   out: Float32Array,
 ): void {
-  const { layer, headCount, kvHeadCount, headSize, scale, window } = operation;
+  const { layer, headCount, kvHeadCount, headSize, scale, window, sinks } = operation;
   const group = headCount / kvHeadCount;
   const width = headCount * headSize;
   const { blockSize } = pool;
@@ -102,26 +130,34 @@ export function pagedAttention(
     const scores = new Float64Array(step.contextLengths[s]);
     for (let t = step.queryStarts[s]; t < step.queryStarts[s + 1]; t++) {
       const last = step.positions[t];
-      const first = window === null ? 0 : Math.max(0, last - window + 1);
+      const sinkTokens = sinks?.tokens ?? 0;
+      /** Positions between the sinks and the window. */
+      const gap = window === null ? 0 : Math.max(0, last + 1 - window - sinkTokens);
+      const seen: number[] = [];
+      for (let p = 0; p < sinkTokens && p <= last; p++) seen.push(p);
+      for (let p = sinkTokens + gap; p <= last; p++) seen.push(p);
       for (let head = 0; head < headCount; head++) {
         const kvHead = Math.floor(head / group);
         const queryBase = t * width + head * headSize;
+        const own = query.subarray(queryBase, queryBase + headSize);
+        const toSinks = gap === 0 || !sinks ? own : sinkQuery(own, sinks.rope, gap);
         let maximum = -Infinity;
-        for (let p = first; p <= last; p++) {
+        for (const p of seen) {
+          const asked = p < sinkTokens ? toSinks : own;
           const blockId = step.blockTables[tableBase + Math.floor(p / blockSize)];
           pool.readKey(layer, kvHead, blockId, p % blockSize, cached);
           let dot = 0;
-          for (let i = 0; i < headSize; i++) dot += query[queryBase + i] * cached[i];
+          for (let i = 0; i < headSize; i++) dot += asked[i] * cached[i];
           scores[p] = dot * scale;
           if (scores[p] > maximum) maximum = scores[p];
         }
         let total = 0;
-        for (let p = first; p <= last; p++) {
+        for (const p of seen) {
           scores[p] = Math.exp(scores[p] - maximum);
           total += scores[p];
         }
         const sums = new Float64Array(headSize);
-        for (let p = first; p <= last; p++) {
+        for (const p of seen) {
           const blockId = step.blockTables[tableBase + Math.floor(p / blockSize)];
           pool.readValue(layer, kvHead, blockId, p % blockSize, cached);
           for (let i = 0; i < headSize; i++) sums[i] += scores[p] * cached[i];

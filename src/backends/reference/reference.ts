@@ -2,7 +2,7 @@
 
 import { BackendError } from '../../errors/errors.ts';
 import type { Operation, Program, Value } from '../../program/program.ts';
-import { createRopeTable, type RopeTable } from '../../program/rope.ts';
+import { createRopeTable, type RopeTable, ropeTablePositions } from '../../program/rope.ts';
 import type { Backend, CompileOptions, Executable, StepBindings, StepOutput } from '../backend.ts';
 import { checkStepBindings } from '../check-bindings.ts';
 import type { LogitEdits } from '../picks.ts';
@@ -61,7 +61,7 @@ function createExecutable(
     const key = `${operation.rope.attentionFactor}:${operation.rope.inverseFrequencies.join(',')}`;
     let table = tableCache.get(key);
     if (!table) {
-      table = createRopeTable(operation.rope, limits.maxContextTokens);
+      table = createRopeTable(operation.rope, Math.min(limits.maxContextTokens, ropeTablePositions));
       tableCache.set(key, table);
     }
     ropeTables.set(operation, table);

@@ -6,6 +6,7 @@ import { kvBlockBytes } from '../../backends/backend.ts';
 import {
   type AllocatorName,
   allocatorNames,
+  createAttentionReach,
   type EvictionPolicyName,
   evictionPolicyNames,
   type MemoryMode,
@@ -375,6 +376,7 @@ export async function createPagingProperty(options: Pick<EngineOptions, 'model' 
       totals.cachedTokens += stats.cachedPromptTokens;
       totals.copyOnWrites += stats.copyOnWrites;
       totals.evictions += stats.evictions;
+      totals.relocatedBlocks += stats.placement.relocatedBlocks;
       totals.pagesOut += stats.tiers?.pagesOut ?? 0;
       totals.pagesIn += stats.tiers?.pagesIn ?? 0;
       totals.failedPages += stats.tiers?.failedPages ?? 0;
@@ -387,7 +389,9 @@ export async function createPagingProperty(options: Pick<EngineOptions, 'model' 
     totals,
     async check(scenario) {
       const { blockSize, spareBlocks, requests, tiers, ...rest } = scenario;
-      const blockCount = Math.ceil(maxModelLen / blockSize) + spareBlocks;
+      // With a window, the pool may be smaller than a sequence is long.
+      const window = rest.memory === 'paged' ? config.slidingWindow : null;
+      const blockCount = createAttentionReach(blockSize, window).blocksFor(maxModelLen) + spareBlocks;
       const alone = await aloneWith(scenario.kvCacheDtype);
       const pageBytes = kvBytesOf(alone, blockSize);
       const hasTiers = tiers !== null && scenario.memory === 'paged' && scenario.enablePrefixCaching;

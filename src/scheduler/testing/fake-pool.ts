@@ -12,7 +12,13 @@ export interface FakePool {
   poison(block: number): void;
 }
 
-export function createFakePool(blockCount: number, blockSize: number): FakePool {
+/** With a window, a token reads its last `windowTokens` positions and the `sinkTokens` first ones. */
+export function createFakePool(
+  blockCount: number,
+  blockSize: number,
+  windowTokens: number | null = null,
+  sinkTokens = 0,
+): FakePool {
   const pool = createContentPool(blockCount, blockSize);
   return {
     poison: pool.poison,
@@ -35,7 +41,9 @@ export function createFakePool(blockCount: number, blockSize: number): FakePool 
       sequences.forEach(({ id }, s) => {
         const model = models.get(id)!;
         const table = bindings.tableRows[s] * bindings.blockTableStride;
+        const windowStart = windowTokens === null ? 0 : bindings.positions[bindings.queryStarts[s]] + 1 - windowTokens;
         for (let position = 0; position < bindings.contextLengths[s]; position++) {
+          if (position >= sinkTokens && position < windowStart) continue;
           const block = bindings.blockTables[table + Math.floor(position / blockSize)];
           if (!pool.holds(block * blockSize + (position % blockSize), position, model.chain[position])) {
             throw new Error(

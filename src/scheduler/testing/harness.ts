@@ -23,6 +23,9 @@ export interface HarnessConfig {
   readonly watermarkBlocks?: number;
   readonly tenantQuotaBlocks?: number;
   readonly adaptsHeadroom?: boolean;
+  /** Attention's window; defaults to none. */
+  readonly windowTokens?: number | null;
+  readonly sinkTokens?: number;
   /** Prompt tokens of a step that also decodes. Defaults to no limit. */
   readonly promptTokensBesideDecoding?: number;
   /** Check every invariant after every operation. Defaults to true. */
@@ -68,7 +71,8 @@ export function createHarness(config: HarnessConfig): Harness {
     promptTokensBesideDecoding: () => config.promptTokensBesideDecoding ?? Number.POSITIVE_INFINITY,
     checkIntegrity: config.checkIntegrity ?? true,
   });
-  const pool = createFakePool(blockCount, blockSize);
+  const blocksOf = (tokens: number): number => Math.ceil(tokens / blockSize);
+  const pool = createFakePool(blockCount, blockSize, config.windowTokens, config.sinkTokens);
   const live = new Map<number, Tracked>();
   /** Sequences of the step in flight, cancelled ones included. */
   let flying = new Map<number, Tracked>();
@@ -159,6 +163,16 @@ export function createHarness(config: HarnessConfig): Harness {
     }
   }
 
+  /** Between steps a sequence holds its sinks and its window, whatever it computed. */
+  function checkWindows(): void {
+    if (config.windowTokens == null) return;
+    const limit = blocksOf(config.sinkTokens ?? 0) + blocksOf(config.windowTokens) + 1;
+    for (const { id, blocks } of scheduler.describe()) {
+      const held = blocks.filter((block) => block !== -1).length;
+      if (held > limit) throw new Error(`sequence ${id} holds ${held} blocks, its window needs ${limit}`);
+    }
+  }
+
   /** What every sequence but the admitted ones has computed: a failed step may not change it. */
   function describeOthers({ admitted }: StepPlan): string {
     const others = scheduler.describe().filter(({ id }) => admitted.every((entry) => entry.id !== id));
@@ -228,6 +242,7 @@ export function createHarness(config: HarnessConfig): Harness {
       }
       poisonFree();
       checkKnown();
+      checkWindows();
       return true;
     },
     drain() {

@@ -1,7 +1,13 @@
 // The property of scheduler and memory together, for the test and for soak runs.
 
 import fc from 'fast-check';
-import { type AllocatorName, allocatorNames, type MemoryMode, memoryModes } from '../../memory/index.ts';
+import {
+  type AllocatorName,
+  allocatorNames,
+  createAttentionReach,
+  type MemoryMode,
+  memoryModes,
+} from '../../memory/index.ts';
 import { createHarness, type Harness, type HarnessConfig } from './harness.ts';
 
 type Command =
@@ -75,12 +81,21 @@ const config: fc.Arbitrary<HarnessConfig> = fc
       { weight: 4, arbitrary: fc.constant<MemoryMode>('paged') },
       { weight: 1, arbitrary: fc.constantFrom(...memoryModes) },
     ),
+    window: fc.option(
+      fc.record({ windowTokens: fc.integer({ min: 1, max: 40 }), sinkTokens: fc.constantFrom(0, 0, 1, 4, 9) }),
+    ),
   })
-  .map(({ extraBlocks, quotaExtra, ...rest }) => ({
-    ...rest,
-    tenantQuotaBlocks: quotaExtra === null ? undefined : Math.ceil(rest.maxModelLen / rest.blockSize) + quotaExtra,
-    blockCount: Math.ceil(rest.maxModelLen / rest.blockSize) + extraBlocks,
-  }));
+  .map(({ extraBlocks, quotaExtra, window, ...rest }) => {
+    const { maxModelLen, blockSize, memoryMode } = rest;
+    const fullBlocks = Math.ceil(maxModelLen / blockSize);
+    const tenantQuotaBlocks = quotaExtra === null ? undefined : fullBlocks + quotaExtra;
+    if (window === null || memoryMode !== 'paged') {
+      return { ...rest, tenantQuotaBlocks, blockCount: fullBlocks + extraBlocks };
+    }
+    // A pool that holds the window, but not the sequence.
+    const blockCount = createAttentionReach(blockSize, window.windowTokens, window.sinkTokens).blocksFor(maxModelLen);
+    return { ...rest, ...window, tenantQuotaBlocks, blockCount: blockCount + extraBlocks };
+  });
 
 /** Three base prompts, fixed: requests take a leading part of one, then tokens of their own from a vocabulary of three. */
 const bases = [0, 1, 2].map((base) => Array.from({ length: 100 }, (_, i) => ((i * (base + 3)) % 7) % 3));
