@@ -26,6 +26,7 @@ export interface EngineFlags {
   readonly memory: MemoryMode;
   readonly enablePrefixCaching: boolean;
   readonly evictionPolicy: EvictionPolicyName;
+  readonly reportOtherSalts: boolean;
   readonly verbose: boolean;
 }
 
@@ -80,6 +81,11 @@ export function addEngineFlags(command: Command): Command {
         .choices(evictionPolicyNames)
         .default(defaultEvictionPolicy),
     )
+    .option(
+      '--report-other-salts',
+      'let cache reports tell that a prompt is cached under another salt (finds wrong salts, but tells tenants of each other)',
+      false,
+    )
     .optionsGroup('Other:')
     .option('--verbose', 'show stack traces of errors', false);
 }
@@ -100,5 +106,6 @@ export function toEngineOptions(flags: EngineFlags, model: string): EngineOption
     memory: flags.memory,
     enablePrefixCaching: flags.enablePrefixCaching,
     evictionPolicy: flags.evictionPolicy,
+    reportOtherSalts: flags.reportOtherSalts,
   };
 }
