@@ -39,6 +39,7 @@ export interface EngineFlags {
   readonly hostTierForm: 'raw' | 'int8' | 'fp8';
   readonly fileTierPath?: string;
   readonly fileTierBytes?: number;
+  readonly reportOtherSalts: boolean;
   readonly verbose: boolean;
 }
 
@@ -92,6 +93,11 @@ export function addEngineFlags(command: Command): Command {
       new Option('--eviction-policy <name>', 'which cached blocks are forgotten first when room is needed')
         .choices(evictionPolicyNames)
         .default(defaultEvictionPolicy),
+    )
+    .option(
+      '--report-other-salts',
+      'let cache reports tell that a prompt is cached under another salt (finds wrong salts, but tells tenants of each other)',
+      false,
     )
     .option(
       '--tenant-quota <share>',
@@ -163,6 +169,7 @@ export function toEngineOptions(flags: EngineFlags, model: string): EngineOption
         ? undefined
         : { sinkTokens: flags.attentionSinks, windowTokens: flags.attentionWindow },
     tiers: tierSettings(flags),
+    reportOtherSalts: flags.reportOtherSalts,
   };
 }
 

@@ -117,10 +117,11 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     });
     options.onProgress?.({ phase: 'ready', loadedBytes: model.weightBytes, totalBytes: model.weightBytes });
     const { backend } = chosen;
+    const fingerprint = () => modelFingerprint(model, options.attentionWindow);
     tiers = await openTiers(options.tiers ?? {}, {
       backend,
       kv: plan.kv,
-      fingerprint: () => modelFingerprint(model, options.attentionWindow),
+      fingerprint,
       now,
     });
     const pace = createPrefillPace(maxStepStretch);
@@ -171,6 +172,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       memory,
       scheduler,
       pace,
+      fingerprint,
       plan,
       tiers,
       pagesReady,

@@ -45,6 +45,8 @@ export interface EngineParts {
   readonly memory: KvMemory;
   readonly scheduler: Scheduler;
   readonly pace: PrefillPace;
+  /** Of the model: see modelFingerprint. */
+  readonly fingerprint: () => Promise<string>;
   readonly plan: MemoryPlan;
   /** Below the pool, or null; closed with the engine. */
   readonly tiers: TierStack | null;

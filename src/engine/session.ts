@@ -16,7 +16,7 @@ import {
   type TierFiles,
 } from '../tiers/index.ts';
 import type { LoadedSession, SavedSessionInfo } from './api.ts';
-import { arithmeticOf, modelFingerprint } from './kv-fingerprint.ts';
+import { arithmeticOf } from './kv-fingerprint.ts';
 import type { MemoryPlan } from './memory-plan.ts';
 
 export interface SessionParts {
@@ -25,6 +25,8 @@ export interface SessionParts {
   readonly executable: Executable;
   readonly memory: KvMemory;
   readonly plan: MemoryPlan;
+  /** Of the model. */
+  readonly fingerprint: () => Promise<string>;
   /** `K/V` as users name it. */
   readonly kvType: string;
   readonly files: TierFiles;
@@ -59,7 +61,7 @@ export function createSessions(parts: SessionParts): Sessions {
   let lastSave: Promise<unknown> = Promise.resolve();
 
   function identityOf(): Promise<SessionIdentity> {
-    identity ??= modelFingerprint(model).then((hash) => ({
+    identity ??= parts.fingerprint().then((hash) => ({
       model: `${model.config.name} (${hash.slice(0, 16)})`,
       kvType: parts.kvType,
       layout: layoutOf(parts.backend, plan.kv),
@@ -128,25 +130,31 @@ export function createSessions(parts: SessionParts): Sessions {
   /** Reads the pages of a fill into its blocks. */
   async function fillBlocks(session: SavedSession, fill: BlockFill): Promise<void> {
     const { blocks, indices } = fill;
-    const bytes = new Uint8Array(Math.min(BATCH_PAGES, blocks.length) * plan.blockBytes);
-    for (let first = 0; first < blocks.length; ) {
-      let count = 1;
-      while (
-        first + count < blocks.length &&
-        count < BATCH_PAGES &&
-        indices[first + count] === indices[first] + count
-      ) {
-        count++;
-      }
+    const batchBytes = Math.min(BATCH_PAGES, blocks.length) * plan.blockBytes;
+    const buffers = [new Uint8Array(batchBytes), new Uint8Array(batchBytes)];
+    const runs = runsOf(indices);
+
+    async function read(run: number): Promise<readonly Uint8Array[]> {
+      const { first, count } = runs[run];
+      const bytes = buffers[run % 2];
       const pages = Array.from({ length: count }, (_, i) =>
         bytes.subarray(i * plan.blockBytes, (i + 1) * plan.blockBytes),
       );
       await session.readPages(indices[first], pages);
-      const at = first;
-      await betweenSteps(() => {
-        for (const [i, page] of pages.entries()) executable.writeBlock(blocks[at + i], page);
+      return pages;
+    }
+
+    // One run is read while the one before it is copied.
+    let reading: Promise<readonly Uint8Array[]> | null = runs.length > 0 ? read(0) : null;
+    for (let run = 0; reading !== null; run++) {
+      const pages = await reading;
+      reading = run + 1 < runs.length ? read(run + 1) : null;
+      const copying = betweenSteps(() => {
+        for (const [i, page] of pages.entries()) executable.writeBlock(blocks[runs[run].first + i], page);
       });
-      first += count;
+      // Both have to end before the blocks may be given back and the file closed.
+      const [copied] = await Promise.allSettled([copying, reading]);
+      if (copied.status === 'rejected') throw copied.reason;
     }
   }
 
@@ -192,6 +200,17 @@ export function createSessions(parts: SessionParts): Sessions {
     },
     load,
   };
+}
+
+/** Stretches of neighbouring logical blocks, as positions in `indices`, none longer than a batch. */
+function runsOf(indices: readonly number[]): { readonly first: number; readonly count: number }[] {
+  const runs: { first: number; count: number }[] = [];
+  for (const [i, index] of indices.entries()) {
+    const last = runs.at(-1);
+    if (last !== undefined && last.count < BATCH_PAGES && index === indices[i - 1] + 1) last.count++;
+    else runs.push({ first: i, count: 1 });
+  }
+  return runs;
 }
 
 function layoutOf(backend: SessionParts['backend'], kv: KvLayout): string {

@@ -55,6 +55,7 @@ async function engineWith(wrap: {
     pace: createPrefillPace(Number.POSITIVE_INFINITY),
     plan,
     tiers: null,
+    fingerprint: async () => 'none',
     pagesReady: { notify: () => {} },
     now: () => performance.now(),
   });

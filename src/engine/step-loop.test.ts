@@ -53,6 +53,7 @@ async function engineWatching(wrap: (inner: Executable) => Executable['execute']
     pace: createPrefillPace(Number.POSITIVE_INFINITY),
     plan,
     tiers: null,
+    fingerprint: async () => 'none',
     pagesReady: { notify: () => {} },
     now: () => performance.now(),
   });

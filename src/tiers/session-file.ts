@@ -242,9 +242,11 @@ export async function openSession(
         readPages: (first, into) =>
           attempt(async () => {
             const sums = new Uint32Array(2);
+            // In one transfer; what it left out, page by page.
+            const done = await file.read(into, places.pages + first * header.pageBytes);
             for (const [i, page] of into.entries()) {
               const index = first + i;
-              await read(page, places.pages + index * header.pageBytes);
+              if (done < (i + 1) * header.pageBytes) await read(page, places.pages + index * header.pageBytes);
               checksumPage(keys[index], page, checksum, sums, 0);
               const isRight = sums[0] === table[index * ENTRY_WORDS + 4] && sums[1] === table[index * ENTRY_WORDS + 5];
               if (!isRight) throw refuse('corrupt', `page ${index} is damaged`);
