@@ -5,6 +5,7 @@ import type { BlockFill } from './block-fill.ts';
 import type { EvictionPolicyName } from './eviction/index.ts';
 import type { KvSequence } from './kv-sequence.ts';
 import type { MemoryLayout } from './layout.ts';
+import type { NumaOptions } from './numa/index.ts';
 import type { PageTableCounters } from './page-table.ts';
 import type { PagerCounters, TierOptions } from './pager.ts';
 
@@ -27,6 +28,8 @@ export interface KvMemoryOptions {
   readonly allocator?: AllocatorName;
   /** Blocks that a step may move to rebuild runs; 0 for none. Defaults to 0. */
   readonly compactionBlocksPerStep?: number;
+  /** Keeps the blocks of a sequence on one NUMA node; no difference on one node. Defaults to none. */
+  readonly numa?: NumaOptions | null;
   /** Where evicted pages go and come back from. Needs prefix caching. Defaults to none. */
   readonly tiers?: TierOptions | null;
 }
@@ -76,6 +79,8 @@ export interface MemoryCounters {
   readonly splitRuns: number;
   /** Blocks moved to another place by steps that ran. */
   readonly relocatedBlocks: number;
+  /** Blocks that were to be moved to their sequence's NUMA node, failed steps included. */
+  readonly migratedBlocks: number;
   readonly pageTable: PageTableCounters;
 }
 
