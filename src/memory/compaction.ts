@@ -21,6 +21,8 @@ export interface CompactorParts {
   readonly relocator: Relocator;
   /** Blocks that a step may move. */
   readonly blocksPerStep: number;
+  /** Blocks stay on the node that they are on. */
+  readonly nodeOf: (block: number) => number;
 }
 
 /** Moves blocks of the open step, within its budget. Returns how many. */
@@ -32,7 +34,7 @@ export type Compactor = () => number;
  * that holds it. Short neighbours in a sequence that lie apart are laid together where a hole holds them all.
  */
 export function createCompactor(parts: CompactorParts): Compactor {
-  const { allocator, pool, table, holders, relocator, blocksPerStep } = parts;
+  const { allocator, pool, table, holders, relocator, blocksPerStep, nodeOf } = parts;
   const { blockCount } = allocator;
   let top = blockCount - 1;
   /** No hole begins below this one, as far as this pass has seen. */
@@ -44,13 +46,13 @@ export function createCompactor(parts: CompactorParts): Compactor {
     bottom = 0;
   }
 
-  /** The lowest free run of `count` blocks that ends below `limit`, or -1. */
+  /** The lowest free run of `count` blocks that ends below `limit`, on the node of `top`, or -1. */
   function findHole(count: number, limit: number): number {
     let run = 0;
     let isFirst = true;
     for (let block = bottom; block < limit && looks > 0; block++, looks--) {
-      run = allocator.isFree(block) ? run + 1 : 0;
-      if (run === 1 && isFirst) {
+      run = allocator.isFree(block) && nodeOf(block) === nodeOf(top) ? run + 1 : 0;
+      if (isFirst && allocator.isFree(block)) {
         bottom = block;
         isFirst = false;
       }
@@ -71,7 +73,8 @@ export function createCompactor(parts: CompactorParts): Compactor {
     const count = end - start;
     if (start > 0) {
       const behind = table.get(row, start - 1) + 1;
-      if (behind + count <= lowest && isFreeRun(behind, count)) return behind;
+      const isHere = behind + count <= lowest && nodeOf(behind) === nodeOf(top);
+      if (isHere && isFreeRun(behind, count)) return behind;
     }
     return findHole(count, lowest);
   }
@@ -97,7 +100,7 @@ export function createCompactor(parts: CompactorParts): Compactor {
     }
     const { blockCount: columns } = holders[row]!;
     const at = (column: number): number => table.get(row, column);
-    const canMove = (column: number): boolean => relocator.canMove(at(column));
+    const canMove = (column: number): boolean => nodeOf(at(column)) === nodeOf(top) && relocator.canMove(at(column));
     let start = table.columnOf(top);
     let end = start + 1;
     while (end - start < LONGEST_RUN && start > 0 && at(start - 1) === at(start) - 1 && canMove(start - 1)) start--;

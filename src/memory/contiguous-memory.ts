@@ -159,6 +159,7 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
         grantedRuns: 0,
         splitRuns: 0,
         relocatedBlocks: 0,
+        migratedBlocks: 0,
         pageTable: table.counters,
       };
     },

@@ -1,7 +1,7 @@
 // KvMemory: the one object through which the scheduler sees paged memory.
 
 import { IntegrityError, InvalidRequestError } from '../errors/index.ts';
-import { createAllocator } from './allocators/index.ts';
+import { type AddressableAllocator, createAllocator } from './allocators/index.ts';
 import { createAttentionReach } from './attention-reach.ts';
 import { createBlockFills } from './block-fill.ts';
 import { createBlockHasher, HASH_WORDS } from './block-hash.ts';
@@ -19,6 +19,7 @@ import {
 import { checkMemoryIntegrity } from './integrity.ts';
 import { createKvSequence, extendChain, type KvSequence, type KvSequenceState } from './kv-sequence.ts';
 import { longestRun, measureLayout } from './layout.ts';
+import { createNodeAllocator, createNodeMap, createNumaPlacement } from './numa/index.ts';
 import { createPageTable } from './page-table.ts';
 import { createPaging } from './paging.ts';
 import { createPrefixCache } from './prefix-cache.ts';
@@ -48,10 +49,15 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
   const caching = options.enablePrefixCaching ?? true;
   const reach = createAttentionReach(blockSize, options.windowTokens, options.sinkTokens);
   const compactionBlocks = requireCount('compactionBlocksPerStep', options.compactionBlocksPerStep ?? 0);
-  const moves = compactionBlocks > 0;
+  const numa = options.numa && options.numa.topology.nodes.length > 1 ? options.numa : null;
+  const migrationBlocks = numa ? requireCount('migrationBlocksPerStep', numa.migrationBlocksPerStep ?? 4) : 0;
+  const moves = compactionBlocks + migrationBlocks > 0;
   const allocatorName = options.allocator ?? 'free-list';
+  const nodes = numa ? createNodeMap(blockCount, numa.topology) : null;
   // The stack behind the default serves where nobody asks which blocks are neighbours.
-  const allocator = allocatorName === 'free-list' && !moves ? null : createAllocator(allocatorName, blockCount);
+  const isStack = allocatorName === 'free-list' && !moves && nodes === null;
+  const create = (count: number): AddressableAllocator => createAllocator(allocatorName, count);
+  const allocator = isStack ? null : nodes ? createNodeAllocator(nodes, create) : create(blockCount);
   const pool = createBlockPool(blockCount, allocator);
   const table = createPageTable(maxNumSeqs, maxBlocksPerSequence, moves ? blockCount : 0);
   const hasher = createBlockHasher(blockSize);
@@ -79,8 +85,22 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
   const relocator = moves ? createRelocator({ blockSize, pool, store, table, holders, pins, copies, onMove }) : null;
   const compact =
     relocator && allocator && compactionBlocks > 0
-      ? createCompactor({ allocator, pool, table, holders, relocator, blocksPerStep: compactionBlocks })
+      ? createCompactor({
+          allocator,
+          pool,
+          table,
+          holders,
+          relocator,
+          blocksPerStep: compactionBlocks,
+          nodeOf: nodes?.nodeOf ?? (() => 0),
+        })
       : null;
+  const placement = nodes
+    ? createNumaPlacement({ map: nodes, pool, table, relocator, blocksPerStep: migrationBlocks })
+    : null;
+  for (const [node, { first, count }] of nodes?.ranges.entries() ?? []) {
+    numa?.bind?.(first, count, numa.topology.nodes[node].id);
+  }
   const fills = createBlockFills(store, cache, hasher, blockSize, relocator?.origin);
   let copyOnWrites = 0;
   let partialHitCopies = 0;
@@ -127,8 +147,9 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     table.set(sequence.row, sequence.blockCount++, block);
   }
 
-  /** Undefined if it has none, or a window has left it behind. */
-  function lastBlock(sequence: KvSequenceState): number | undefined {
+  /** The block that the next one of a sequence should be near: undefined if it has none, or a window has left it behind. */
+  function nearBlock(sequence: KvSequenceState): number | undefined {
+    if (placement !== null) return placement.near(sequence);
     const block = sequence.blockCount === 0 ? -1 : table.get(sequence.row, sequence.blockCount - 1);
     return block === -1 ? undefined : block;
   }
@@ -137,10 +158,10 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
   function extend(sequence: KvSequenceState, wantedBlocks: number): void {
     // The free list gives no runs.
     if (allocatorName === 'free-list') {
-      while (sequence.blockCount < wantedBlocks) append(sequence, allocate());
+      while (sequence.blockCount < wantedBlocks) append(sequence, allocate(placement?.near(sequence)));
     } else if (sequence.blockCount < wantedBlocks) {
       const take = (block: number): void => append(sequence, block);
-      store.allocateRuns(wantedBlocks - sequence.blockCount, lastBlock(sequence), take);
+      store.allocateRuns(wantedBlocks - sequence.blockCount, nearBlock(sequence), take);
     }
   }
 
@@ -200,7 +221,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     if (match.copySource !== -1) {
       retain(match.copySource);
       pin(match.copySource, 0);
-      const block = allocate(lastBlock(sequence));
+      const block = allocate(nearBlock(sequence));
       append(sequence, block);
       copy(match.copySource, block);
       partialHitCopies++;
@@ -284,7 +305,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       ) * blockSize,
     // Its partial block.
     copiesPerSequence: 1,
-    relocationsPerStep: compactionBlocks,
+    relocationsPerStep: compactionBlocks + migrationBlocks,
     blockTables: table.entries,
     blockTableStride: table.stride,
     blockCopies: copies,
@@ -293,7 +314,8 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       const counted = { copyOnWrites, partialHitCopies, prefixHitTokens, prefixMissTokens };
       const { evictions, grantedRuns, splitRuns } = store;
       const placed = { grantedRuns, splitRuns, relocatedBlocks: relocator?.relocatedBlocks ?? 0 };
-      return { evictions, ...counted, merges: merges + fills.merges, ...placed, pageTable };
+      const migratedBlocks = placement?.migratedBlocks ?? 0;
+      return { evictions, ...counted, merges: merges + fills.merges, ...placed, migratedBlocks, pageTable };
     },
     open: (tokenIds, salt) => createKvSequence(tokenIds, salt, hasher),
 
@@ -365,7 +387,9 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     },
 
     relocate() {
-      if (stepSequences.length > 0) compact?.();
+      if (stepSequences.length === 0) return;
+      compact?.();
+      placement?.migrate(stepSequences);
     },
 
     commit() {

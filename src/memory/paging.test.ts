@@ -7,6 +7,7 @@ import type { BlockFill } from './block-fill.ts';
 import { createMemory, memoryModes } from './create-memory.ts';
 import { evictionPolicyNames } from './eviction/index.ts';
 import type { KvSequence } from './kv-sequence.ts';
+import type { NumaTopology } from './numa/index.ts';
 import { appendToken, createContentPool, type ModelSequence } from './testing/content.ts';
 
 interface Held {
@@ -44,6 +45,12 @@ const command: fc.Arbitrary<Command> = fc.record({
   count: fc.integer({ min: 1, max: 12 }),
 });
 
+/** A machine of so many nodes, all alike. */
+const nodesOf = (count: number): NumaTopology => ({
+  nodes: Array.from({ length: count }, (_, id) => ({ id, cpus: [id], memoryBytes: null })),
+  distances: Array.from({ length: count }, (_, a) => Array.from({ length: count }, (_, b) => (a === b ? 10 : 20))),
+});
+
 const setup = fc.record({
   blockSize: fc.integer({ min: 1, max: 6 }),
   blockCount: fc.integer({ min: 4, max: 40 }),
@@ -55,6 +62,7 @@ const setup = fc.record({
   window: fc.option(
     fc.record({ windowTokens: fc.integer({ min: 1, max: 20 }), sinkTokens: fc.constantFrom(0, 0, 1, 4, 7) }),
   ),
+  numa: fc.record({ topology: fc.constantFrom(1, 1, 2, 3).map(nodesOf), migrationBlocksPerStep: fc.nat(3) }),
 });
 
 interface OpenFill {
@@ -78,6 +86,7 @@ describe.each(memoryModes)('%s memory', (mode) => {
       evictions: 0,
       partialHitCopies: 0,
       relocatedBlocks: 0,
+      migratedBlocks: 0,
       grantedRuns: 0,
       splitRuns: 0,
     };

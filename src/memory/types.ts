@@ -7,6 +7,7 @@ import type { CacheReport } from './cache-report.ts';
 import type { EvictionPolicyName } from './eviction/index.ts';
 import type { KvSequence } from './kv-sequence.ts';
 import type { MemoryLayout } from './layout.ts';
+import type { NumaOptions } from './numa/index.ts';
 import type { PageTableCounters } from './page-table.ts';
 import type { PagerCounters, TierOptions } from './pager.ts';
 
@@ -36,6 +37,8 @@ export interface KvMemoryOptions {
   readonly windowTokens?: number | null;
   /** Leading tokens that attention reaches whatever the window. Defaults to 0. */
   readonly sinkTokens?: number;
+  /** Keeps the blocks of a sequence on one NUMA node; no difference on one node. Defaults to none. */
+  readonly numa?: NumaOptions | null;
   /** Where evicted pages go and come back from. Needs prefix caching. Defaults to none. */
   readonly tiers?: TierOptions | null;
   /** Milliseconds, monotonic: the clock of `blockHistory`, which has no times without it. */
@@ -99,6 +102,8 @@ export interface MemoryCounters {
   readonly splitRuns: number;
   /** Blocks moved to another place by steps that ran. */
   readonly relocatedBlocks: number;
+  /** Blocks that were to be moved to their sequence's NUMA node, failed steps included. */
+  readonly migratedBlocks: number;
   readonly pageTable: PageTableCounters;
 }
 
