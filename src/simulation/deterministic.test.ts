@@ -32,4 +32,9 @@ describe('simulation of scheduler, memory and tiers', () => {
     expect(runs).toBeGreaterThan(5);
     expect(totals.faults).toBeGreaterThan(runs / 2);
   });
+
+  it('does not wait for a disk that hangs', async () => {
+    const { longestMs } = await failEachOperation(smallScenario(7, true), { hangMs: 60_000 }, 11);
+    expect(longestMs).toBeLessThan(20_000);
+  });
 });

@@ -65,7 +65,7 @@ export function createRequests({ scenario, time, note, totals, server, plainRun:
     const length = between(1, random() < 0.5 ? limitTokens - 1 : Math.ceil(limitTokens / 2));
     const family = between(1, scenario.families);
     const own = 1000 + between(1, 3 * scenario.families);
-    const shared = random() < 0.2 ? length : Math.floor(length * random());
+    const shared = random() < 0.5 ? length : Math.floor(length * random());
     return Array.from({ length }, (_, position) => familyToken(position < shared ? family : own, position));
   }
 

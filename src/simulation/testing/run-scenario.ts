@@ -138,7 +138,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions = {}):
     if (faultAt !== undefined && faultAt.index === operation.index)
       return fits(operation, faultAt.fault) ? faultAt.fault : null;
     if (outage !== null && time.nowMs < outage.untilMs) return fits(operation, outage.fault) ? outage.fault : null;
-    const share = operation.name === 'read' ? 4 * scenario.faultShare : scenario.faultShare;
+    const share = operation.name === 'read' ? 10 * scenario.faultShare : scenario.faultShare;
     if (share === 0 || faults.random() >= share) return null;
     const fault = drawFault(faults);
     return fits(operation, fault) ? fault : null;
@@ -257,9 +257,12 @@ export async function runScenario(scenario: Scenario, options: RunOptions = {}):
     }
   };
 
+  const limitMs = 2 * CALM_MS + scenario.requestCount * 1000;
+
   async function turnUntil(isDone: () => boolean, what: string): Promise<void> {
     while (!isDone()) {
       check();
+      if (time.nowMs > limitMs) throw new Error(`${what}: no end in sight`);
       if (!(await time.runNext())) throw new Error(`${what}: nothing will ever happen any more`);
     }
     check();

@@ -31,7 +31,7 @@ export interface Scenario {
   readonly stepFaultShare: number;
   readonly meanLatencyMs: number;
   readonly diskBytes: number | undefined;
-  /** Of the disk's operations; of reads, which are far fewer, four times as many. */
+  /** Of the disk's operations; of reads, which are far fewer, ten times as many. */
   readonly faultShare: number;
   readonly incidents: readonly Incident[];
 }
@@ -86,7 +86,7 @@ export function drawScenario(seed: number): Scenario {
   const requestCount = between(10, 60);
   const meanGapMs = of([0.5, 5, 30]);
   const durationMs = requestCount * meanGapMs + 200;
-  const tiers = of(['both', 'both', 'both', 'file', 'host', 'none'] as const);
+  const tiers = of(['both', 'both', 'both', 'file', 'file', 'host', 'none'] as const);
   const incidents: Incident[] = [];
   for (let i = of([0, 0, 1, 2, 4]); i > 0; i--) {
     const kind = of(['crash', 'crash', 'restart', 'vanish', 'damage', 'damage', 'outage'] as const);
@@ -106,10 +106,10 @@ export function drawScenario(seed: number): Scenario {
       watermarkBlocks: of([0, 1, undefined]),
       promptTokensBesideDecoding: of([undefined, undefined, between(1, 20)]),
       evictionPolicy: of<EvictionPolicyName>(evictionPolicyNames),
-      hostPages: tiers === 'both' || tiers === 'host' ? between(1, 24) : 0,
+      hostPages: tiers === 'both' || tiers === 'host' ? of([between(1, 6), between(1, 24)]) : 0,
       filePages: tiers === 'both' || tiers === 'file' ? between(2, 50) : 0,
       stagingPages: of([1, 4, 16, 64, 64]),
-      recomputeTokenMs: of([null, null, 0.05, 1]),
+      recomputeTokenMs: of([null, null, null, 0.05]),
       stepMs: of([0.5, 2, 10]),
       tokenMs: of([0, 0.02, 0.2]),
       checkEverySteps: 1,
@@ -123,9 +123,9 @@ export function drawScenario(seed: number): Scenario {
     forkShare: of([0, 0.1, 0.3]),
     logitsShare: of([0, 0.1]),
     stepFaultShare: of([0, 0, 0.02, 0.1]),
-    meanLatencyMs: of([0.05, 0.5, 5]),
-    diskBytes: random() < 0.1 ? 4096 * between(8, 40) : undefined,
-    faultShare: of([0, 0, 0.003, 0.03, 0.2]),
+    meanLatencyMs: of([0.05, 0.3, 3]),
+    diskBytes: random() < 0.1 ? 4096 * between(12, 40) : undefined,
+    faultShare: of([0, 0.003, 0.03, 0.1]),
     incidents,
   };
 }
