@@ -266,7 +266,9 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       const block = table.get(sequence.row, index);
       const twin = cache.find(sequence.chain, index + 1);
       if (twin === -1 || twin === block) {
-        const parent = index === 0 ? -1 : table.get(sequence.row, index - 1);
+        // Leaves go before roots only where a chain is worth nothing without its roots.
+        const hasParent = index > 0 && reach.windowTokens === null;
+        const parent = hasParent ? table.get(sequence.row, index - 1) : -1;
         cacheContent(block, sequence.chain, index + 1, sequence.tokenIds, parent);
         reports.remember(sequence, index, index + 1);
       } else {
