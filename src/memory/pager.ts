@@ -85,6 +85,8 @@ interface Load {
 }
 
 const newestWeight = 0.25;
+/** What a load is expected to take falls by this with each one that is not begun. */
+const refusalDecay = 0.95;
 
 export function createPager(options: TierOptions): Pager {
   const { tier, bytes, now, recomputeMs, stagingPages = 64, after, patienceMs = 1000 } = options;
@@ -205,7 +207,11 @@ export function createPager(options: TierOptions): Pager {
     isWorthwhile(blockCount, tokenCount, position) {
       const computeMs = recomputeMs?.(tokenCount, position) ?? null;
       const isCheaper = computeMs === null || pageMs === null || blockCount * pageMs <= computeMs;
-      if (!isCheaper) counters.recomputed++;
+      if (!isCheaper) {
+        counters.recomputed++;
+        // Only loads measure loads: without this, one that was slow would be the last.
+        pageMs! *= refusalDecay;
+      }
       return isCheaper;
     },
     loadOf(chain, index) {

@@ -140,7 +140,8 @@ export async function runScenario(scenario: Scenario, options: RunOptions = {}):
     if (outage !== null && time.nowMs < outage.untilMs) return fits(operation, outage.fault) ? outage.fault : null;
     const share = operation.name === 'read' ? 10 * scenario.faultShare : scenario.faultShare;
     if (share === 0 || faults.random() >= share) return null;
-    const fault = drawFault(faults);
+    const drawn = drawFault(faults);
+    const fault = typeof drawn === 'object' ? { hangMs: Math.min(drawn.hangMs, scenario.hangLimitMs) } : drawn;
     return fits(operation, fault) ? fault : null;
   }
 

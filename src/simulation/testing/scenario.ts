@@ -33,6 +33,8 @@ export interface Scenario {
   readonly diskBytes: number | undefined;
   /** Of the disk's operations; of reads, which are far fewer, ten times as many. */
   readonly faultShare: number;
+  /** No operation hangs longer. */
+  readonly hangLimitMs: number;
   readonly incidents: readonly Incident[];
 }
 
@@ -126,6 +128,7 @@ export function drawScenario(seed: number): Scenario {
     meanLatencyMs: of([0.05, 0.3, 3]),
     diskBytes: random() < 0.1 ? 4096 * between(12, 40) : undefined,
     faultShare: of([0, 0.003, 0.03, 0.1]),
+    hangLimitMs: 30_000,
     incidents,
   };
 }
@@ -174,6 +177,8 @@ export function soakScenario(seed: number, requestCount: number): Scenario {
     meanLatencyMs: 0.2,
     diskBytes: undefined,
     faultShare: 0.002,
+    // Longer ones would leave nothing but recomputation: a hanging write holds all page-out back.
+    hangLimitMs: 1500,
     incidents,
   };
 }
