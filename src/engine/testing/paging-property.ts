@@ -373,6 +373,7 @@ export async function createPagingProperty(options: Pick<EngineOptions, 'model' 
       totals.cachedTokens += stats.cachedPromptTokens;
       totals.copyOnWrites += stats.copyOnWrites;
       totals.evictions += stats.evictions;
+      totals.relocatedBlocks += stats.placement.relocatedBlocks;
       totals.pagesOut += stats.tiers?.pagesOut ?? 0;
       totals.pagesIn += stats.tiers?.pagesIn ?? 0;
       totals.failedPages += stats.tiers?.failedPages ?? 0;
