@@ -278,8 +278,8 @@ void int8_panel(const uint8_t* panel, int32_t units, const QuantizedRows& input,
     }
   }
   // A few tiles take turns over a few units, which the first of them finds in the first cache and leaves there.
-  const int32_t turn = tiles == 1 || tiles > kFetchingTiles ? units : tiles == 2 ? 2 : tiles <= 4 ? 4 : 8;
-  const int32_t ahead_units = tiles > 1 ? turn : 0;
+  const int32_t turn = tiles == 1 || tiles > kFetchingTiles ? units : tiles == 2 ? 4 : 8;
+  const int32_t ahead_units = tiles > 2 ? turn : 0;
   const size_t least_ahead = row_count <= 2 ? 1088 : 2176;
   const size_t ahead = static_cast<size_t>(ahead_units) * unit_bytes > least_ahead ? static_cast<size_t>(ahead_units) * unit_bytes : least_ahead;
   for (int32_t first = 0; first < units; first += turn) {
