@@ -28,7 +28,7 @@ export interface EngineFlags {
   readonly kvCacheDtype: 'auto' | KvCacheDtype;
   readonly memory: MemoryMode;
   readonly enablePrefixCaching: boolean;
-  readonly evictionPolicy: EvictionPolicyName;
+  readonly evictionPolicy?: EvictionPolicyName;
   readonly tenantQuota?: number;
   readonly adaptiveMemory: boolean;
   readonly allocator: AllocatorName;
@@ -90,9 +90,10 @@ export function addEngineFlags(command: Command): Command {
     .option('--enable-prefix-caching', 'reuse computed prompts across requests', true)
     .option('--no-enable-prefix-caching', 'compute every prompt anew')
     .addOption(
-      new Option('--eviction-policy <name>', 'which cached blocks are forgotten first when room is needed')
-        .choices(evictionPolicyNames)
-        .default(defaultEvictionPolicy),
+      new Option(
+        '--eviction-policy <name>',
+        `which cached blocks are forgotten first when room is needed (default: ${defaultEvictionPolicy}; lru for models with a window)`,
+      ).choices(evictionPolicyNames),
     )
     .option(
       '--report-other-salts',

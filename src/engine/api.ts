@@ -222,7 +222,8 @@ export interface EngineOptions {
   readonly attentionWindow?: AttentionWindow;
   /**
    * Which cached blocks are forgotten first when room is needed; never changes what is generated. `hit-density` learns what is asked for
-   * again; the others are `lru`, `fifo`, `lfu` (with decay), `clock`, `s3-fifo`, `arc` and `gdsf`. Defaults to `hit-density`.
+   * again; the others are `lru`, `fifo`, `lfu` (with decay), `clock`, `s3-fifo`, `arc` and `gdsf`. Defaults to `hit-density`, and to `lru` where
+   * attention has a window.
    */
   readonly evictionPolicy?: EvictionPolicyName;
   /**

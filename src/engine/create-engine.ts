@@ -53,8 +53,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       tenantQuota,
     );
   }
-  const evictionPolicy = options.evictionPolicy ?? defaultEvictionPolicy;
-  requireEvictionPolicyName(evictionPolicy);
+  if (options.evictionPolicy !== undefined) requireEvictionPolicyName(options.evictionPolicy);
   const allocator = options.allocator ?? 'free-list';
   requireAllocatorName(allocator);
   const compactionBlocksPerStep = options.compactionBlocksPerStep ?? 0;
@@ -132,7 +131,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       maxNumSeqs: runningLimit,
       maxBlocksPerSequence: Math.ceil(plan.maxModelLen / plan.kv.blockSize),
       enablePrefixCaching: options.enablePrefixCaching ?? true,
-      evictionPolicy,
+      // With a window, what was used last is what the next hit needs.
+      evictionPolicy: options.evictionPolicy ?? (windowTokens === null ? defaultEvictionPolicy : 'lru'),
       allocator,
       compactionBlocksPerStep,
       windowTokens,

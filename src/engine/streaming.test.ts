@@ -23,8 +23,6 @@ const small: Omit<EngineOptions, 'model'> = {
   maxNumBatchedTokens: 64,
   maxModelLen: 20_000,
   checkIntegrity: true,
-  // What was used last is what the next window needs.
-  evictionPolicy: 'lru',
 };
 
 describe('streaming with sinks and a window', () => {
