@@ -14,6 +14,7 @@ const transfers: readonly (readonly [name: string, help: string, read: (stats: T
   ['page_loads_total', 'Batches of pages read for a request.', (s) => s.loads],
   ['page_load_joins_total', 'Requests that waited for the load of another one.', (s) => s.joinedLoads],
   ['page_load_recomputes_total', 'Loads not begun because computing was faster.', (s) => s.recomputed],
+  ['page_loads_abandoned_total', 'Loads given up because nothing arrived for too long.', (s) => s.abandonedLoads],
   ['page_load_seconds_total', 'Time that loads took.', (s) => s.loadMs / 1000],
   ['reclaimed_blocks_total', 'Blocks evicted ahead of demand.', (s) => s.reclaimedBlocks],
   ['readahead_blocks_total', 'Blocks read for requests that were not yet to be admitted.', (s) => s.readaheadBlocks],

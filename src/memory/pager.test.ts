@@ -1,0 +1,164 @@
+// Loads and saves of pages, over tiers that wait, lose and refuse.
+
+import { describe, expect, it } from 'vitest';
+import { createHostTier, type GetResult, type Tier } from '../tiers/index.ts';
+import type { BlockFill } from './block-fill.ts';
+import { HASH_WORDS } from './block-hash.ts';
+import { createPager, type Pager, type TierOptions } from './pager.ts';
+
+const pageBytes = 4096;
+const chain = Uint32Array.from({ length: 8 * HASH_WORDS }, (_, i) => i * 2654435761);
+const fillOf = (blocks: number[], firstIndex = 0): BlockFill => ({
+  blocks,
+  indices: blocks.map((_, i) => firstIndex + i),
+  cachedBlocks: [],
+  chain,
+});
+
+function setUp(wrap: (tier: Tier) => Tier, more: Partial<TierOptions> = {}) {
+  const device = Array.from({ length: 16 }, () => new Uint8Array(pageBytes));
+  let nowMs = 0;
+  const timers: { atMs: number; action: () => void }[] = [];
+  const host = createHostTier({ pageBytes, budgetBytes: 64 * pageBytes, clock: { now: () => nowMs } });
+  const pager: Pager = createPager({
+    tier: wrap(host),
+    bytes: {
+      pageBytes,
+      read: (block, into) => into.set(device[block]),
+      write: (block, from) => device[block].set(from),
+    },
+    now: () => nowMs,
+    after: (ms, action) => timers.push({ atMs: nowMs + ms, action }),
+    ...more,
+  });
+  /** Block `block` holds the content of place `index` in the chain and is evicted. */
+  function evict(block: number, index: number): void {
+    const hashes = new Uint32Array(16 * HASH_WORDS);
+    hashes.set(chain.subarray((index + 1) * HASH_WORDS, (index + 2) * HASH_WORDS), block * HASH_WORDS);
+    device[block].fill(index + 1);
+    pager.save(block, hashes);
+    device[block].fill(255);
+  }
+  function advance(ms: number): void {
+    nowMs += ms;
+    const all = timers.splice(0);
+    timers.push(...all.filter(({ atMs }) => atMs > nowMs));
+    for (const { atMs, action } of all) if (atMs <= nowMs) action();
+  }
+  return { pager, device, evict, advance };
+}
+
+describe('pager', () => {
+  it('brings back what was evicted, in place of what the blocks hold by then', async () => {
+    const { pager, device, evict } = setUp((tier) => tier);
+    for (const index of [0, 1, 2]) evict(index, index);
+    await pager.settled();
+    expect(pager.available(chain, 0, 7)).toBe(3);
+    expect(pager.available(chain, 3, 7)).toBe(0);
+    let filled = -1;
+    const load = pager.load(fillOf([5, 6, 7]), (count) => {
+      filled = count;
+    });
+    expect(pager.loadOf(chain, 2)).toBeDefined();
+    await load;
+    expect(filled).toBe(3);
+    expect([5, 6, 7].map((block) => device[block][100])).toEqual([1, 2, 3]);
+    expect(pager.counters).toMatchObject({ pagesOut: 3, pagesIn: 3, loads: 1, joinedLoads: 1, failedPages: 0 });
+    evict(3, 1);
+    expect(pager.counters.cleanEvictions).toBe(1);
+  });
+
+  it('ends a load at the first page that does not come', async () => {
+    const lose = (tier: Tier): Tier => ({
+      ...tier,
+      has: tier.has,
+      put: tier.put,
+      async get(keys, into) {
+        const results = await tier.get(keys, into);
+        return results.map((result, i): GetResult => (i === 1 ? 'corrupt' : result));
+      },
+    });
+    const { pager, device, evict } = setUp(lose);
+    for (const index of [0, 1, 2]) evict(index, index);
+    await pager.settled();
+    let filled = -1;
+    await pager.load(fillOf([5, 6, 7]), (count) => {
+      filled = count;
+    });
+    expect(filled).toBe(1);
+    expect([5, 6].map((block) => device[block][0])).toEqual([1, 0]);
+    expect(pager.counters).toMatchObject({ pagesIn: 1, failedPages: 2 });
+  });
+
+  it('gives up a load that hangs, writes nothing when it ends after all, and loads nothing meanwhile', async () => {
+    let letGo: () => void = () => {};
+    const held = new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
+    const hang = (tier: Tier): Tier => ({
+      ...tier,
+      has: tier.has,
+      put: tier.put,
+      async get(keys, into) {
+        await held;
+        return tier.get(keys, into);
+      },
+    });
+    const { pager, device, evict, advance } = setUp(hang, { patienceMs: 100 });
+    for (const index of [0, 1]) evict(index, index);
+    // Stored by turns of the event loop alone.
+    await new Promise((resolve) => setImmediate(resolve));
+    let filled = -1;
+    const load = pager.load(fillOf([5, 6]), (count) => {
+      filled = count;
+    });
+    advance(99);
+    expect(filled).toBe(-1);
+    advance(1);
+    await load;
+    expect(filled).toBe(0);
+    expect(pager.counters.abandonedLoads).toBe(1);
+    expect(pager.available(chain, 0, 7)).toBe(0);
+    device[5].fill(42);
+    letGo();
+    await pager.settled();
+    expect(device[5][0]).toBe(42);
+    expect(pager.available(chain, 0, 7)).toBe(2);
+  });
+
+  it('loses a page when its buffers are all under way, and stores nothing wrong', async () => {
+    const { pager, evict } = setUp((tier) => tier, { stagingPages: 2 });
+    for (const index of [0, 1, 2]) evict(index, index);
+    expect(pager.counters.lostPages).toBe(1);
+    await pager.settled();
+    expect(pager.available(chain, 0, 7)).toBe(2);
+  });
+
+  it('computes what loading would not be faster for, and tries a load again in time', async () => {
+    let tookMs = 0;
+    const slow = (tier: Tier): Tier => ({
+      ...tier,
+      has: tier.has,
+      put: tier.put,
+      async get(keys, into) {
+        advanceBy(tookMs);
+        return tier.get(keys, into);
+      },
+    });
+    const parts = setUp(slow, { recomputeMs: (tokenCount) => tokenCount });
+    const advanceBy = parts.advance;
+    const { pager, evict } = parts;
+    for (const index of [0, 1]) evict(index, index);
+    await pager.settled();
+    expect(pager.isWorthwhile(2, 32, 0)).toBe(true);
+    tookMs = 100;
+    await pager.load(fillOf([5, 6]), () => {});
+    // 50 ms a page: two pages against 32 ms.
+    expect(pager.isWorthwhile(2, 32, 0)).toBe(false);
+    expect(pager.isWorthwhile(1, 80, 0)).toBe(true);
+    let refusals = 0;
+    while (!pager.isWorthwhile(2, 32, 0)) refusals++;
+    expect(refusals).toBeGreaterThan(5);
+    expect(pager.counters.recomputed).toBe(refusals + 1);
+  });
+});
