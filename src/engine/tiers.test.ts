@@ -84,6 +84,10 @@ describe('tiers below the pool', () => {
     },
   );
 
+  it.skipIf(process.platform !== 'linux')('refuse a folder that cannot be made, at once', async () => {
+    await expect(open({ path: '/proc/octavo/pages' })).rejects.toBeInstanceOf(TierFolderError);
+  });
+
   it('let many requests wait for one load while others run', async () => {
     await using engine = await open({ hostBytes: 64 << 20 });
     const first = await ask(engine, 1);

@@ -1,7 +1,8 @@
 // TierFiles over Node's file system: direct I/O where it works, tried once on each file.
 
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { allocateAligned, IO_ALIGNMENT, isAligned } from '../aligned-memory.ts';
 import { lockFile } from './lock-file.ts';
 import type { TierFile, TierFiles } from './tier-files.ts';
@@ -10,12 +11,27 @@ const OPEN_FLAGS = constants.O_RDWR;
 /** Not on every system. */
 const DIRECT_FLAG = (constants as { O_DIRECT?: number }).O_DIRECT ?? 0;
 
+/**
+ * A folder and what it lies in. Not `recursive`: Node's search for a parent never ends where one exists and takes no folders (/proc).
+ */
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return;
+    const parent = dirname(path);
+    const isParentMissing = code === 'ENOENT' && parent !== path && (await stat(parent).catch(() => null)) === null;
+    if (!isParentMissing) throw error;
+    await makeFolder(parent);
+    await mkdir(path);
+  }
+}
+
 /** The file system of this machine. */
 export function createNodeFiles(): TierFiles {
   return {
-    async makeFolder(path) {
-      await mkdir(path, { recursive: true });
-    },
+    makeFolder,
     list: (folder) => readdir(folder),
     async open(path, { wantsDirect, creates }) {
       const flags = OPEN_FLAGS | (creates ? constants.O_CREAT : 0);
