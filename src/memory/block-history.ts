@@ -25,6 +25,8 @@ export interface BlockHistoryFigures {
 }
 
 export interface BlockHistory {
+  /** Those of `figures`, without the rest. */
+  readonly refaults: number;
   readonly figures: BlockHistoryFigures;
   /** Reads the clock: call it once for whatever happens together. */
   tick(): void;
@@ -61,6 +63,9 @@ export function createBlockHistory(blockCount: number, now: (() => number) | nul
   let refaults = 0;
 
   return {
+    get refaults() {
+      return refaults;
+    },
     get figures() {
       return {
         refaults,

@@ -287,6 +287,7 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
     holdPrefix: () => ({ blocks: [], indices: [], cachedBlocks: [], chain: new Uint32Array(0) }),
 
     blockHistory: createBlockHistory(0, null).figures,
+    refaults: 0,
     slotUse() {
       const heldSlots = (blockCount - allocator.freeCount) * blockSize;
       let usedSlots = 0;

@@ -61,14 +61,14 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
   const pool = createBlockPool(blockCount, allocator);
   const table = createPageTable(maxNumSeqs, maxBlocksPerSequence, moves ? blockCount : 0);
   const hasher = createBlockHasher(blockSize);
-  const cache = createPrefixCache(caching ? blockCount : 0, blockSize);
+  const cachedBlockCount = caching ? blockCount : 0;
+  const cache = createPrefixCache(cachedBlockCount, blockSize);
   const evictionPolicy = options.evictionPolicy ?? defaultEvictionPolicy;
   const attentionDepth = ATTENTION_TOKENS / blockSize;
-  const policy = createEvictionPolicy(evictionPolicy, { blockCount: caching ? blockCount : 0, attentionDepth });
+  const policy = createEvictionPolicy(evictionPolicy, { blockCount: cachedBlockCount, attentionDepth });
   const evictableSet = caching ? createEvictableSet(blockCount, policy) : null;
   const evictable = evictableSet && moves ? createMovableEvictableSet(blockCount, evictableSet) : evictableSet;
   const paging = caching && options.tiers ? createPaging(blockCount, options.tiers) : null;
-  const cachedBlockCount = caching ? blockCount : 0;
   const history = createBlockHistory(cachedBlockCount, options.now ?? null);
   const reports = createCacheReports(cachedBlockCount, blockSize, hasher, history, options.remembersSalts ?? false);
   const store = createBlockStore(pool, caching ? cache : null, evictable, history, (block) =>
@@ -542,6 +542,9 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
 
     get blockHistory() {
       return history.figures;
+    },
+    get refaults() {
+      return history.refaults;
     },
     slotUse: () => slotUseOf(memory, holders),
     usage() {

@@ -229,6 +229,8 @@ export interface KvMemory {
   layout(): MemoryLayout;
   slotUse(): SlotUse;
   readonly blockHistory: BlockHistoryFigures;
+  /** Those of `blockHistory`, for every step to ask. */
+  readonly refaults: number;
   /** The slot (block id * blockSize + offset) of a position in a sequence's blocks. */
   slot(sequence: KvSequence, position: number): number;
   /** Per block its references, and whether its content is in the prefix cache: a copy, for people to look at. */

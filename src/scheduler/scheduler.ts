@@ -212,12 +212,14 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     const wanted = shareFor(sequence, sequence.memory.computedTokens);
     if (wanted < 1) return;
     const { salt } = sequence.memory;
-    const room = () => Math.min(memory.room(sequence.memory), quota.room(sequence, blockSize));
-    while (room() < 1) {
-      const isOverQuota = quota.room(sequence, blockSize) < 1;
-      if (!preemptBehind(sequence, isOverQuota ? salt : null)) return;
+    let quotaRoom = quota.room(sequence, blockSize);
+    let room = Math.min(memory.room(sequence.memory), quotaRoom);
+    while (room < 1) {
+      if (!preemptBehind(sequence, quotaRoom < 1 ? salt : null)) return;
+      quotaRoom = quota.room(sequence, blockSize);
+      room = Math.min(memory.room(sequence.memory), quotaRoom);
     }
-    const count = Math.min(wanted, room());
+    const count = Math.min(wanted, room);
     if (!memory.reserve(sequence.memory, count)) {
       throw new IntegrityError(`sequence ${sequence.id} could not reserve ${count} tokens, with room for them`);
     }
@@ -422,7 +424,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         if (pagingCount > 0 || memory.openFillCount > 0) return null;
         throw new IntegrityError(`nothing can run of ${running.length} running and ${waiting.count} waiting sequences`);
       }
-      const { refaults } = memory.blockHistory;
+      const { refaults } = memory;
       headroom.observe(steps, preempted.length, refaults - seenRefaults);
       seenRefaults = refaults;
       memory.relocate();
