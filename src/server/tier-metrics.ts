@@ -1,7 +1,7 @@
 // Metrics of the tiers below the pool: what they hold, and what moves.
 
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { Engine, TierStats } from '../engine/api.ts';
+import type { TierStats } from '../engine/api.ts';
 
 type OneTier = TierStats['tiers'][number];
 
@@ -42,9 +42,8 @@ const tierCounters: readonly (readonly [name: string, help: string, read: (tier:
   ['tier_failed_writes_total', 'Pages that could not be stored.', (t) => t.failedWrites],
 ];
 
-/** Adds them where the engine has tiers. */
-export function addTierMetrics(engine: Engine, registry: Registry): void {
-  if (engine.stats().tiers === null) return;
+/** `stats` is asked for at every scrape. */
+export function addTierMetrics(registry: Registry, stats: () => TierStats): void {
   const registers = [registry];
   for (const [name, help, read] of transfers) {
     new Counter({
@@ -53,7 +52,7 @@ export function addTierMetrics(engine: Engine, registry: Registry): void {
       registers,
       collect() {
         this.reset();
-        this.inc(read(engine.stats().tiers!));
+        this.inc(read(stats()));
       },
     });
   }
@@ -64,7 +63,7 @@ export function addTierMetrics(engine: Engine, registry: Registry): void {
       registers,
       labelNames: ['tier'],
       collect() {
-        for (const tier of engine.stats().tiers!.tiers) this.set({ tier: tier.name }, read(tier));
+        for (const tier of stats().tiers) this.set({ tier: tier.name }, read(tier));
       },
     });
   }
@@ -76,7 +75,7 @@ export function addTierMetrics(engine: Engine, registry: Registry): void {
       labelNames: ['tier'],
       collect() {
         this.reset();
-        for (const tier of engine.stats().tiers!.tiers) this.inc({ tier: tier.name }, read(tier));
+        for (const tier of stats().tiers) this.inc({ tier: tier.name }, read(tier));
       },
     });
   }
