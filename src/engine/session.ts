@@ -1,13 +1,10 @@
 // Saves a conversation's pages to a file and brings them back: which blocks, when they are copied, and what must be equal.
 
 import type { Backend, Executable, KvLayout } from '../backends/backend.ts';
-import { loadPageChecksum } from '../backends/cpu/index.ts';
 import { SessionFileError } from '../errors/errors.ts';
 import { type BlockFill, createBlockHasher, HASH_WORDS, type KvMemory, type KvSequence } from '../memory/index.ts';
 import type { LoadedModel } from '../models/model.ts';
 import {
-  type ChecksumFunction,
-  checksumBytes,
   openSession,
   pageKey,
   type SavedSession,
@@ -18,6 +15,7 @@ import {
 import type { LoadedSession, SavedSessionInfo } from './api.ts';
 import { arithmeticOf } from './kv-fingerprint.ts';
 import type { MemoryPlan } from './memory-plan.ts';
+import { choosePageChecksum } from './page-checksum.ts';
 
 export interface SessionParts {
   readonly model: LoadedModel;
@@ -55,7 +53,7 @@ export function createSessions(parts: SessionParts): Sessions {
   const { model, executable, memory, plan, files, betweenSteps } = parts;
   const { blockSize } = plan.kv;
   const hasher = createBlockHasher(blockSize);
-  const checksum = nativeChecksum() ?? checksumBytes;
+  const checksum = choosePageChecksum();
   let identity: Promise<SessionIdentity> | null = null;
   /** Saves run one after the other: two of one path would write one draft. */
   let lastSave: Promise<unknown> = Promise.resolve();
@@ -216,12 +214,4 @@ function runsOf(indices: readonly number[]): { readonly first: number; readonly 
 function layoutOf(backend: SessionParts['backend'], kv: KvLayout): string {
   const { layerCount, kvHeadCount, headSize, blockSize } = kv;
   return `${layerCount} layers of ${kvHeadCount} x ${headSize}, blocks of ${blockSize} tokens, ${arithmeticOf(backend)}`;
-}
-
-function nativeChecksum(): ChecksumFunction | null {
-  try {
-    return loadPageChecksum();
-  } catch {
-    return null;
-  }
 }

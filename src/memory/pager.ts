@@ -1,11 +1,13 @@
 // Moves pages between the device pool and the tiers: evicted blocks out, prefixes that wait for admission in.
 //
 // Page-out copies a block's bytes when it is evicted, by the one who needs room (direct reclaim) or, better, ahead of that
-// while a step runs (background reclaim between two watermarks). Page-in fills blocks of the pool and makes them cached, so that the
+// while a step runs (background reclaim between two watermarks): straight into the memory of a tier that has room at once, else into a buffer
+// that goes to the tiers with others. Pages that lie in a tier's memory come back with one copy too; others are read into buffers and copied from
+// there, so that a disk that hangs never has blocks of the pool in its hands. Page-in fills blocks of the pool and makes them cached, so that the
 // sequence which waits for them hits them like any other prefix; whoever waits for the same pages waits for the same load.
 // A page that cannot be stored or read back costs a recompute and nothing else.
 
-import { allocatePages, type PageKey, pageKey, type Tier } from '../tiers/index.ts';
+import { allocatePages, type BuffersInUse, type PageKey, pageKey, type Tier } from '../tiers/index.ts';
 import type { BlockFill } from './block-fill.ts';
 import { HASH_WORDS } from './block-hash.ts';
 
@@ -123,12 +125,15 @@ export function createPager(options: TierOptions): Pager {
   async function flush(): Promise<void> {
     const pages = saved;
     saved = [];
-    const results = await tier.put(pages);
+    const inUse: BuffersInUse = [];
+    const results = await tier.put(pages, inUse);
     for (const result of results) {
       if (result === 'ok') counters.pagesOut++;
       else counters.lostPages++;
     }
-    outBuffers.push(...pages.map((page) => page.bytes));
+    const giveBack = () => outBuffers.push(...pages.map((page) => page.bytes));
+    if (inUse.length === 0) giveBack();
+    else void track(Promise.allSettled(inUse).then(giveBack).then());
   }
 
   /** Reads pages into blocks until `load` is over, in batches of all buffers. */
@@ -138,13 +143,19 @@ export function createPager(options: TierOptions): Pager {
     while (!load.isOver && load.filled < blocks.length) {
       const { filled } = load;
       const count = Math.min(blocks.length - filled, inBuffers.length);
-      const results = await tier.get(keys.slice(filled, filled + count), inBuffers.slice(0, count));
+      const rest: number[] = [];
+      for (let at = filled; at < filled + count; at++) {
+        if (!(tier.lend?.(keys[at], (from) => bytes.write(blocks[at], from)) ?? false)) rest.push(at);
+      }
+      const wanted = rest.map((at) => keys[at]);
+      const results = rest.length === 0 ? [] : await tier.get(wanted, inBuffers.slice(0, rest.length));
       // The blocks of a load that was given up are somebody else's.
       if (load.isOver) return;
       const missing = results.findIndex((result) => result !== 'ok');
-      const arrived = missing === -1 ? count : missing;
-      for (let i = 0; i < arrived; i++) bytes.write(blocks[filled + i], inBuffers[i]);
-      load.filled += arrived;
+      for (const [i, at] of rest.slice(0, missing === -1 ? rest.length : missing).entries()) {
+        bytes.write(blocks[at], inBuffers[i]);
+      }
+      load.filled = missing === -1 ? filled + count : rest[missing];
       progressMs = now();
       if (missing !== -1) break;
     }
@@ -186,6 +197,10 @@ export function createPager(options: TierOptions): Pager {
       if (tier.has(key)) {
         tier.touch(key);
         counters.cleanEvictions++;
+        return;
+      }
+      if (tier.place?.(key, (into) => bytes.read(block, into)) ?? false) {
+        counters.pagesOut++;
         return;
       }
       const into = outBuffers.pop();
