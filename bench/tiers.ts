@@ -192,7 +192,7 @@ async function measurePager(pageBytes: number, totalBytes: number, runs: number)
       });
       let filled = 0;
       const into = await timed(count * pageBytes, () =>
-        pager.load({ blocks, indices: blocks, cachedBlocks: [], chain }, (n) => {
+        pager.load({ blocks, indices: blocks, cachedBlocks: [], cachedIndices: [], chain }, (n) => {
           filled = n;
         }),
       );

@@ -61,8 +61,8 @@ export interface Pager {
   readonly counters: PagerCounters;
   /** Takes a copy of an evicted block, whose hash is `hashes[block]`, before anybody writes to it. */
   save(block: number, hashes: Uint32Array): void;
-  /** How many consecutive blocks from `firstBlock` on, before `endBlock`, are in the tiers. */
-  available(chain: Uint32Array, firstBlock: number, endBlock: number): number;
+  /** Whether the tiers have the page `chain[index]`, and loads can be had. */
+  has(chain: Uint32Array, index: number): boolean;
   /** Whether loading is expected to beat computing. */
   isWorthwhile(blockCount: number, tokenCount: number, position: number): boolean;
   /** The load that brings in the page `chain[index]` already, or undefined. */
@@ -213,12 +213,7 @@ export function createPager(options: TierOptions): Pager {
       // All blocks that one piece of work evicts go out together.
       if (saved.length === 1) void track(Promise.resolve().then(flush));
     },
-    available(chain, firstBlock, endBlock) {
-      let count = 0;
-      if (stuckLoads > 0) return 0;
-      while (firstBlock + count < endBlock && tier.has(keyAt(chain, firstBlock + count + 1))) count++;
-      return count;
-    },
+    has: (chain, index) => stuckLoads === 0 && tier.has(keyAt(chain, index)),
     isWorthwhile(blockCount, tokenCount, position) {
       const computeMs = recomputeMs?.(tokenCount, position) ?? null;
       const isCheaper = computeMs === null || pageMs === null || blockCount * pageMs <= computeMs;
