@@ -1,9 +1,10 @@
-// The file tier against the disk's own direct-I/O rate, and what a host tier holds in its bytes.
+// The file tier against the disk's own direct-I/O rate, pages between the pool and the host tier, and what that holds in its bytes.
 
 import { constants, mkdtempSync, rmSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createNativePageCodec, loadPageChecksum } from '../src/backends/cpu/index.ts';
+import { createPager } from '../src/memory/pager.ts';
 import {
   allocatePages,
   createHostTier,
@@ -24,7 +25,7 @@ import { formatSummary, type Summary, summarize } from './stats.ts';
 
 const options = {
   'page-kib': integers('64,360,512,1024', 'page sizes (512: 16 tokens of llama-3.2-1b in f16)', 4, 2 ** 16),
-  'total-mib': integer(256, 'bytes moved in each measurement', 8, 2 ** 16),
+  'total-mib': integer(256, 'bytes moved in each measurement of the file tier', 8, 2 ** 16),
   runs: integer(7, 'measurements of each, interleaved', 1, 1000),
   folder: text('bench/.cache', 'where to write; its disk is what is measured'),
   'typescript-checksum': flag('sum pages up in TypeScript rather than in native code'),
@@ -141,6 +142,80 @@ async function measureFile(
   }
 }
 
+interface PageMoves {
+  readonly pageBytes: number;
+  /** GB/s of evicting blocks into the host tier and of loading them from it, and of copying them in memory. */
+  readonly out: Summary;
+  readonly in: Summary;
+  readonly stagedOut: Summary;
+  readonly stagedIn: Summary;
+  readonly copy: Summary;
+  readonly outRatio: Summary;
+  readonly inRatio: Summary;
+}
+
+/** Pages between a pool and the host tier: in the tier's own memory, and through buffers as with tiers that have none. */
+async function measurePager(pageBytes: number, totalBytes: number, runs: number): Promise<PageMoves> {
+  const count = Math.max(4, Math.min(64, Math.floor(totalBytes / pageBytes)));
+  const device = allocatePages(count, pageBytes);
+  for (const [i, block] of device.entries()) block.fill(i + 1);
+  const target = allocatePages(count, pageBytes);
+  for (const block of target) block.fill(1);
+  const blocks = device.map((_, i) => i);
+  const samples = {
+    out: [] as number[],
+    in: [] as number[],
+    stagedOut: [] as number[],
+    stagedIn: [] as number[],
+    copy: [] as number[],
+  };
+  const sides = (['direct', 'staged'] as const).map((kind) => {
+    const host = createHostTier({ pageBytes, budgetBytes: count * Math.ceil(pageBytes / 4096) * 4096, clock });
+    const tier: Tier = kind === 'direct' ? host : { ...host, place: undefined, lend: undefined };
+    const bytes = {
+      pageBytes,
+      read: (block: number, into: Uint8Array) => into.set(device[block]),
+      write: (block: number, from: Uint8Array) => device[block].set(from),
+    };
+    return { kind, host, pager: createPager({ tier, bytes, now: clock.now, stagingPages: count }) };
+  });
+  for (let run = -3; run < runs; run++) {
+    const copy = await timed(count * pageBytes, async () => {
+      for (const i of blocks) target[i].set(device[i]);
+    });
+    if (run >= 0) samples.copy.push(copy);
+    for (const { kind, host, pager } of sides) {
+      const chain = Uint32Array.from({ length: 4 * (count + 1) }, (_, i) => run * 1000 + i);
+      const out = await timed(count * pageBytes, async () => {
+        for (const i of blocks) pager.save(i, chain.subarray(4));
+        await pager.settled();
+      });
+      let filled = 0;
+      const into = await timed(count * pageBytes, () =>
+        pager.load({ blocks, indices: blocks, cachedBlocks: [], cachedIndices: [], chain }, (n) => {
+          filled = n;
+        }),
+      );
+      if (filled !== count || device.some((block, i) => block[pageBytes - 1] !== i + 1))
+        throw new Error('pages were lost');
+      host.delete(blocks.map((i) => pageKey(chain, 4 * (i + 1))));
+      if (run < 0) continue;
+      samples[kind === 'direct' ? 'out' : 'stagedOut'].push(out);
+      samples[kind === 'direct' ? 'in' : 'stagedIn'].push(into);
+    }
+  }
+  return {
+    pageBytes,
+    out: summarize(samples.out),
+    in: summarize(samples.in),
+    stagedOut: summarize(samples.stagedOut),
+    stagedIn: summarize(samples.stagedIn),
+    copy: summarize(samples.copy),
+    outRatio: summarize(samples.out.map((rate, i) => rate / samples.stagedOut[i])),
+    inRatio: summarize(samples.in.map((rate, i) => rate / samples.stagedIn[i])),
+  };
+}
+
 interface HostCase {
   readonly form: string;
   readonly code: string;
@@ -224,6 +299,24 @@ await runBench(
         ]),
       ),
     );
+    const moves: PageMoves[] = [];
+    for (const kib of values['page-kib']) moves.push(await measurePager(kib * 1024, 2 ** 25, 4 * values.runs));
+    console.log('\nblocks evicted into the host tier and loaded from it, GB/s: in its memory, and through buffers\n');
+    console.log(
+      formatTable(
+        ['page KiB', 'out', 'by buffers', 'ratio', 'in', 'by buffers', 'ratio', 'a copy'],
+        moves.map((move) => [
+          String(move.pageBytes / 1024),
+          formatSummary(move.out, 2),
+          formatSummary(move.stagedOut, 2),
+          formatRatio(move.outRatio.median),
+          formatSummary(move.in, 2),
+          formatSummary(move.stagedIn, 2),
+          formatRatio(move.inRatio.median),
+          formatSummary(move.copy, 2),
+        ]),
+      ),
+    );
     const host: HostCase[] = [];
     for (const form of ['int8', 'fp8'] as const) {
       for (const code of ['native', 'typescript'] as const) host.push(await measureHost(form, code, values.runs));
@@ -241,6 +334,6 @@ await runBench(
         ]),
       ),
     );
-    return { rates, host };
+    return { rates, moves, host };
   },
 );

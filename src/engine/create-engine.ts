@@ -34,6 +34,9 @@ import { openTiers } from './tiers.ts';
  */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
   const now = options.now ?? (() => performance.now());
+  const after = (ms: number, action: () => void): void => {
+    setTimeout(action, ms).unref();
+  };
   const maxNumSeqs = options.maxNumSeqs ?? 64;
   const maxNumBatchedTokens = options.maxNumBatchedTokens ?? 512;
   const maxQueuedRequests = options.maxQueuedRequests ?? 1024;
@@ -122,6 +125,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       kv: plan.kv,
       fingerprint,
       now,
+      after,
     });
     const pace = createPrefillPace(maxStepStretch);
     const pagesReady = { notify: () => {} };
@@ -145,7 +149,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
               bytes: { pageBytes: plan.blockBytes, read: executable.readBlock, write: executable.writeBlock },
               now,
               recomputeMs: pace.promptMs,
-              after: (ms, action) => setTimeout(action, ms).unref(),
+              after,
             },
       now,
       remembersSalts: options.reportOtherSalts ?? false,

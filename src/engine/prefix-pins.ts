@@ -59,7 +59,8 @@ export function createPrefixPins(memory: KvMemory, onRelease: () => void): Prefi
       const timer = setTimeout(release, leaseMs);
       timer.unref();
       releases.add(release);
-      return { pinnedTokens: blocks * memory.blockSize, release };
+      // With a window, what no later token attends to is not held.
+      return { pinnedTokens: ((hold.cachedIndices.at(-1) ?? -1) + 1) * memory.blockSize, release };
     },
     releaseAll() {
       for (const release of [...releases]) release();

@@ -320,7 +320,7 @@ export function runEngine(parts: EngineParts): Engine {
     const { tiers } = parts;
     if (tiers === null) return;
     await memory.settled();
-    if (tiers.tiers.some(({ name }) => name === 'file')) {
+    if (tiers.outlivesProcess) {
       await memory.pageOutAll();
       await tiers.sink();
     }

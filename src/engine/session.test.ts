@@ -191,6 +191,35 @@ describe('sessions', () => {
     });
   });
 
+  it('of a model with a window holds the window, and goes on the same', async () => {
+    const mistral = fileURLToPath(new URL('../../test/fixtures/oracle/mistral/model.gguf', import.meta.url));
+    const options = { model: mistral, maxModelLen: 120, blockSize: 4, kvCacheMemoryBytes: 1 << 20 };
+    const windowed = join(folder, 'windowed');
+    const tokens = Array.from({ length: 70 }, (_, i) => 3 + ((i * 13) % 90));
+    const sampling = { ...greedy, maxTokens: 20 };
+    const wanted = await withEngine({ ...options, enablePrefixCaching: false }, (engine) =>
+      engine.generate({ tokenIds: tokens, sampling }).result(),
+    );
+    const pages = await withEngine(options, async (engine) => {
+      await engine.generate({ tokenIds: tokens, sampling: { ...greedy, maxTokens: 1 } }).result();
+      const info = await engine.saveSession({ path: windowed, tokenIds: tokens });
+      expect(info).toEqual({ tokenCount: 70, cachedTokens: 68 });
+      const { size } = await stat(windowed);
+      const perBlock = engine.memory.kvBytes / engine.stats().totalBlocks;
+      return Math.floor(size / perBlock);
+    });
+    // Of 17 blocks: tokens 56 to 67, which the window of 13 of the next one reaches.
+    expect(pages).toBe(3);
+    await withEngine(options, async (engine) => {
+      const session = await engine.loadSession(windowed);
+      expect(session.cachedTokens).toBe(68);
+      const { choices, usage } = await engine.generate({ tokenIds: session.tokenIds, sampling }).result();
+      expect(usage.cachedTokens).toBe(68);
+      expect(choices[0].tokenIds).toEqual(wanted.choices[0].tokenIds);
+      expect(engine.stats().usedBlocks).toBe(0);
+    });
+  });
+
   it('is refused by an engine that is closed', async () => {
     const engine = await createEngine(small);
     const { promptTokenIds } = await engine.generate({ prompt, sampling: { ...greedy, maxTokens: 1 } }).result();

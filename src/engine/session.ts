@@ -1,13 +1,10 @@
 // Saves a conversation's pages to a file and brings them back: which blocks, when they are copied, and what must be equal.
 
 import type { Backend, Executable, KvLayout } from '../backends/backend.ts';
-import { loadPageChecksum } from '../backends/cpu/index.ts';
 import { SessionFileError } from '../errors/errors.ts';
 import { type BlockFill, createBlockHasher, HASH_WORDS, type KvMemory, type KvSequence } from '../memory/index.ts';
 import type { LoadedModel } from '../models/model.ts';
 import {
-  type ChecksumFunction,
-  checksumBytes,
   openSession,
   pageKey,
   type SavedSession,
@@ -18,6 +15,7 @@ import {
 import type { LoadedSession, SavedSessionInfo } from './api.ts';
 import { arithmeticOf } from './kv-fingerprint.ts';
 import type { MemoryPlan } from './memory-plan.ts';
+import { choosePageChecksum } from './page-checksum.ts';
 
 export interface SessionParts {
   readonly model: LoadedModel;
@@ -55,7 +53,7 @@ export function createSessions(parts: SessionParts): Sessions {
   const { model, executable, memory, plan, files, betweenSteps } = parts;
   const { blockSize } = plan.kv;
   const hasher = createBlockHasher(blockSize);
-  const checksum = nativeChecksum() ?? checksumBytes;
+  const checksum = choosePageChecksum();
   let identity: Promise<SessionIdentity> | null = null;
   /** Saves run one after the other: two of one path would write one draft. */
   let lastSave: Promise<unknown> = Promise.resolve();
@@ -91,26 +89,37 @@ export function createSessions(parts: SessionParts): Sessions {
     const ours = await identityOf();
     const hold = memory.holdPrefix(memory.open(tokenIds, salt));
     try {
-      const { cachedBlocks } = hold;
-      const chain = fileChain(tokenIds, cachedBlocks.length);
-      const keys = cachedBlocks.map((_, i) => pageKey(chain, (i + 1) * HASH_WORDS));
+      const { cachedBlocks, cachedIndices } = hold;
+      const blockCount = (cachedIndices.at(-1) ?? -1) + 1;
+      const chain = fileChain(tokenIds, blockCount);
+      const keys = cachedIndices.map((index) => pageKey(chain, (index + 1) * HASH_WORDS));
       const readPages = (first: number, into: readonly Uint8Array[]) =>
         betweenSteps(() => {
           for (const [i, page] of into.entries()) executable.readBlock(cachedBlocks[first + i], page);
         });
       const content = { identity: ours, tokenIds, pageBytes: plan.blockBytes, keys, data, readPages };
       await saveSession(files, path, content, checksum);
-      return { tokenCount: tokenIds.length, cachedTokens: cachedBlocks.length * blockSize };
+      return { tokenCount: tokenIds.length, cachedTokens: blockCount * blockSize };
     } finally {
       end(hold, 0);
     }
   }
 
-  /** A fill for as many of the leading `count` blocks as there is room for beside what runs, or null if there is none. */
-  function beginLongestFill(sequence: KvSequence, count: number): BlockFill | null {
+  /**
+   * A fill for as many of the leading blocks that the file has as there is room for beside what runs, or null if there is none. Of a window's pages
+   * a part is of no use, or it lacks some.
+   */
+  function beginLongestFill(sequence: KvSequence, pageOf: ReadonlyMap<number, number>): BlockFill | null {
+    const count = ([...pageOf.keys()].at(-1) ?? -1) + 1;
     const running = parts.runningCount();
     const spareBlocks = running === 0 ? 0 : Math.ceil(plan.blockCount / 100) + running;
-    const begin = (blocks: number) => memory.beginFill(sequence, 0, blocks, spareBlocks);
+    const begin = (blocks: number): BlockFill | null => {
+      const fill = memory.beginFill(sequence, 0, blocks, spareBlocks);
+      if (fill === null || fill.indices.every((index) => pageOf.has(index))) return fill;
+      memory.endFill(fill, 0);
+      return null;
+    };
+    if (count === 0) return null;
     const whole = begin(count);
     if (whole !== null) return whole;
     let fits = 0;
@@ -128,8 +137,14 @@ export function createSessions(parts: SessionParts): Sessions {
   }
 
   /** Reads the pages of a fill into its blocks. */
-  async function fillBlocks(session: SavedSession, fill: BlockFill): Promise<void> {
-    const { blocks, indices } = fill;
+  async function fillBlocks(
+    session: SavedSession,
+    pageOf: ReadonlyMap<number, number>,
+    fill: BlockFill,
+  ): Promise<void> {
+    const { blocks } = fill;
+    /** Places in the file. */
+    const indices = fill.indices.map((index) => pageOf.get(index)!);
     const batchBytes = Math.min(BATCH_PAGES, blocks.length) * plan.blockBytes;
     const buffers = [new Uint8Array(batchBytes), new Uint8Array(batchBytes)];
     const runs = runsOf(indices);
@@ -158,27 +173,33 @@ export function createSessions(parts: SessionParts): Sessions {
     }
   }
 
-  /** Refuses pages that are not those of the file's own tokens. */
-  function checkPages(path: string, { keys, tokenIds, pageBytes }: SavedSession): void {
+  /**
+   * By logical block the place of its page in the file: all leading ones, or with a window those that were held. Refuses pages that are not those
+   * of the file's own tokens.
+   */
+  function placePages(path: string, { keys, tokenIds, pageBytes }: SavedSession): Map<number, number> {
     const ids = Array.from(tokenIds);
-    const fits = pageBytes === plan.blockBytes && keys.length * blockSize <= ids.length;
-    const chain = fits ? fileChain(ids, keys.length) : null;
-    if (chain === null || keys.some((key, i) => key !== pageKey(chain, (i + 1) * HASH_WORDS))) {
-      throw new SessionFileError(path, 'corrupt', 'its pages are not those of its tokens');
+    const fullBlocks = pageBytes === plan.blockBytes ? Math.floor(ids.length / blockSize) : 0;
+    const chain = fileChain(ids, fullBlocks);
+    const pageOf = new Map<number, number>();
+    for (let index = 0; index < fullBlocks && pageOf.size < keys.length; index++) {
+      if (keys[pageOf.size] === pageKey(chain, (index + 1) * HASH_WORDS)) pageOf.set(index, pageOf.size);
     }
+    if (pageOf.size < keys.length) throw new SessionFileError(path, 'corrupt', 'its pages are not those of its tokens');
+    return pageOf;
   }
 
   async function load(path: string, salt: string): Promise<LoadedSession> {
     const session = await openSession(files, path, await identityOf(), checksum);
     try {
-      checkPages(path, session);
+      const pageOf = placePages(path, session);
       const tokenIds = Array.from(session.tokenIds);
       const sequence = memory.open(tokenIds, salt);
-      const fill = session.keys.length === 0 ? null : beginLongestFill(sequence, session.keys.length);
+      const fill = beginLongestFill(sequence, pageOf);
       if (fill !== null) {
         let filledCount = 0;
         try {
-          await fillBlocks(session, fill);
+          await fillBlocks(session, pageOf, fill);
           filledCount = fill.blocks.length;
         } finally {
           // One damaged page refuses the file: nothing of it stays.
@@ -216,12 +237,4 @@ function runsOf(indices: readonly number[]): { readonly first: number; readonly 
 function layoutOf(backend: SessionParts['backend'], kv: KvLayout): string {
   const { layerCount, kvHeadCount, headSize, blockSize } = kv;
   return `${layerCount} layers of ${kvHeadCount} x ${headSize}, blocks of ${blockSize} tokens, ${arithmeticOf(backend)}`;
-}
-
-function nativeChecksum(): ChecksumFunction | null {
-  try {
-    return loadPageChecksum();
-  } catch {
-    return null;
-  }
 }

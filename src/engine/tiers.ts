@@ -2,7 +2,7 @@
 
 import type { Backend, KvLayout } from '../backends/backend.ts';
 import { kvBlockBytes } from '../backends/backend.ts';
-import { createNativePageCodec, loadPageChecksum } from '../backends/cpu/index.ts';
+import { createNativePageCodec } from '../backends/cpu/index.ts';
 import { InvalidRequestError } from '../errors/errors.ts';
 import type { KvMemory, PagingFigures } from '../memory/index.ts';
 import {
@@ -23,6 +23,7 @@ import {
   type TierState,
 } from '../tiers/index.ts';
 import { arithmeticOf } from './kv-fingerprint.ts';
+import { choosePageChecksum } from './page-checksum.ts';
 
 /** Where pages go that are evicted from the pool. Without `hostBytes` and `path` they are forgotten. */
 export interface TierSettings {
@@ -49,6 +50,8 @@ export interface TierContext {
   /** Of the model. */
   readonly fingerprint: () => Promise<string>;
   readonly now: () => number;
+  /** Calls `action` after that many milliseconds. */
+  readonly after: (ms: number, action: () => void) => void;
 }
 
 const defaultFileBytes = 4 * 2 ** 30;
@@ -60,7 +63,6 @@ export async function openTiers(settings: TierSettings, context: TierContext): P
   if (hostBytes === undefined && path === undefined) return null;
   const pageBytes = kvBlockBytes(context.kv);
   const clock = { now: context.now };
-  const checksum = context.backend.name === 'cpu' ? loadPageChecksum() : undefined;
   const codec = hostBytes === undefined || hostForm === 'raw' ? null : codecOf(hostForm, context);
   const makers: ((onEvict: EvictionHandler | undefined) => Tier)[] = [];
   if (hostBytes !== undefined) {
@@ -82,10 +84,10 @@ export async function openTiers(settings: TierSettings, context: TierContext): P
       }),
       onOtherIdentity: 'discard',
       isLossy: codec !== null,
-      checksum,
+      checksum: choosePageChecksum(),
       onEvent: settings.onEvent,
     });
-    makers.push(() => guardTier(file, { clock, onEvent: settings.onEvent }));
+    makers.push(() => guardTier(file, { clock, after: context.after, onEvent: settings.onEvent }));
   }
   return createTierStack({ clock, tiers: makers });
 }
@@ -138,6 +140,8 @@ export interface TierStats extends PagingFigures {
     readonly corruptPages: number;
     readonly failedReads: number;
     readonly failedWrites: number;
+    /** Pages whose write took too long to be waited for; the tier is suspended until it ends. */
+    readonly abandonedWrites: number;
   }[];
   /** Evicted pages of the host tier that no tier took. */
   readonly lostEvictions: number;
@@ -161,6 +165,7 @@ export function tierStats(stack: TierStack, memory: KvMemory): TierStats {
       corruptPages: counters.corrupt,
       failedReads: counters.failedReads,
       failedWrites: counters.failedWrites,
+      abandonedWrites: counters.abandonedWrites,
     })),
     lostEvictions: figures.lostEvictions,
     promotions: figures.promotions,

@@ -1,10 +1,12 @@
 // Fills: blocks that get their content from elsewhere (a tier, a file) and then join the prefix cache; and holds on what is cached.
 
 import { IntegrityError } from '../errors/index.ts';
+import type { AttentionReach } from './attention-reach.ts';
 import { type BlockHasher, HASH_WORDS } from './block-hash.ts';
 import type { BlockStore } from './block-store.ts';
 import { extendChain, type KvSequenceState } from './kv-sequence.ts';
 import type { PrefixCache } from './prefix-cache.ts';
+import { isReached, longestHit } from './window-match.ts';
 
 /** Blocks to be filled, and the cached ones that they continue. It has one reference on each; none of them is in anybody's block table through it. */
 export interface BlockFill {
@@ -14,6 +16,8 @@ export interface BlockFill {
   readonly indices: readonly number[];
   /** Cached blocks of the sequence before and between those, in order, held so that they are not evicted meanwhile. */
   readonly cachedBlocks: readonly number[];
+  /** [cachedBlocks.length] logical block index of each. */
+  readonly cachedIndices: readonly number[];
   /** The hash chain of the sequence: the root of its salt, then four words for each full block from the first on. A copy. */
   readonly chain: Uint32Array;
 }
@@ -39,6 +43,7 @@ export function createBlockFills(
   cache: PrefixCache,
   hasher: BlockHasher,
   blockSize: number,
+  reach: AttentionReach,
   origin: (block: number) => number = (block) => block,
 ): BlockFills {
   const open = new Set<OpenFill>();
@@ -53,11 +58,16 @@ export function createBlockFills(
     }
     extendChain(sequence, Math.max(sequence.hashedBlocks, endBlock), hasher);
     const cachedBlocks: number[] = [];
+    const cachedIndices: number[] = [];
     const indices: number[] = [];
     for (let index = 0; index < endBlock; index++) {
+      if (!isReached(index, endBlock, blockSize, reach)) continue;
       const block = cache.find(sequence.chain, index + 1);
       if (block === -1 && index >= firstBlock) indices.push(index);
-      else if (block !== -1 && store.isCached(block)) cachedBlocks.push(block);
+      else if (block !== -1 && store.isCached(block)) {
+        cachedBlocks.push(block);
+        cachedIndices.push(index);
+      }
     }
     // Held first: room for the fill must not come from the chain that it continues.
     for (const block of cachedBlocks) store.retain(block);
@@ -69,6 +79,7 @@ export function createBlockFills(
       blocks: indices.map(() => store.allocate()),
       indices,
       cachedBlocks,
+      cachedIndices,
       chain: sequence.chain.slice(0, (endBlock + 1) * HASH_WORDS),
       tokenIds: sequence.tokenIds.slice(0, endBlock * blockSize),
     };
@@ -82,7 +93,11 @@ export function createBlockFills(
     for (const [i, index] of indices.slice(0, filledCount).entries()) {
       // A pending twin counts as one: the step in flight computes it.
       if (cache.find(chain, index + 1) !== -1) merges++;
-      else store.cacheContent(blocks[i], chain, index + 1, tokenIds, cache.find(chain, index));
+      else {
+        // Leaves go before roots only where a chain is worth nothing without its roots.
+        const parent = reach.windowTokens === null ? cache.find(chain, index) : -1;
+        store.cacheContent(blocks[i], chain, index + 1, tokenIds, parent);
+      }
     }
     // The tail first, so that it is evicted before what it continues.
     for (const block of blocks.toReversed()) store.drop(block);
@@ -98,17 +113,23 @@ export function createBlockFills(
     end,
     hold(sequence) {
       const fullBlocks = Math.floor(sequence.tokenIds.length / blockSize);
+      const cachedBlockAt = (index: number): number => {
+        extendChain(sequence, Math.max(sequence.hashedBlocks, index + 1), hasher);
+        const block = cache.find(sequence.chain, index + 1);
+        return block !== -1 && store.isCached(block) ? block : -1;
+      };
+      const count = longestHit(fullBlocks, blockSize, reach, (index) => cachedBlockAt(index) !== -1);
       const cachedBlocks: number[] = [];
-      while (cachedBlocks.length < fullBlocks) {
-        extendChain(sequence, Math.max(sequence.hashedBlocks, cachedBlocks.length + 1), hasher);
-        const block = cache.find(sequence.chain, cachedBlocks.length + 1);
-        if (block === -1 || !store.isCached(block)) break;
-        const readable = origin(block);
+      const cachedIndices: number[] = [];
+      for (let index = 0; index < count; index++) {
+        if (!isReached(index, count, blockSize, reach)) continue;
+        const readable = origin(cachedBlockAt(index));
         store.retain(readable);
         cachedBlocks.push(readable);
+        cachedIndices.push(index);
       }
-      const chain = sequence.chain.slice(0, (cachedBlocks.length + 1) * HASH_WORDS);
-      const hold: OpenFill = { blocks: [], indices: [], cachedBlocks, chain, tokenIds: [] };
+      const chain = sequence.chain.slice(0, (count + 1) * HASH_WORDS);
+      const hold: OpenFill = { blocks: [], indices: [], cachedBlocks, cachedIndices, chain, tokenIds: [] };
       open.add(hold);
       return hold;
     },

@@ -284,7 +284,7 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
     beginFill: () => null,
     endFill() {},
     openFillCount: 0,
-    holdPrefix: () => ({ blocks: [], indices: [], cachedBlocks: [], chain: new Uint32Array(0) }),
+    holdPrefix: () => ({ blocks: [], indices: [], cachedBlocks: [], cachedIndices: [], chain: new Uint32Array(0) }),
 
     blockHistory: createBlockHistory(0, null).figures,
     refaults: 0,

@@ -21,12 +21,13 @@ import { createKvSequence, extendChain, type KvSequence, type KvSequenceState } 
 import { longestRun, measureLayout } from './layout.ts';
 import { createNodeAllocator, createNodeMap, createNumaPlacement } from './numa/index.ts';
 import { createPageTable } from './page-table.ts';
+import type { Pager } from './pager.ts';
 import { createPaging } from './paging.ts';
 import { createPrefixCache } from './prefix-cache.ts';
 import { createRelocator } from './relocation.ts';
 import { slotUseOf } from './slot-use.ts';
 import type { KvMemory, KvMemoryOptions, PrefixMatch } from './types.ts';
-import { matchInWindow } from './window-match.ts';
+import { isReached, longestHit, matchInWindow } from './window-match.ts';
 
 /** The open step's hold on the source of its copies. */
 interface Pin {
@@ -101,7 +102,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
   for (const [node, { first, count }] of nodes?.ranges.entries() ?? []) {
     numa?.bind?.(first, count, numa.topology.nodes[node].id);
   }
-  const fills = createBlockFills(store, cache, hasher, blockSize, relocator?.origin);
+  const fills = createBlockFills(store, cache, hasher, blockSize, reach, relocator?.origin);
   let copyOnWrites = 0;
   let partialHitCopies = 0;
   let prefixHitTokens = 0;
@@ -278,6 +279,31 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
         merges++;
       }
     }
+  }
+
+  /**
+   * The longest prefix, over `matchedBlocks`, whose blocks that later tokens reach are in the pool or in the tiers, and which of them
+   * are in the tiers only.
+   */
+  function reachable(
+    sequence: KvSequenceState,
+    matchedBlocks: number,
+    limitTokens: number,
+    pager: Pager,
+  ): { endBlock: number; lacking: number[] } {
+    const limit = Math.floor(Math.min(limitTokens, sequence.tokenIds.length) / blockSize);
+    extendChain(sequence, Math.max(sequence.hashedBlocks, limit), hasher);
+    const { chain } = sequence;
+    const isInPool = (index: number): boolean => cache.find(chain, index + 1) !== -1;
+    const has = (index: number): boolean => isInPool(index) || pager.has(chain, index + 1);
+    const endBlock = longestHit(limit, blockSize, reach, has, matchedBlocks);
+    const lacking: number[] = [];
+    if (endBlock > matchedBlocks) {
+      for (let index = 0; index < endBlock; index++) {
+        if (isReached(index, endBlock, blockSize, reach) && !isInPool(index)) lacking.push(index);
+      }
+    }
+    return { endBlock, lacking };
   }
 
   function endStep(): void {
@@ -500,22 +526,19 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     pageIn(handle, match, limitTokens, spareBlocks, isAhead) {
       if (paging === null) return null;
       const sequence = state(handle);
-      const firstBlock = match.wholeBlocks.length;
-      const endBlock = Math.floor(Math.min(limitTokens, sequence.tokenIds.length) / blockSize);
-      extendChain(sequence, Math.max(sequence.hashedBlocks, endBlock), hasher);
       const { pager } = paging;
-      const count = pager.available(sequence.chain, firstBlock, endBlock);
-      if (count === 0) return null;
-      const other = pager.loadOf(sequence.chain, firstBlock + 1);
+      const { endBlock, lacking } = reachable(sequence, match.wholeBlocks.length, limitTokens, pager);
+      if (lacking.length === 0) return null;
+      const other = pager.loadOf(sequence.chain, lacking[0] + 1);
       if (other !== undefined) return other;
-      const gainedTokens = (firstBlock + count) * blockSize - match.cachedTokens;
-      if (!pager.isWorthwhile(count, gainedTokens, match.cachedTokens)) return null;
-      const fill = fills.begin(sequence, firstBlock, count, spareBlocks);
+      const gainedTokens = endBlock * blockSize - match.cachedTokens;
+      if (!pager.isWorthwhile(lacking.length, gainedTokens, match.cachedTokens)) return null;
+      const fill = memory.beginFill(handle, 0, endBlock, spareBlocks);
       if (fill === null) return null;
       if (isAhead) paging.noteReadahead(fill.blocks);
       return pager.load(fill, (filled) => {
         if (isAhead) paging.forgetReadahead(fill.blocks.slice(filled));
-        fills.end(fill, filled);
+        memory.endFill(fill, filled);
       });
     },
     get readaheadLimit() {

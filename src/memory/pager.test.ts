@@ -1,31 +1,50 @@
 // Loads and saves of pages, over tiers that wait, lose and refuse.
 
 import { describe, expect, it } from 'vitest';
-import { createHostTier, type GetResult, type Tier } from '../tiers/index.ts';
+import { createHostTier, type GetResult, pageKey, type Tier } from '../tiers/index.ts';
 import type { BlockFill } from './block-fill.ts';
 import { HASH_WORDS } from './block-hash.ts';
 import { createPager, type Pager, type TierOptions } from './pager.ts';
 
 const pageBytes = 4096;
 const chain = Uint32Array.from({ length: 8 * HASH_WORDS }, (_, i) => i * 2654435761);
+const keyOf = (index: number) => pageKey(chain, (index + 1) * HASH_WORDS);
 const fillOf = (blocks: number[], firstIndex = 0): BlockFill => ({
   blocks,
   indices: blocks.map((_, i) => firstIndex + i),
   cachedBlocks: [],
+  cachedIndices: [],
   chain,
 });
+
+/** Consecutive pages from `first` on that the tiers have. */
+function available(pager: Pager, first: number): number {
+  let count = 0;
+  while (first + count < 7 && pager.has(chain, first + count + 1)) count++;
+  return count;
+}
+
+/** A tier that does everything through buffers. */
+const staged = (tier: Tier): Tier => ({ ...tier, place: undefined, lend: undefined });
 
 function setUp(wrap: (tier: Tier) => Tier, more: Partial<TierOptions> = {}) {
   const device = Array.from({ length: 16 }, () => new Uint8Array(pageBytes));
   let nowMs = 0;
+  let copies = 0;
   const timers: { atMs: number; action: () => void }[] = [];
   const host = createHostTier({ pageBytes, budgetBytes: 64 * pageBytes, clock: { now: () => nowMs } });
   const pager: Pager = createPager({
     tier: wrap(host),
     bytes: {
       pageBytes,
-      read: (block, into) => into.set(device[block]),
-      write: (block, from) => device[block].set(from),
+      read(block, into) {
+        copies++;
+        into.set(device[block]);
+      },
+      write(block, from) {
+        copies++;
+        device[block].set(from);
+      },
     },
     now: () => nowMs,
     after: (ms, action) => timers.push({ atMs: nowMs + ms, action }),
@@ -45,7 +64,7 @@ function setUp(wrap: (tier: Tier) => Tier, more: Partial<TierOptions> = {}) {
     timers.push(...all.filter(({ atMs }) => atMs > nowMs));
     for (const { atMs, action } of all) if (atMs <= nowMs) action();
   }
-  return { pager, device, evict, advance };
+  return { pager, device, evict, advance, host, copies: () => copies };
 }
 
 describe('pager', () => {
@@ -53,8 +72,8 @@ describe('pager', () => {
     const { pager, device, evict } = setUp((tier) => tier);
     for (const index of [0, 1, 2]) evict(index, index);
     await pager.settled();
-    expect(pager.available(chain, 0, 7)).toBe(3);
-    expect(pager.available(chain, 3, 7)).toBe(0);
+    expect(available(pager, 0)).toBe(3);
+    expect(available(pager, 3)).toBe(0);
     let filled = -1;
     const load = pager.load(fillOf([5, 6, 7]), (count) => {
       filled = count;
@@ -68,9 +87,48 @@ describe('pager', () => {
     expect(pager.counters.cleanEvictions).toBe(1);
   });
 
+  it.each([
+    ['in its memory', (tier: Tier) => tier],
+    ['through buffers', staged],
+  ])('moves pages to and from a tier %s', async (label, wrap) => {
+    const { pager, device, evict, copies, host } = setUp(wrap);
+    for (const index of [0, 1, 2]) evict(index, index);
+    // In memory a page is there when it has been evicted.
+    expect(host.usage.pages).toBe(label === 'in its memory' ? 3 : 0);
+    await pager.settled();
+    await pager.load(fillOf([5, 6, 7]), () => {});
+    expect([5, 6, 7].map((block) => device[block][100])).toEqual([1, 2, 3]);
+    expect(copies()).toBe(6);
+    expect(pager.counters).toMatchObject({ pagesOut: 3, pagesIn: 3 });
+    expect(host.usage.pinnedPages).toBe(0);
+  });
+
+  it('fills a load from memory and through buffers at once, up to the first page that is not there', async () => {
+    for (const lost of [-1, 1, 3]) {
+      const mixed = (tier: Tier): Tier => ({
+        ...tier,
+        lend: (key, read) => key.charCodeAt(0) % 2 === 0 && tier.lend!(key, read),
+        async get(keys, into) {
+          const results = await tier.get(keys, into);
+          return results.map((result, i): GetResult => (keys[i] === keyOf(lost) ? 'corrupt' : result));
+        },
+      });
+      const { pager, device, evict } = setUp(mixed);
+      for (const index of [0, 1, 2, 3]) evict(index, index);
+      await pager.settled();
+      let filled = -1;
+      await pager.load(fillOf([5, 6, 7, 8]), (count) => {
+        filled = count;
+      });
+      const isLent = lost >= 0 && keyOf(lost).charCodeAt(0) % 2 === 0;
+      expect(filled).toBe(lost === -1 || isLent ? 4 : lost);
+      for (let i = 0; i < filled; i++) expect(device[5 + i][9]).toBe(i + 1);
+    }
+  });
+
   it('ends a load at the first page that does not come', async () => {
     const lose = (tier: Tier): Tier => ({
-      ...tier,
+      ...staged(tier),
       has: tier.has,
       put: tier.put,
       async get(keys, into) {
@@ -96,7 +154,7 @@ describe('pager', () => {
       letGo = resolve;
     });
     const hang = (tier: Tier): Tier => ({
-      ...tier,
+      ...staged(tier),
       has: tier.has,
       put: tier.put,
       async get(keys, into) {
@@ -118,26 +176,26 @@ describe('pager', () => {
     await load;
     expect(filled).toBe(0);
     expect(pager.counters.abandonedLoads).toBe(1);
-    expect(pager.available(chain, 0, 7)).toBe(0);
+    expect(available(pager, 0)).toBe(0);
     device[5].fill(42);
     letGo();
     await pager.settled();
     expect(device[5][0]).toBe(42);
-    expect(pager.available(chain, 0, 7)).toBe(2);
+    expect(available(pager, 0)).toBe(2);
   });
 
   it('loses a page when its buffers are all under way, and stores nothing wrong', async () => {
-    const { pager, evict } = setUp((tier) => tier, { stagingPages: 2 });
+    const { pager, evict } = setUp(staged, { stagingPages: 2 });
     for (const index of [0, 1, 2]) evict(index, index);
     expect(pager.counters.lostPages).toBe(1);
     await pager.settled();
-    expect(pager.available(chain, 0, 7)).toBe(2);
+    expect(available(pager, 0)).toBe(2);
   });
 
   it('computes what loading would not be faster for, and tries a load again in time', async () => {
     let tookMs = 0;
     const slow = (tier: Tier): Tier => ({
-      ...tier,
+      ...staged(tier),
       has: tier.has,
       put: tier.put,
       async get(keys, into) {

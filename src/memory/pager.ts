@@ -1,11 +1,13 @@
 // Moves pages between the device pool and the tiers: evicted blocks out, prefixes that wait for admission in.
 //
 // Page-out copies a block's bytes when it is evicted, by the one who needs room (direct reclaim) or, better, ahead of that
-// while a step runs (background reclaim between two watermarks). Page-in fills blocks of the pool and makes them cached, so that the
+// while a step runs (background reclaim between two watermarks): straight into the memory of a tier that has room at once, else into a buffer
+// that goes to the tiers with others. Pages that lie in a tier's memory come back with one copy too; others are read into buffers and copied from
+// there, so that a disk that hangs never has blocks of the pool in its hands. Page-in fills blocks of the pool and makes them cached, so that the
 // sequence which waits for them hits them like any other prefix; whoever waits for the same pages waits for the same load.
 // A page that cannot be stored or read back costs a recompute and nothing else.
 
-import { allocatePages, type PageKey, pageKey, type Tier } from '../tiers/index.ts';
+import { allocatePages, type BuffersInUse, type PageKey, pageKey, type Tier } from '../tiers/index.ts';
 import type { BlockFill } from './block-fill.ts';
 import { HASH_WORDS } from './block-hash.ts';
 
@@ -59,8 +61,8 @@ export interface Pager {
   readonly counters: PagerCounters;
   /** Takes a copy of an evicted block, whose hash is `hashes[block]`, before anybody writes to it. */
   save(block: number, hashes: Uint32Array): void;
-  /** How many consecutive blocks from `firstBlock` on, before `endBlock`, are in the tiers. */
-  available(chain: Uint32Array, firstBlock: number, endBlock: number): number;
+  /** Whether the tiers have the page `chain[index]`, and loads can be had. */
+  has(chain: Uint32Array, index: number): boolean;
   /** Whether loading is expected to beat computing. */
   isWorthwhile(blockCount: number, tokenCount: number, position: number): boolean;
   /** The load that brings in the page `chain[index]` already, or undefined. */
@@ -123,12 +125,15 @@ export function createPager(options: TierOptions): Pager {
   async function flush(): Promise<void> {
     const pages = saved;
     saved = [];
-    const results = await tier.put(pages);
+    const inUse: BuffersInUse = [];
+    const results = await tier.put(pages, inUse);
     for (const result of results) {
       if (result === 'ok') counters.pagesOut++;
       else counters.lostPages++;
     }
-    outBuffers.push(...pages.map((page) => page.bytes));
+    const giveBack = () => outBuffers.push(...pages.map((page) => page.bytes));
+    if (inUse.length === 0) giveBack();
+    else void track(Promise.allSettled(inUse).then(giveBack).then());
   }
 
   /** Reads pages into blocks until `load` is over, in batches of all buffers. */
@@ -138,13 +143,19 @@ export function createPager(options: TierOptions): Pager {
     while (!load.isOver && load.filled < blocks.length) {
       const { filled } = load;
       const count = Math.min(blocks.length - filled, inBuffers.length);
-      const results = await tier.get(keys.slice(filled, filled + count), inBuffers.slice(0, count));
+      const rest: number[] = [];
+      for (let at = filled; at < filled + count; at++) {
+        if (!(tier.lend?.(keys[at], (from) => bytes.write(blocks[at], from)) ?? false)) rest.push(at);
+      }
+      const wanted = rest.map((at) => keys[at]);
+      const results = rest.length === 0 ? [] : await tier.get(wanted, inBuffers.slice(0, rest.length));
       // The blocks of a load that was given up are somebody else's.
       if (load.isOver) return;
       const missing = results.findIndex((result) => result !== 'ok');
-      const arrived = missing === -1 ? count : missing;
-      for (let i = 0; i < arrived; i++) bytes.write(blocks[filled + i], inBuffers[i]);
-      load.filled += arrived;
+      for (const [i, at] of rest.slice(0, missing === -1 ? rest.length : missing).entries()) {
+        bytes.write(blocks[at], inBuffers[i]);
+      }
+      load.filled = missing === -1 ? filled + count : rest[missing];
       progressMs = now();
       if (missing !== -1) break;
     }
@@ -188,6 +199,10 @@ export function createPager(options: TierOptions): Pager {
         counters.cleanEvictions++;
         return;
       }
+      if (tier.place?.(key, (into) => bytes.read(block, into)) ?? false) {
+        counters.pagesOut++;
+        return;
+      }
       const into = outBuffers.pop();
       if (into === undefined) {
         counters.lostPages++;
@@ -198,12 +213,7 @@ export function createPager(options: TierOptions): Pager {
       // All blocks that one piece of work evicts go out together.
       if (saved.length === 1) void track(Promise.resolve().then(flush));
     },
-    available(chain, firstBlock, endBlock) {
-      let count = 0;
-      if (stuckLoads > 0) return 0;
-      while (firstBlock + count < endBlock && tier.has(keyAt(chain, firstBlock + count + 1))) count++;
-      return count;
-    },
+    has: (chain, index) => stuckLoads === 0 && tier.has(keyAt(chain, index)),
     isWorthwhile(blockCount, tokenCount, position) {
       const computeMs = recomputeMs?.(tokenCount, position) ?? null;
       const isCheaper = computeMs === null || pageMs === null || blockCount * pageMs <= computeMs;

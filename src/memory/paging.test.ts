@@ -130,7 +130,8 @@ describe.each(memoryModes)('%s memory', (mode) => {
             }
             for (const [i, block] of fill.cachedBlocks.entries()) {
               if (!isHold) continue;
-              for (let position = i * blockSize; position < (i + 1) * blockSize; position++) {
+              const index = fill.cachedIndices[i];
+              for (let position = index * blockSize; position < (index + 1) * blockSize; position++) {
                 const slot = block * blockSize + (position % blockSize);
                 if (!pool.holds(slot, position, model.chain[position])) throw new Error(`held block ${block} was lost`);
               }

@@ -185,7 +185,7 @@ export interface KvMemory {
   release(sequence: KvSequence): void;
   /**
    * Blocks for what of logical blocks [firstBlock, firstBlock + count) of a sequence is neither cached nor being computed, to be filled from
-   * elsewhere. The sequence needs no memory of its own. Null (nothing changed) unless those blocks are free, with `spareBlocks` (defaults to 0)
+   * elsewhere; with a window, for those of them that tokens after the last one attend to. The sequence needs no memory of its own. Null (nothing changed) unless those blocks are free, with `spareBlocks` (defaults to 0)
    * remaining, or where nothing is cached. May be called at any time between two verbs, also while a step is open.
    */
   beginFill(sequence: KvSequence, firstBlock: number, count: number, spareBlocks?: number): BlockFill | null;
@@ -222,7 +222,10 @@ export interface KvMemory {
   pageOutAll(): Promise<void>;
   /** Fills and holds that have not ended. */
   readonly openFillCount: number;
-  /** Holds the leading full blocks of a sequence that are cached now, as a fill without blocks: read them, then end it. */
+  /**
+   * Holds the leading full blocks of a sequence that are cached now, as a fill without blocks: read them, then end it. With a window, those that
+   * tokens after the longest hit attend to.
+   */
   holdPrefix(sequence: KvSequence): BlockFill;
   usage(): MemoryUsage;
   /** How blocks lie. O(blocks + table entries). */

@@ -2,13 +2,22 @@
 
 import { describe, expect, it } from 'vitest';
 import { InvalidRequestError } from '../errors/index.ts';
+import { createHostTier, pageKey } from '../tiers/index.ts';
 import { createAttentionReach } from './attention-reach.ts';
+import { HASH_WORDS } from './block-hash.ts';
 import { createKvMemory } from './kv-memory.ts';
 import type { KvSequence } from './kv-sequence.ts';
+import type { TierOptions } from './pager.ts';
 
 const tokens = (count: number, seed = 0): number[] => Array.from({ length: count }, (_, i) => (i * 7 + seed) % 11);
 
-function windowed(blockCount: number, windowTokens: number, sinkTokens = 0, enablePrefixCaching = true) {
+function windowed(
+  blockCount: number,
+  windowTokens: number,
+  sinkTokens = 0,
+  enablePrefixCaching = true,
+  tiers: TierOptions | null = null,
+) {
   const memory = createKvMemory({
     blockCount,
     blockSize: 4,
@@ -17,6 +26,7 @@ function windowed(blockCount: number, windowTokens: number, sinkTokens = 0, enab
     windowTokens,
     sinkTokens,
     enablePrefixCaching,
+    tiers,
   });
   /** Computes up to `end` in chunks of at most `chunk`, in blocks that are free; returns the most blocks held between steps. */
   function compute(sequence: KvSequence, end: number, chunk: number): number {
@@ -105,6 +115,56 @@ describe('memory with a window', () => {
     expect(lengths[0]).toBe(60);
     expect(lengths.at(-1)).toBeLessThan(12);
     expect(lengths).toEqual([...lengths].sort((a, b) => b - a));
+  });
+
+  it.each([0, 5])('pages in, fills and holds only what the window and %i sinks reach', async (sinkTokens) => {
+    const pageBytes = 64;
+    const device = Array.from({ length: 30 }, () => new Uint8Array(pageBytes));
+    const tier = createHostTier({ pageBytes, budgetBytes: 200 * 4096, clock: { now: () => 0 } });
+    const bytes = {
+      pageBytes,
+      read: (block: number, into: Uint8Array) => into.set(device[block]),
+      write: (block: number, from: Uint8Array) => device[block].set(from),
+    };
+    const { memory, compute } = windowed(30, 9, sinkTokens, true, { tier, bytes, now: () => 0 });
+    const sequence = memory.open(tokens(100), '');
+    compute(sequence, 100, 4);
+    const hold = memory.holdPrefix(memory.open(tokens(100), ''));
+    const sinks = sinkTokens === 0 ? [] : [0, 1];
+    expect(hold.cachedIndices).toEqual([...sinks, 23, 24]);
+    memory.endFill(hold, 0);
+    memory.release(sequence);
+    await memory.pageOutAll();
+    expect(memory.usage().evictableBlocks).toBe(0);
+    expect(tier.usage.pages).toBe(25);
+    const again = memory.open(tokens(100), '');
+    const match = memory.match(again, 99);
+    expect(match.cachedTokens).toBe(0);
+    const load = memory.pageIn(again, match, 99, 0, false);
+    expect(load).not.toBeNull();
+    expect(memory.pageIn(memory.open(tokens(100), ''), match, 99, 0, false)).toBe(load);
+    await load;
+    memory.checkIntegrity();
+    // 96 tokens are hit: what their next token's window of 9 reaches, and the sinks.
+    expect(memory.paging).toMatchObject({ pagesIn: sinks.length + 2, joinedLoads: 1 });
+    const found = memory.match(again, 99, false);
+    expect(found.cachedTokens).toBe(96);
+    expect(found.wholeBlocks.flatMap((block, i) => (block === -1 ? [] : [i]))).toEqual([...sinks, 22, 23]);
+    expect(memory.pageIn(again, found, 99, 0, false)).toBeNull();
+    expect(memory.reserve(again, 4, found)).toBe(true);
+    memory.commit();
+    memory.release(again);
+    // Where the last window is nowhere, an earlier one does.
+    await memory.pageOutAll();
+    const chain = memory.open(tokens(100), '');
+    const probe = memory.beginFill(chain, 0, 25)!;
+    expect(probe.indices).toEqual([...sinks, 23, 24]);
+    const lost = pageKey(probe.chain, 21 * HASH_WORDS);
+    memory.endFill(probe, 0);
+    tier.delete([lost]);
+    await memory.pageIn(chain, memory.match(chain, 90), 90, 0, false);
+    expect(memory.match(chain, 90, false).cachedTokens).toBe(80);
+    memory.checkIntegrity();
   });
 
   it('forks what the window of the fork reaches, and refuses to go back further', () => {

@@ -46,8 +46,6 @@ export interface SchedulerOptions {
   readonly promptTokensBesideDecoding?: () => number;
   /** Called when a sequence that waited for pages may run: `schedule` may have returned null for want of it. */
   readonly onPagesReady?: () => void;
-  /** Waiting sequences beyond those that can be admitted whose pages are read ahead. Defaults to 4; fewer while readahead is wasted. */
-  readonly readaheadSequences?: number;
   /** Check the plan and every invariant of the memory after each change (slow). Defaults to false. */
   readonly checkIntegrity?: boolean;
 }
@@ -267,7 +265,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
 
   /** Reads ahead for those who will be admitted next. */
   function readAhead(spareBlocks: number): void {
-    let left = Math.min(options.readaheadSequences ?? 4, memory.readaheadLimit);
+    let left = memory.readaheadLimit;
     for (let sequence = waiting.head; sequence !== null && left > 0; sequence = sequence.next) {
       left--;
       if (sequence.paging || sequence.paged || owesPromptRows(sequence)) continue;

@@ -40,6 +40,7 @@ const tierCounters: readonly (readonly [name: string, help: string, read: (tier:
   ['tier_corrupt_pages_total', 'Pages whose checksum was wrong.', (t) => t.corruptPages],
   ['tier_failed_reads_total', 'Pages that could not be read.', (t) => t.failedReads],
   ['tier_failed_writes_total', 'Pages that could not be stored.', (t) => t.failedWrites],
+  ['tier_abandoned_writes_total', 'Pages whose write took too long to be waited for.', (t) => t.abandonedWrites],
 ];
 
 /** `stats` is asked for at every scrape. */

@@ -1,8 +1,10 @@
 // Tiers over one another, fast and small over slow and large: pages go in at the top, fall when they cool, rise when they are hit.
 
 import { InvalidRequestError } from '../errors/index.ts';
+import type { PageSource } from './host/host-pool.ts';
 import type { PageKey } from './page-key.ts';
 import {
+  type BuffersInUse,
   createTierCounters,
   type EvictionHandler,
   type GetResult,
@@ -15,7 +17,8 @@ import {
 
 /** What a stack asks of a tier so that pages rise into it and leave it cheaply. The host tier has it. */
 export interface BufferingTier extends Tier {
-  offer(page: Page, isDroppable: (key: PageKey) => boolean): boolean;
+  place(key: PageKey, page: PageSource, isDroppable?: (key: PageKey) => boolean): boolean;
+  lend(key: PageKey, read: (from: Uint8Array) => void): boolean;
   writeBack(count: number, window: number, wants: (key: PageKey) => boolean, handler: EvictionHandler): Promise<number>;
 }
 
@@ -55,7 +58,7 @@ export interface TierStackOptions {
 const WRITE_BACK_PAGES = 32;
 
 function isBuffering(tier: Tier): tier is BufferingTier {
-  return 'offer' in tier && 'writeBack' in tier;
+  return 'place' in tier && 'lend' in tier && 'writeBack' in tier;
 }
 
 /** Throws InvalidRequestError if there is no tier, or tiers whose pages differ in size, or a lossy tier over one that is not. */
@@ -74,7 +77,7 @@ export function createTierStack(options: TierStackOptions): TierStack {
   };
   const counters = createTierCounters();
   const tiers = options.tiers.map((make, index) =>
-    make(index + 1 < tierCount ? (pages) => demote(pages, index + 1) : undefined),
+    make(index + 1 < tierCount ? (pages, inUse) => demote(pages, index + 1, inUse) : undefined),
   );
   checkTiers(tiers);
   const [top] = tiers;
@@ -96,11 +99,11 @@ export function createTierStack(options: TierStackOptions): TierStack {
   }
 
   /** Stores pages in tier `index`, or below it where that does not take them. */
-  async function demote(pages: readonly Page[], index: number): Promise<void> {
+  async function demote(pages: readonly Page[], index: number, inUse: BuffersInUse): Promise<void> {
     let rest = pages.filter(({ key }) => locate(key, index) < 0);
     figures.cleanEvictions += pages.length - rest.length;
     for (let at = index; at < tierCount && rest.length > 0; at++) {
-      const results = await tiers[at].put(rest);
+      const results = await tiers[at].put(rest, inUse);
       demotionsByTier[at] += results.filter((result) => result === 'ok').length;
       rest = rest.filter((_, i) => results[i] !== 'ok');
     }
@@ -113,7 +116,8 @@ export function createTierStack(options: TierStackOptions): TierStack {
     // Bounded: a tier below that is too small would drop what it is given, for ever.
     for (let left = windowPages; left > 0 && !isClosed && tiers[1].state === 'ready'; left -= WRITE_BACK_PAGES) {
       const lost = figures.lostEvictions;
-      const count = await from.writeBack(WRITE_BACK_PAGES, windowPages, isDirty, (pages) => demote(pages, 1));
+      const fall: EvictionHandler = (pages, inUse) => demote(pages, 1, inUse);
+      const count = await from.writeBack(WRITE_BACK_PAGES, windowPages, isDirty, fall);
       if (count === 0 || figures.lostEvictions > lost) return;
     }
   }
@@ -130,11 +134,25 @@ export function createTierStack(options: TierStackOptions): TierStack {
     );
   }
 
+  const isBelow = (key: PageKey): boolean => locate(key, 1) >= 0;
+  /** What the topmost tier may drop at once for a page that comes in: what is elsewhere too, or would be dropped anyway. */
+  const isDroppable = tierCount > 1 ? isBelow : () => true;
+  let isCleaningDue = false;
+
+  /** For whoever calls many times in one go. */
+  function cleanSoon(): void {
+    if (isCleaningDue || tierCount < 2) return;
+    isCleaningDue = true;
+    void Promise.resolve().then(() => {
+      isCleaningDue = false;
+      cleanAhead();
+    });
+  }
+
   function promote(keys: readonly PageKey[], into: readonly Uint8Array[], indexes: readonly number[]): void {
     if (buffer === null || isClosed) return;
     for (const i of indexes) {
-      const page = { key: keys[i], bytes: into[i] };
-      if (buffer.offer(page, (key) => locate(key, 1) >= 0)) figures.promotions++;
+      if (buffer.place(keys[i], into[i], isBelow)) figures.promotions++;
       else figures.promotionsRefused++;
     }
   }
@@ -189,6 +207,7 @@ export function createTierStack(options: TierStackOptions): TierStack {
     pageBytes: top.pageBytes,
     capacityPages: Math.max(...tiers.map(({ capacityPages }) => capacityPages)),
     isLossy: tiers.some(({ isLossy }) => isLossy),
+    outlivesProcess: tiers.some(({ outlivesProcess }) => outlivesProcess),
     get state(): TierState {
       if (isClosed) return 'closed';
       return tiers.every(({ state }) => state === 'suspended') ? 'suspended' : 'ready';
@@ -211,14 +230,34 @@ export function createTierStack(options: TierStackOptions): TierStack {
       if (buffer !== null && tierCount > 1 && !isClosed) await track(writeDown(buffer, buffer.usage.pages));
     },
     has: (key) => locate(key) >= 0,
-    async put(pages) {
+    place(key, write) {
+      // A tier that compresses makes room by that, which takes its time.
+      const isPlaced = !isClosed && buffer !== null && buffer.place(key, write, top.isLossy ? undefined : isDroppable);
+      if (isPlaced) {
+        counters.stored++;
+        counters.bytesIn += top.pageBytes;
+        cleanSoon();
+      }
+      return isPlaced;
+    },
+    lend(key, read) {
+      const isLent = !isClosed && buffer !== null && buffer.lend(key, read);
+      if (isLent) {
+        hitsByTier[0]++;
+        counters.hits++;
+        counters.bytesOut += top.pageBytes;
+      }
+      return isLent;
+    },
+    async put(pages, inUse) {
       if (isClosed) return pages.map(() => 'failed');
       const startedMs = clock.now();
       const results: PutResult[] = new Array(pages.length).fill('full');
       const work = (async () => {
         let rest = pages.map((_, i) => i);
         for (let index = 0; index < tierCount && rest.length > 0; index++) {
-          const found = await tiers[index].put(rest.map((i) => pages[i]));
+          const batch = rest.map((i) => pages[i]);
+          const found = await tiers[index].put(batch, inUse);
           for (const [n, i] of rest.entries()) results[i] = found[n];
           rest = rest.filter((i) => results[i] !== 'ok');
         }

@@ -72,6 +72,34 @@ export function describeTierConformance(subject: TierSubject): void {
       expect(await read(tier, [4])).toEqual(['ok']);
     });
 
+    it('places and lends pages at once, or says that it cannot', async () => {
+      const tier = await create(8);
+      let placed = 0;
+      for (let n = 0; n < 40; n++) {
+        const isPlaced = tier.place?.(testKey(n), (into) => into.set(testBytes(n, pageBytes))) ?? false;
+        if (isPlaced) placed++;
+        expect(tier.has(testKey(n))).toBe(isPlaced);
+        expect(tier.usage.bytes).toBeLessThanOrEqual(tier.usage.budgetBytes);
+      }
+      expect(tier.counters.stored).toBe(placed);
+      const { pages } = tier.usage;
+      tier.delete([testKey(0)]);
+      const breakOff = () => {
+        throw new Error('the pool is gone');
+      };
+      if (tier.place !== undefined) expect(() => tier.place!(testKey(99), breakOff)).toThrow('the pool is gone');
+      expect(tier.has(testKey(99))).toBe(false);
+      expect(tier.usage.pages).toBeLessThanOrEqual(pages);
+      const present = Array.from({ length: 40 }, (_, n) => n).filter((n) => tier.has(testKey(n)));
+      for (const n of present) tier.lend?.(testKey(n), (from) => expectPage(from, n));
+      expect(tier.lend?.(testKey(77), () => {}) ?? false).toBe(false);
+      await read(tier, present);
+      expect(await tier.put(testPages(50, 4, pageBytes))).toEqual(Array(4).fill('ok'));
+      await read(tier, [50, 51, 52, 53]);
+      await tier.flush();
+      expect(tier.usage.pinnedPages).toBe(0);
+    });
+
     it('stays within its budget, and forgets the coldest', async () => {
       const tier = await create(8);
       for (let n = 0; n < 100; n += 5) {

@@ -48,6 +48,8 @@ export interface TierCounters {
   evictions: number;
   /** Pages that were brought into a smaller form. */
   compressions: number;
+  /** Pages whose write took so long that nobody waits for it any more. They may be stored in the end. */
+  abandonedWrites: number;
   bytesIn: number;
   bytesOut: number;
   /** Time in which at least one operation of the kind was under way, as callers saw it, added up over operations. */
@@ -66,6 +68,7 @@ export function createTierCounters(): TierCounters {
     stored: 0,
     evictions: 0,
     compressions: 0,
+    abandonedWrites: 0,
     bytesIn: 0,
     bytesOut: 0,
     putMs: 0,
@@ -94,11 +97,23 @@ export interface Tier {
   readonly counters: Readonly<TierCounters>;
   /** True if pages may come back changed (a compressed form that was asked for). */
   readonly isLossy: boolean;
+  /** True if pages may be found again by another process: worth filling before the end. */
+  readonly outlivesProcess: boolean;
 
   /** Looks the index up; no input or output, and no effect on what is evicted. */
   has(key: PageKey): boolean;
-  /** Stores pages, evicting the coldest ones for them. Results in the order of `pages`. */
-  put(pages: readonly Page[]): Promise<PutResult[]>;
+  /**
+   * Stores pages, evicting the coldest ones for them. Results in the order of `pages`. A caller that gives `inUse` may be told `failed` of
+   * writes that take too long: then it is given promises there that settle when the bytes of `pages` are the caller's again.
+   */
+  put(pages: readonly Page[], inUse?: BuffersInUse): Promise<PutResult[]>;
+  /**
+   * Stores a page at once with one copy: `write` is called with memory of the tier's own for all of it. False, and nothing
+   * is done, where that cannot be: then `put`. Tiers without such memory lack it.
+   */
+  place?(key: PageKey, write: (into: Uint8Array) => void): boolean;
+  /** Reads a page at once with one copy: `read` is called with the tier's own memory. False where that cannot be: then `get`. */
+  lend?(key: PageKey, read: (from: Uint8Array) => void): boolean;
   /** Fills `into[i]` (`pageBytes` long) with the page of `keys[i]`. A hit makes a page warm. */
   get(keys: readonly PageKey[], into: readonly Uint8Array[]): Promise<GetResult[]>;
   /** Forgets pages; one that is read right now is forgotten after that. */
@@ -114,11 +129,14 @@ export interface Tier {
   close(): Promise<void>;
 }
 
+/** Settle, in whatever way, when buffers are free that an operation had when its caller stopped waiting for it. */
+export type BuffersInUse = Promise<unknown>[];
+
 /**
- * Takes pages that a tier evicts. The bytes are the tier's and stay as they are until the promise settles, and so does the
- * page in the tier. Must not reject.
+ * Takes pages that a tier evicts. The bytes are the tier's and stay as they are until the promise settles, and those in `inUse`; and so does
+ * the page in the tier. Must not reject.
  */
-export type EvictionHandler = (pages: readonly Page[]) => Promise<void> | void;
+export type EvictionHandler = (pages: readonly Page[], inUse: BuffersInUse) => Promise<void> | void;
 
 /** Time, injected. Milliseconds from any origin, never falling. */
 export interface TierClock {

@@ -47,6 +47,7 @@ export interface RunTotals {
   failedPages: number;
   lostPages: number;
   abandonedLoads: number;
+  abandonedWrites: number;
   recomputed: number;
   readaheadBlocks: number;
   reclaimedBlocks: number;
@@ -80,7 +81,10 @@ function addTo(totals: RunTotals, { memory, scheduler, stack }: ServerProcess): 
   ] as const) {
     totals[name] += paging[name];
   }
-  for (const { counters } of stack!.tiers) totals.corrupt += counters.corrupt;
+  for (const { counters } of stack!.tiers) {
+    totals.corrupt += counters.corrupt;
+    totals.abandonedWrites += counters.abandonedWrites;
+  }
 }
 
 /** Throws, with the seed and the end of the log, if anything is not as it must be. */
@@ -109,6 +113,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions = {}):
     failedPages: 0,
     lostPages: 0,
     abandonedLoads: 0,
+    abandonedWrites: 0,
     recomputed: 0,
     readaheadBlocks: 0,
     reclaimedBlocks: 0,

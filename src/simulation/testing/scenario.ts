@@ -177,8 +177,7 @@ export function soakScenario(seed: number, requestCount: number): Scenario {
     meanLatencyMs: 0.2,
     diskBytes: undefined,
     faultShare: 0.002,
-    // Longer ones would leave nothing but recomputation: a hanging write holds all page-out back.
-    hangLimitMs: 1500,
+    hangLimitMs: 5000,
     incidents,
   };
 }

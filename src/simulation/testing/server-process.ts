@@ -3,6 +3,7 @@
 import { createKvMemory, type EvictionPolicyName, type KvMemory } from '../../memory/index.ts';
 import { createScheduler, type SampledToken, type Scheduler, type StepPlan } from '../../scheduler/index.ts';
 import {
+  type BuffersInUse,
   createHostTier,
   createTierStack,
   type EvictionHandler,
@@ -105,7 +106,7 @@ async function openStack(
       inFlightLimit: 3,
       onEvent,
     });
-    makers.push(() => guardTier(file, { clock, slowMs: 2000, onEvent }));
+    makers.push(() => guardTier(file, { clock, after: time.after, slowMs: 2000, writeLimitMs: 1000, onEvent }));
   }
   return makers.length === 0 ? null : createTierStack({ clock, tiers: makers });
 }
@@ -116,15 +117,20 @@ export async function startServer(settings: ServerSettings, context: ServerConte
   const { time, random, log } = context;
   const executor = createStubExecutor(blockCount, blockSize);
   const stack = await openStack(settings, context, executor.pageBytes);
-  const put = (pages: readonly Page[]) => {
+  const put = (pages: readonly Page[], inUse?: BuffersInUse) => {
     for (const { key } of pages) context.keys.add(key);
-    return stack!.put(pages);
+    return stack!.put(pages, inUse);
+  };
+  const place = (key: PageKey, write: (into: Uint8Array) => void) => {
+    const isPlaced = stack!.place!(key, write);
+    if (isPlaced) context.keys.add(key);
+    return isPlaced;
   };
   const memory = createKvMemory({
     ...settings,
     maxBlocksPerSequence: Math.ceil(maxModelLen / blockSize),
     tiers: stack && {
-      tier: Object.create(stack, { put: { value: put } }) as Tier,
+      tier: Object.create(stack, { put: { value: put }, place: { value: place } }) as Tier,
       bytes: executor,
       now: () => time.nowMs,
       after: time.after,

@@ -5,6 +5,7 @@ import { alignUp, allocatePages } from '../aligned-memory.ts';
 import { type ChecksumFunction, checksumBytes, checksumPage } from '../page-checksum.ts';
 import { formatPageKey, type PageKey } from '../page-key.ts';
 import { createPageSlots, type PageSlots } from '../page-slots.ts';
+import { createPageVerbs } from '../page-verbs.ts';
 import {
   createTierCounters,
   type EvictionHandler,
@@ -173,7 +174,9 @@ export async function openFileTier(options: FileTierOptions): Promise<Tier> {
     const buffers = allocatePages(victims.length, pageBytes);
     const keys = victims.map((slot) => slots.keyOf(slot)!);
     const results = await readPages(victims, keys, buffers);
-    await onEvict!(keys.map((key, i) => ({ key, bytes: buffers[i] })).filter((_, i) => results[i] === 'ok'));
+    const found = keys.map((key, i) => ({ key, bytes: buffers[i] })).filter((_, i) => results[i] === 'ok');
+    // The buffers are new ones: nobody waits for those that are still in use.
+    await onEvict!(found, []);
   }
 
   async function evict(count: number): Promise<number> {
@@ -347,10 +350,12 @@ export async function openFileTier(options: FileTierOptions): Promise<Tier> {
   }
 
   return {
+    ...createPageVerbs(slots, forget, () => isClosed),
     name,
     pageBytes,
     capacityPages: slotCount,
     isLossy: options.isLossy ?? false,
+    outlivesProcess: true,
     counters,
     get state() {
       return isClosed ? 'closed' : 'ready';
@@ -359,7 +364,6 @@ export async function openFileTier(options: FileTierOptions): Promise<Tier> {
       const bytes = isClosed ? 0 : segments.bytes + fixedBytes;
       return { pages: isClosed ? 0 : slots.boundCount, bytes, budgetBytes, pinnedPages: slots.pinnedCount };
     },
-    has: (key) => !isClosed && slots.find(key) >= 0,
     async put(pages) {
       if (isClosed) return pages.map(() => 'failed');
       if (pages.length === 0) return [];
@@ -387,25 +391,6 @@ export async function openFileTier(options: FileTierOptions): Promise<Tier> {
       }
       counters.getMs += clock.now() - startedMs;
       return results;
-    },
-    delete(keys) {
-      for (const key of keys) {
-        const slot = slots.find(key);
-        if (slot >= 0) forget(slot);
-      }
-    },
-    pin(key) {
-      const slot = isClosed ? -1 : slots.find(key);
-      if (slot >= 0) slots.pin(slot);
-      return slot >= 0;
-    },
-    unpin(key) {
-      const slot = slots.find(key);
-      if (slot >= 0) slots.unpin(slot);
-    },
-    touch(key) {
-      const slot = slots.find(key);
-      if (slot >= 0) slots.touch(slot);
     },
     async flush() {
       if (isClosed) return closing ?? undefined;

@@ -2,6 +2,9 @@
 
 import { alignUp, allocatePages } from '../aligned-memory.ts';
 
+/** A page's bytes, or who writes them. */
+export type PageSource = Uint8Array | ((into: Uint8Array) => void);
+
 export interface HostPool {
   readonly unitBytes: number;
   readonly unitCount: number;
@@ -15,8 +18,8 @@ export interface HostPool {
   unitsOf(entry: number): number;
   /** The memory of the unit that holds a whole page (`unitsPerPage` is 1) or a compressed one. */
   view(entry: number): Uint8Array;
-  /** Copies a page into, or out of, all units of `entry`. */
-  write(entry: number, page: Uint8Array): void;
+  /** Copies a page into, or out of, all units of `entry`. A function writes the page itself: in place, where the page lies whole. */
+  write(entry: number, page: PageSource): void;
   read(entry: number, into: Uint8Array): void;
 }
 
@@ -35,6 +38,14 @@ export function createHostPool(budgetBytes: number, pageBytes: number, compresse
 
   const unitOf = (entry: number, index: number) => units[owned[entry * unitsPerPage + index]];
 
+  /** For pages in several units, which are written in pieces. */
+  let whole: Uint8Array | null = null;
+  function gather(write: (into: Uint8Array) => void): Uint8Array {
+    whole ??= new Uint8Array(pageBytes);
+    write(whole);
+    return whole;
+  }
+
   return {
     unitBytes,
     unitCount,
@@ -52,9 +63,12 @@ export function createHostPool(budgetBytes: number, pageBytes: number, compresse
     },
     unitsOf: (entry) => ownedCount[entry],
     view: (entry) => unitOf(entry, 0),
-    write(entry, page) {
-      if (unitsPerPage === 1) unitOf(entry, 0).set(page);
-      else {
+    write(entry, source) {
+      if (unitsPerPage === 1) {
+        if (typeof source === 'function') source(unitOf(entry, 0));
+        else unitOf(entry, 0).set(source);
+      } else {
+        const page = typeof source === 'function' ? gather(source) : source;
         for (let i = 0; i < unitsPerPage; i++) unitOf(entry, i).set(page.subarray(i * unitBytes, (i + 1) * unitBytes));
       }
     },

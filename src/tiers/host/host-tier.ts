@@ -5,7 +5,9 @@ import { allocatePages } from '../aligned-memory.ts';
 import type { PageCodec } from '../page-codec.ts';
 import type { PageKey } from '../page-key.ts';
 import { createPageSlots } from '../page-slots.ts';
+import { createPageVerbs } from '../page-verbs.ts';
 import {
+  type BuffersInUse,
   createTierCounters,
   type EvictionHandler,
   type GetResult,
@@ -14,7 +16,7 @@ import {
   type Tier,
   type TierClock,
 } from '../tier.ts';
-import { createHostPool } from './host-pool.ts';
+import { createHostPool, type PageSource } from './host-pool.ts';
 
 export interface HostTierOptions {
   readonly name?: string;
@@ -37,8 +39,11 @@ export interface HostTierOptions {
 }
 
 export interface HostTier extends Tier {
-  /** Stores a page at once, without waiting, if there is room or `isDroppable` pages to evict; else does nothing. */
-  offer(page: Page, isDroppable: (key: PageKey) => boolean): boolean;
+  /**
+   * Stores a page at once, without waiting, if there is room or `isDroppable` pages to evict (defaults to none); else does nothing. It is
+   * written in place unless the pool's units are smaller than a page.
+   */
+  place(key: PageKey, page: PageSource, isDroppable?: (key: PageKey) => boolean): boolean;
   /**
    * Hands the coldest pages for which `wants` is true (at most `count`) to `handler`, and keeps them: whoever has copied
    * them makes their eviction free. Looks at the coldest `window` pages only.
@@ -50,6 +55,8 @@ export interface HostTier extends Tier {
 const WHOLE = 0;
 const SMALL = 1;
 const MAX_BATCH_PAGES = 32;
+/** Batches of victims of which none could go, before room is given up. */
+const MAX_FAILED_ROUNDS = 3;
 
 /** Throws InvalidRequestError if the budget does not hold a page. */
 export function createHostTier(options: HostTierOptions): HostTier {
@@ -110,10 +117,15 @@ export function createHostTier(options: HostTierOptions): HostTier {
   }
 
   /** Stores a page in units that are free. */
-  function store({ key, bytes }: Page): void {
+  function store(key: PageKey, page: PageSource): void {
     const slot = slots.take();
     pool.acquire(slot, unitsPerPage);
-    pool.write(slot, bytes);
+    try {
+      pool.write(slot, page);
+    } catch (error) {
+      freeSlot(slot);
+      throw error;
+    }
     slots.bind(slot, key, WHOLE);
     counters.stored++;
     counters.bytesIn += pageBytes;
@@ -143,10 +155,19 @@ export function createHostTier(options: HostTierOptions): HostTier {
 
   async function handOut(victims: readonly number[], staging: Uint8Array[], handler: EvictionHandler): Promise<void> {
     for (const slot of victims) slots.hold(slot);
-    try {
-      await handler(await bytesOf(victims, staging));
-    } finally {
+    const inUse: BuffersInUse = [];
+    const letAllGo = () => {
       for (const slot of victims) letGo(slot);
+    };
+    try {
+      await handler(await bytesOf(victims, staging), inUse);
+    } finally {
+      if (inUse.length === 0) letAllGo();
+      else {
+        // Somebody gave up waiting for whoever reads them: slots and staging buffers are free when that ends.
+        staging.length = 0;
+        void track(Promise.allSettled(inUse).then(letAllGo));
+      }
     }
   }
 
@@ -180,6 +201,7 @@ export function createHostTier(options: HostTierOptions): HostTier {
 
   /** Frees at least `units` units if it can: compresses while more than the hot pages are whole, then evicts. */
   async function makeRoom(units: number): Promise<void> {
+    let failedRounds = 0;
     while (pool.freeUnits < units) {
       const before = pool.freeUnits;
       const missing = units - before;
@@ -201,28 +223,29 @@ export function createHostTier(options: HostTierOptions): HostTier {
       }
       if (victims.length === 0) return;
       await evict(victims);
-      // Somebody pinned all of them meanwhile.
-      if (pool.freeUnits <= before) return;
+      // All of them were pinned meanwhile, or are still read below: others may go.
+      if (pool.freeUnits <= before && ++failedRounds > MAX_FAILED_ROUNDS) return;
     }
   }
 
-  function putNow(page: Page): PutResult | null {
-    const slot = slots.find(page.key);
+  function putNow(key: PageKey, page: PageSource): PutResult | null {
+    const slot = slots.find(key);
     if (slot >= 0) {
       slots.touch(slot);
       return 'ok';
     }
     if (pool.freeUnits < unitsPerPage) return null;
-    store(page);
+    store(key, page);
     return 'ok';
   }
 
   async function putSlowly(pages: readonly Page[], results: PutResult[], first: number): Promise<PutResult[]> {
     for (let i = first; i < pages.length; i++) {
-      let result = putNow(pages[i]);
+      const { key, bytes } = pages[i];
+      let result = putNow(key, bytes);
       if (result === null) {
         await makeRoom(unitsPerPage * Math.min(roomPages, pages.length - i));
-        result = putNow(pages[i]) ?? 'full';
+        result = putNow(key, bytes) ?? 'full';
       }
       if (result === 'full') counters.refused++;
       results[i] = result;
@@ -231,10 +254,12 @@ export function createHostTier(options: HostTierOptions): HostTier {
   }
 
   return {
+    ...createPageVerbs(slots, forget, () => isClosed),
     name: options.name ?? 'host',
     pageBytes,
     capacityPages: Math.floor(unitCount / unitsPerPage),
     isLossy: codec !== null,
+    outlivesProcess: false,
     counters,
     get state() {
       return isClosed ? 'closed' : 'ready';
@@ -247,7 +272,6 @@ export function createHostTier(options: HostTierOptions): HostTier {
         pinnedPages: slots.pinnedCount,
       };
     },
-    has: (key) => slots.find(key) >= 0,
     async put(pages) {
       const startedMs = clock.now();
       const results: PutResult[] = new Array(pages.length).fill('failed');
@@ -255,7 +279,7 @@ export function createHostTier(options: HostTierOptions): HostTier {
       let done = 0;
       if (waiting === 0) {
         for (; done < pages.length; done++) {
-          const result = putNow(pages[done]);
+          const result = putNow(pages[done].key, pages[done].bytes);
           if (result === null) break;
           results[done] = result;
         }
@@ -264,18 +288,28 @@ export function createHostTier(options: HostTierOptions): HostTier {
       counters.putMs += clock.now() - startedMs;
       return results;
     },
-    offer(page, isDroppable) {
+    place(key, page, isDroppable) {
       if (isClosed) return false;
-      if (putNow(page) === 'ok') return true;
+      if (putNow(key, page) === 'ok') return true;
+      if (isDroppable === undefined) return false;
       for (const ring of [SMALL, WHOLE]) {
         for (const slot of slots.coldest(2 * unitsPerPage, ring)) {
           if (!isDroppable(slots.keyOf(slot)!)) continue;
           forget(slot);
           counters.evictions++;
-          if (putNow(page) === 'ok') return true;
+          if (putNow(key, page) === 'ok') return true;
         }
       }
       return false;
+    },
+    lend(key, read) {
+      const slot = isClosed || unitsPerPage > 1 ? -1 : slots.find(key);
+      if (slot < 0 || !isWhole(slot)) return false;
+      slots.touch(slot);
+      read(pool.view(slot));
+      counters.hits++;
+      counters.bytesOut += pageBytes;
+      return true;
     },
     async writeBack(count, window, wants, handler) {
       if (isClosed || isWritingBack) return 0;
@@ -312,25 +346,6 @@ export function createHostTier(options: HostTierOptions): HostTier {
       if (decodes.length > 0) await track(Promise.all(decodes));
       counters.getMs += clock.now() - startedMs;
       return results;
-    },
-    delete(keys) {
-      for (const key of keys) {
-        const slot = slots.find(key);
-        if (slot >= 0) forget(slot);
-      }
-    },
-    pin(key) {
-      const slot = slots.find(key);
-      if (slot >= 0) slots.pin(slot);
-      return slot >= 0;
-    },
-    unpin(key) {
-      const slot = slots.find(key);
-      if (slot >= 0) slots.unpin(slot);
-    },
-    touch(key) {
-      const slot = slots.find(key);
-      if (slot >= 0) slots.touch(slot);
     },
     async flush() {
       await Promise.all(underWay);

@@ -29,6 +29,7 @@ export function createFaultyTier(tier: Tier, decide: FaultyTier['decide'] = () =
     pageBytes: tier.pageBytes,
     capacityPages: tier.capacityPages,
     isLossy: tier.isLossy,
+    outlivesProcess: tier.outlivesProcess,
     counters: tier.counters,
     get state() {
       return tier.state;
