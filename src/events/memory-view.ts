@@ -22,6 +22,7 @@ export interface GroupView {
   readonly references: Int32Array;
   readonly holds: Int32Array;
   readonly cached: Uint8Array;
+  /** Token slots that hold a token: all of a cached block, else as many as the sequences that have it have computed. Counted when it is read. */
   readonly filled: Uint16Array;
   readonly hashes: readonly string[];
   readonly parents: readonly string[];
@@ -89,10 +90,22 @@ export function createMemoryView(
   start: Snapshot,
   { evictedLimit = defaultEvictedLimit }: { readonly evictedLimit?: number } = {},
 ): MemoryView {
-  const groups = start.groups.map(toGroupState);
+  const groups = start.groups.map((each) => toGroupState(each, countFilled));
   const sequences = new Map<number, SequenceData>(start.sequences.map((each) => [each.id, toSequenceData(each)]));
   const counts: Writable<EventCounts> = { ...start.counts };
   let { nextEventId, step, timeMs } = start;
+
+  /** The events since it was counted last may have changed any of it. */
+  function countFilled(state: GroupView, filled: Uint16Array): void {
+    const { blockSize, cached, group } = state;
+    for (let block = 0; block < filled.length; block++) filled[block] = cached[block] === 1 ? blockSize : 0;
+    for (const { blocks, computedTokens } of sequences.values()) {
+      for (const [index, block] of blocks[group].entries()) {
+        const tokens = Math.min(blockSize, computedTokens - index * blockSize);
+        if (block !== -1 && tokens > filled[block]) filled[block] = tokens;
+      }
+    }
+  }
 
   /** Sequences that only the memory knows of appear with their first blocks. */
   function sequenceOf(id: number): SequenceData {
@@ -115,7 +128,6 @@ export function createMemoryView(
     if (state.references[block] < 1) throw new IntegrityError(`block ${block} is given back but has no reference`);
     state.references[block]--;
     state.usedMs[block] = timeMs;
-    if (state.references[block] === 0 && state.cached[block] === 0) state.filled[block] = 0;
   }
 
   function forget(state: GroupState, block: number): void {
@@ -127,16 +139,14 @@ export function createMemoryView(
   }
 
   /** Puts a span into its sequence's block table, with a reference for each block. */
-  function enter(state: GroupState, { sequence, index, blocks }: BlockSpan, isNew: boolean): void {
+  function enter(state: GroupState, { sequence, index, blocks }: BlockSpan): void {
     const table = sequenceOf(sequence).blocks[state.group];
     if (table.length !== index) {
       throw new IntegrityError(`sequence ${sequence} has ${table.length} blocks, and gets block ${index}`);
     }
     for (const block of blocks) {
       table.push(block);
-      if (block === -1) continue;
-      if (isNew) state.filled[block] = 0;
-      retain(state, block);
+      if (block !== -1) retain(state, block);
     }
   }
 
@@ -154,41 +164,41 @@ export function createMemoryView(
     if (!isKnown && data.blocks.every((each) => each.length === 0)) sequences.delete(sequence);
   }
 
-  /** Tokens [from, to) of a sequence are in its blocks now. */
-  function fill(state: GroupState, { blocks }: SequenceData, from: number, to: number): void {
-    const { blockSize, filled, usedMs } = state;
-    const table = blocks[state.group];
-    for (let index = Math.floor(from / blockSize); index * blockSize < to && index < table.length; index++) {
-      const block = table[index];
-      if (block === -1) continue;
-      filled[block] = Math.max(filled[block], Math.min(blockSize, to - index * blockSize));
-      usedMs[block] = timeMs;
-    }
-  }
-
   function copy(state: GroupState, event: BlockEventBody & { readonly type: 'copied' }): void {
-    for (const { from, to, sequences: holders, index, tokens } of event.copies) {
+    for (const { from, to, sequences: holders, index } of event.copies) {
       state.usedMs[to] = timeMs;
-      state.filled[to] = tokens;
       if (event.cause === 'fork') continue;
       for (const id of holders) {
         const table = sequenceOf(id).blocks[state.group];
         if (index > table.length) throw new IntegrityError(`sequence ${id} has no block ${index} to replace`);
         table[index] = to;
       }
-      if (event.cause === 'copy_on_write') {
-        counts.copyOnWrites++;
-        retain(state, to);
-        state.holds[from]++;
-      } else if (event.cause === 'partial_hit') {
-        counts.partialHitCopies++;
-        retain(state, to);
-        retain(state, from);
-        state.holds[from]++;
-      } else {
-        state.references[from] -= holders.length;
-        state.references[to] += holders.length;
-        moveContent(state, from, to);
+      switch (event.cause) {
+        case 'copy_on_write':
+          counts.copyOnWrites++;
+          retain(state, to);
+          state.holds[from]++;
+          break;
+        case 'copy_on_write_undone':
+          drop(state, from);
+          state.holds[to]--;
+          break;
+        case 'partial_hit':
+          counts.partialHitCopies++;
+          retain(state, to);
+          retain(state, from);
+          state.holds[from]++;
+          break;
+        default:
+          if (event.cause === 'relocation') {
+            for (const block of [from, to]) {
+              retain(state, block);
+              state.holds[block]++;
+            }
+          }
+          state.references[from] -= holders.length;
+          state.references[to] += holders.length;
+          moveContent(state, from, to);
       }
     }
   }
@@ -206,7 +216,6 @@ export function createMemoryView(
   function cache(state: GroupState, event: BlockEventBody & { readonly type: 'cached' }): void {
     for (const [i, block] of event.blocks.entries()) {
       state.cached[block] = 1;
-      state.filled[block] = state.blockSize;
       state.hashes[block] = event.hashes[i];
       state.parents[block] = event.parents[i];
       state.indices[block] = event.indices[i];
@@ -228,7 +237,6 @@ export function createMemoryView(
         evicted.delete(oldest);
       }
       forget(state, block);
-      if (state.references[block] === 0) state.filled[block] = 0;
     }
   }
 
@@ -237,10 +245,10 @@ export function createMemoryView(
     if (state === undefined) throw new IntegrityError(`event of group ${event.group}, of which nothing is known`);
     switch (event.type) {
       case 'allocated':
-        for (const span of event.spans) enter(state, span, true);
+        for (const span of event.spans) enter(state, span);
         break;
       case 'shared':
-        for (const span of event.spans) enter(state, span, false);
+        for (const span of event.spans) enter(state, span);
         break;
       case 'copied':
         copy(state, event);
@@ -269,7 +277,7 @@ export function createMemoryView(
       case 'merged':
         for (const { sequence, index, from, to } of event.merges) {
           counts.merges++;
-          if (sequence === -1) continue;
+          if (sequence === null) continue;
           sequenceOf(sequence).blocks[state.group][index] = to;
           retain(state, to);
           drop(state, from);
@@ -293,14 +301,13 @@ export function createMemoryView(
       case 'computed':
         for (const [i, id] of event.sequences.entries()) {
           const sequence = sequenceOf(id);
-          // Groups tell the same numbers, each for its own blocks.
-          const from = state.group === 0 ? sequence.computedTokens : 0;
-          fill(state, sequence, from, event.computedTokens[i]);
           sequence.computedTokens = event.computedTokens[i];
+          const last = sequence.blocks[state.group].at(-1) ?? -1;
+          if (last !== -1) state.usedMs[last] = timeMs;
         }
         break;
       case 'truncated':
-        truncate(state, sequenceOf(event.sequence), event.computedTokens);
+        sequenceOf(event.sequence).computedTokens = event.computedTokens;
         break;
       case 'paged_in':
         counts.pagesIn += event.blocks.length;
@@ -309,14 +316,6 @@ export function createMemoryView(
         counts.pagesOut += event.pages;
         break;
     }
-  }
-
-  function truncate(state: GroupState, sequence: SequenceData, tokens: number): void {
-    sequence.computedTokens = tokens;
-    const index = Math.floor(tokens / state.blockSize);
-    const block = sequence.blocks[state.group][index] ?? -1;
-    const isOwn = block !== -1 && state.references[block] === 1 && state.cached[block] === 0;
-    if (isOwn) state.filled[block] = tokens - index * state.blockSize;
   }
 
   function end(id: number): void {
@@ -427,7 +426,8 @@ export function createMemoryView(
   };
 }
 
-function toGroupState(start: GroupSnapshot): GroupState {
+function toGroupState(start: GroupSnapshot, countFilled: (view: GroupView, filled: Uint16Array) => void): GroupState {
+  const filled = new Uint16Array(start.blockCount);
   return {
     group: start.group,
     blockSize: start.blockSize,
@@ -435,7 +435,10 @@ function toGroupState(start: GroupSnapshot): GroupState {
     references: Int32Array.from(start.references),
     holds: Int32Array.from(start.holds),
     cached: Uint8Array.from(start.cached),
-    filled: Uint16Array.from(start.filled),
+    get filled() {
+      countFilled(this, filled);
+      return filled;
+    },
     hashes: [...start.hashes],
     parents: [...start.parents],
     indices: Int32Array.from(start.indices),
@@ -454,7 +457,6 @@ function toGroupSnapshot(state: GroupState): GroupSnapshot {
     references: [...state.references],
     holds: [...state.holds],
     cached: [...state.cached],
-    filled: [...state.filled],
     hashes: [...hashes],
     parents: [...parents],
     indices: [...state.indices],
@@ -485,7 +487,6 @@ export function emptySnapshot(
         references: zeros,
         holds: zeros,
         cached: zeros,
-        filled: zeros,
         hashes: empty,
         parents: empty,
         indices: zeros.map(() => -1),

@@ -38,17 +38,23 @@ export interface BlockCopy {
   readonly tokens: number;
 }
 
-/** A block that was freed because `to` holds the same; `sequence` is -1 where no block table had it (a page came in twice). */
+/** A block that was freed because `to` holds the same; `sequence` is null where no block table had it (a page came in twice). */
 export interface BlockMerge {
-  readonly sequence: number;
+  readonly sequence: number | null;
   readonly index: number;
   readonly from: number;
   readonly to: number;
 }
 
 export type ShareCause = 'prefix_hit' | 'fork';
-/** `relocation_undone`: the step that was to move the block did not run. `fork`: memory that does not page copies all of it. */
-export type CopyCause = 'copy_on_write' | 'partial_hit' | 'relocation' | 'relocation_undone' | 'fork';
+/** `…_undone`: the step that was to copy did not run. `fork`: memory that does not page copies all of it. */
+export type CopyCause =
+  | 'copy_on_write'
+  | 'copy_on_write_undone'
+  | 'partial_hit'
+  | 'relocation'
+  | 'relocation_undone'
+  | 'fork';
 /** What a reference beside those of block tables is for: the source of a copy, a page that comes in, a prefix that is read or pinned. */
 export type HoldCause = 'copy' | 'relocation' | 'page_in' | 'readahead' | 'fill' | 'prefix' | 'fork';
 /** `demand`: a step needed the block; `fill`: a page that comes in did; `background`: ahead of demand; `close`: everything goes out at the end. */
@@ -85,8 +91,9 @@ export type BlockEventBody = GroupStamp &
     | {
         /**
          * `copy_on_write`: `to` is new (one reference) and takes the place of `from` in the block table; the reference on `from` becomes a hold
-         * (`copy`). `partial_hit`: `to` is new and is appended; `from` gets a hold. `relocation`: `to` takes the place of `from` in the
-         * tables of `sequences` with as many references, and the cache's content with it; both get a hold before. `fork`: content only.
+         * (`copy`). `partial_hit`: `to` is new and is appended; `from` gets a hold. `relocation`: `to`, which was free,
+         * takes the place of `from` in the tables of `sequences` with as many references, and the cache's content with it; both get a hold. `copy_on_write_undone`: the
+         * hold on `to` becomes the block table's reference again, and `from` loses its. `fork`: content only.
          */
         readonly type: 'copied';
         readonly cause: CopyCause;
@@ -319,8 +326,6 @@ export interface GroupSnapshot {
   readonly holds: readonly number[];
   /** 1 where the content can be hit. */
   readonly cached: readonly number[];
-  /** Token slots that hold a token. */
-  readonly filled: readonly number[];
   /** Hash, hash of the parent and logical index of cached blocks; '', '' and -1 of others. */
   readonly hashes: readonly string[];
   readonly parents: readonly string[];

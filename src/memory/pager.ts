@@ -5,6 +5,7 @@
 // sequence which waits for them hits them like any other prefix; whoever waits for the same pages waits for the same load.
 // A page that cannot be stored or read back costs a recompute and nothing else.
 
+import type { PageFate } from '../events/index.ts';
 import { allocatePages, type PageKey, pageKey, type Tier } from '../tiers/index.ts';
 import type { BlockFill } from './block-fill.ts';
 import { HASH_WORDS } from './block-hash.ts';
@@ -58,7 +59,7 @@ export interface PagerCounters {
 export interface Pager {
   readonly counters: PagerCounters;
   /** Takes a copy of an evicted block, whose hash is `hashes[block]`, before anybody writes to it. */
-  save(block: number, hashes: Uint32Array): void;
+  save(block: number, hashes: Uint32Array): PageFate;
   /** How many consecutive blocks from `firstBlock` on, before `endBlock`, are in the tiers. */
   available(chain: Uint32Array, firstBlock: number, endBlock: number): number;
   /** Whether loading is expected to beat computing. */
@@ -186,17 +187,18 @@ export function createPager(options: TierOptions): Pager {
       if (tier.has(key)) {
         tier.touch(key);
         counters.cleanEvictions++;
-        return;
+        return 'kept';
       }
       const into = outBuffers.pop();
       if (into === undefined) {
         counters.lostPages++;
-        return;
+        return 'lost';
       }
       bytes.read(block, into);
       saved.push({ key, bytes: into });
       // All blocks that one piece of work evicts go out together.
       if (saved.length === 1) void track(Promise.resolve().then(flush));
+      return 'saved';
     },
     available(chain, firstBlock, endBlock) {
       let count = 0;
