@@ -181,3 +181,13 @@ export class SessionFileError extends OctavoError {
 export class IntegrityError extends OctavoError {
   readonly code = 'integrity';
 }
+
+/** A line of a recording that cannot be read. `line` counts from 1. */
+export class RecordingFormatError extends OctavoError {
+  readonly code = 'recording_format';
+  readonly line: number;
+  constructor(line: number, problem: string) {
+    super(`line ${line} of the recording: ${problem}`);
+    this.line = line;
+  }
+}

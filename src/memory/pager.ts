@@ -7,6 +7,7 @@
 // sequence which waits for them hits them like any other prefix; whoever waits for the same pages waits for the same load.
 // A page that cannot be stored or read back costs a recompute and nothing else.
 
+import type { PageFate } from '../events/index.ts';
 import { allocatePages, type BuffersInUse, type PageKey, pageKey, type Tier } from '../tiers/index.ts';
 import type { BlockFill } from './block-fill.ts';
 import { HASH_WORDS } from './block-hash.ts';
@@ -60,7 +61,7 @@ export interface PagerCounters {
 export interface Pager {
   readonly counters: PagerCounters;
   /** Takes a copy of an evicted block, whose hash is `hashes[block]`, before anybody writes to it. */
-  save(block: number, hashes: Uint32Array): void;
+  save(block: number, hashes: Uint32Array): PageFate;
   /** Whether the tiers have the page `chain[index]`, and loads can be had. */
   has(chain: Uint32Array, index: number): boolean;
   /** Whether loading is expected to beat computing. */
@@ -197,21 +198,22 @@ export function createPager(options: TierOptions): Pager {
       if (tier.has(key)) {
         tier.touch(key);
         counters.cleanEvictions++;
-        return;
+        return 'kept';
       }
       if (tier.place?.(key, (into) => bytes.read(block, into)) ?? false) {
         counters.pagesOut++;
-        return;
+        return 'saved';
       }
       const into = outBuffers.pop();
       if (into === undefined) {
         counters.lostPages++;
-        return;
+        return 'lost';
       }
       bytes.read(block, into);
       saved.push({ key, bytes: into });
       // All blocks that one piece of work evicts go out together.
       if (saved.length === 1) void track(Promise.resolve().then(flush));
+      return 'saved';
     },
     has: (chain, index) => stuckLoads === 0 && tier.has(keyAt(chain, index)),
     isWorthwhile(blockCount, tokenCount, position) {

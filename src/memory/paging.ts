@@ -1,5 +1,6 @@
 // When pages move: what is evicted ahead of demand, and how far is read ahead.
 
+import type { PageFate } from '../events/index.ts';
 import type { BlockPool } from './block-pool.ts';
 import type { BlockStore } from './block-store.ts';
 import { createPager, type Pager, type TierOptions } from './pager.ts';
@@ -9,8 +10,8 @@ export interface Paging {
   readonly pager: Pager;
   readonly figures: PagingFigures;
   readonly readaheadLimit: number;
-  /** A cached block loses its content now. */
-  evict(block: number, hashes: Uint32Array): void;
+  /** A cached block loses its content now; says what becomes of it. */
+  evict(block: number, hashes: Uint32Array): PageFate;
   /** A sequence found the block by its prefix. */
   noteHit(block: number): void;
   /** The blocks will hold pages that nobody waits for yet. */
@@ -71,7 +72,7 @@ export function createPaging(blockCount: number, options: TierOptions): Paging {
         wasted++;
         judge();
       }
-      pager.save(block, hashes);
+      return pager.save(block, hashes);
     },
     noteHit(block) {
       if (isAhead[block] === 0) return;

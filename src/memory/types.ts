@@ -1,5 +1,6 @@
 // What the memory layer offers to the one above it.
 
+import type { EventSink, GroupSnapshot } from '../events/index.ts';
 import type { AllocatorName } from './allocators/index.ts';
 import type { BlockFill } from './block-fill.ts';
 import type { BlockHistoryFigures } from './block-history.ts';
@@ -43,6 +44,10 @@ export interface KvMemoryOptions {
   readonly tiers?: TierOptions | null;
   /** Milliseconds, monotonic: the clock of `blockHistory`, which has no times without it. */
   readonly now?: () => number;
+  /** Who is told what happens to blocks; costs nothing while nobody listens there. Defaults to nobody. */
+  readonly events?: EventSink;
+  /** The cache group that events name. Defaults to 0. */
+  readonly group?: number;
   /** Whether `explainMatch` may tell that content is known under another salt. Defaults to false: tenants learn nothing of each other. */
   readonly remembersSalts?: boolean;
 }
@@ -82,6 +87,17 @@ export interface MemoryUsage {
   /** Unreferenced blocks whose content can still be hit. */
   readonly evictableBlocks: number;
   readonly referencedBlocks: number;
+}
+
+/** A memory's part of a Snapshot. */
+export interface MemorySnapshot {
+  readonly groups: readonly GroupSnapshot[];
+  readonly sequences: readonly {
+    readonly id: number;
+    readonly computedTokens: number;
+    /** Block table by group. */
+    readonly blocks: readonly (readonly number[])[];
+  }[];
 }
 
 /** Since start. */
@@ -134,9 +150,9 @@ export interface KvMemory {
   readonly blockCopies: readonly number[];
   /**
    * A sequence that holds no memory yet. `tokenIds` stays the caller's, who appends to it as tokens become known, up to `finalTokens`
-   * of them (defaults to the width of the page table): memory that does not page sets aside that much.
+   * of them (defaults to the width of the page table): memory that does not page sets aside that much. `id`, not negative, names it in events.
    */
-  open(tokenIds: readonly number[], salt: string, finalTokens?: number): KvSequence;
+  open(tokenIds: readonly number[], salt: string, finalTokens?: number, id?: number): KvSequence;
   /**
    * What the cache holds of a sequence without memory, at most `limitTokens` of it. Changes nothing.
    * `allowCopy` (defaults to true) allows a partial hit, which needs one block more for as long as the step is open.
@@ -238,6 +254,8 @@ export interface KvMemory {
   slot(sequence: KvSequence, position: number): number;
   /** Per block its references, and whether its content is in the prefix cache: a copy, for people to look at. */
   blockMap(): { readonly references: number[]; readonly cached: boolean[] };
+  /** The same and more for viewers of events, by cache group, with the sequences that hold memory. O(blocks). */
+  snapshot(): MemorySnapshot;
   /** A copy of a sequence's block table, with -1 for blocks that a window has left behind. */
   blocksOf(sequence: KvSequence): number[];
   /** Throws IntegrityError, naming the block and the numbers, unless every invariant holds. O(blocks). */
