@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { packageVersion } from './bundled-model.ts';
 import { addChatCommand } from './commands/chat.ts';
 import { addInspectCommand } from './commands/inspect.ts';
+import { addPlanCommand } from './commands/plan.ts';
 import { addRunCommand } from './commands/run.ts';
 import { addServeCommand } from './commands/serve.ts';
 import { addSimulateCommand } from './commands/simulate.ts';
@@ -37,6 +38,7 @@ export function createProgram(): Command {
   addRunCommand(program);
   addChatCommand(program);
   addInspectCommand(program);
+  addPlanCommand(program);
   addSynthCommand(program);
   addSimulateCommand(program);
   return program;
