@@ -1,5 +1,6 @@
 // What a run of requests over HTTP comes to, by the definitions that simulations share.
 
+import type { DrivenRun, RequestRecord } from '../../src/cli/load/drive.ts';
 import {
   type LoadFigures,
   loadFigures,
@@ -8,7 +9,6 @@ import {
   type RequestTimes,
 } from '../../src/simulation/index.ts';
 import { UsageError } from '../common/options.ts';
-import type { DrivenRun, RequestRecord } from './drive.ts';
 
 export type { Distribution, Objectives } from '../../src/simulation/index.ts';
 

@@ -2,6 +2,7 @@
 
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from './bundled-model.ts';
+import { addCalibrateCommand } from './commands/calibrate.ts';
 import { addChatCommand } from './commands/chat.ts';
 import { addInspectCommand } from './commands/inspect.ts';
 import { addRunCommand } from './commands/run.ts';
@@ -39,6 +40,7 @@ export function createProgram(): Command {
   addInspectCommand(program);
   addSynthCommand(program);
   addSimulateCommand(program);
+  addCalibrateCommand(program);
   return program;
 }
 

@@ -35,7 +35,7 @@ export interface ServerCosts {
   readonly stepSeconds: number;
   /** Of each token sampled: text, event, socket. */
   readonly sampledSeconds: number;
-  /** Of each request: parsing, admission, end. Other requests wait for it. */
+  /** Of each request before it can be scheduled: parsing, checks. One after the other, also while a step runs, which it then prolongs. */
   readonly requestSeconds: number;
   /** Between a token and its reader, request and answer together; nobody else waits for it. */
   readonly latencySeconds: number;
@@ -107,11 +107,16 @@ export function createStepTimer(costs: CostModel, memory: KvMemory): StepTimer {
   return (plan, running) => {
     const work = workOf(plan, memory, running);
     const kernels = kernelSeconds(work, step);
-    if (server === null) return kernels;
-    const newRequests = plan.admitted.reduce((count, { resumed }) => count + (resumed ? 0 : 1), 0);
-    return kernels + server.stepSeconds + work.outputs * server.sampledSeconds + newRequests * server.requestSeconds;
+    return server === null ? kernels : kernels + server.stepSeconds + work.outputs * server.sampledSeconds;
   };
 }
+
+/** The costs of a server, where there are any. */
+export function serverCosts(costs: CostModel): ServerCosts {
+  return ('server' in costs ? costs.server : null) ?? noServer;
+}
+
+const noServer: ServerCosts = { stepSeconds: 0, sampledSeconds: 0, requestSeconds: 0, latencySeconds: 0 };
 
 function workOf({ bindings }: StepPlan, memory: KvMemory, running: Iterable<KvSequence>): StepWork {
   const { tokenCount, sequenceCount, outputCount, queryStarts, contextLengths } = bindings;

@@ -8,6 +8,7 @@ export {
   type PlainCosts,
   type ServerCosts,
 } from './cost-model.ts';
+export * from './generators/index.ts';
 export {
   type Distribution,
   distributionOf,
@@ -18,6 +19,8 @@ export {
   type RequestTimes,
 } from './measures.ts';
 export type { Occupancy } from './occupancy.ts';
+export { promptTokenIds } from './prompts.ts';
+export { createRandom, deriveSeed, gamma, normal, type Random } from './random.ts';
 export { parseTrace, readTrace } from './read-trace.ts';
 export { type ReplayOptions, type ReplayResult, replay } from './replay.ts';
 export {

@@ -5,7 +5,7 @@ import { IntegrityError } from '../errors/index.ts';
 import { createMemory, type KvMemory, type KvSequence, type TierOptions } from '../memory/index.ts';
 import { createScheduler, type SampledToken, type StepPlan } from '../scheduler/index.ts';
 import type { Arrivals } from './arrivals.ts';
-import { createStepTimer } from './cost-model.ts';
+import { createStepTimer, serverCosts } from './cost-model.ts';
 import { createOccupancyMeter } from './occupancy.ts';
 import { promptTokenIds, sampledTokenId } from './prompts.ts';
 import type { ReplayOptions, ReplayResult } from './replay.ts';
@@ -77,13 +77,19 @@ export function startServingRun(
   });
   const stream = arrivals.open();
   const stepSeconds = createStepTimer(cost, memory);
-  const latencyMs = ('server' in cost ? (cost.server?.latencySeconds ?? 0) : 0) * 1000;
+  const server = serverCosts(cost);
+  const latencyMs = server.latencySeconds * 1000;
+  const requestMs = server.requestSeconds * 1000;
   const meter = createRequestMeter(latencyMs);
   const timeline = createTimeline();
   const live = new Map<number, Live>();
   const running = new Map<number, KvSequence>();
   const saturated = createOccupancyMeter(memory);
   const overall = createOccupancyMeter(memory);
+  /** Requests are read one after the other; those read while a step ran took their time from it. */
+  let readerFreeMs = 0;
+  let stepStartedMs = 0;
+  let stolenMs = 0;
   let handedOver = 0;
   let finishedRequests = 0;
   let refusedRequests = 0;
@@ -93,10 +99,19 @@ export function startServingRun(
   let hitTokens = 0;
   let peakRequestsInFlight = 0;
 
+  /** When the next request has been read; null if none is known. */
+  function nextReadMs(): number | null {
+    const { nextMs } = stream;
+    return nextMs === null ? null : Math.max(nextMs, readerFreeMs) + requestMs;
+  }
+
   function handOver(): void {
     while (scheduler.waitingCount < QUEUE_LIMIT) {
       const { nextMs } = stream;
-      if (nextMs === null || nextMs > clock.nowMs) return;
+      const readMs = nextReadMs();
+      if (nextMs === null || readMs === null || readMs > clock.nowMs) return;
+      readerFreeMs = readMs;
+      if (readMs > stepStartedMs) stolenMs += requestMs;
       const { index, request } = stream.take();
       handedOver++;
       if (request.promptTokens + request.outputTokens > maxModelLen) {
@@ -186,15 +201,18 @@ export function startServingRun(
     const plan = scheduler.schedule();
     if (plan === null) {
       if (live.size > 0) return 'waits';
-      const { nextMs } = stream;
-      if (nextMs === null) return 'over';
-      rest(Math.max(0, nextMs - clock.nowMs) / 1000);
-      clock.nowMs = Math.max(clock.nowMs, nextMs);
+      const readMs = nextReadMs();
+      if (readMs === null) return 'over';
+      rest(Math.max(0, readMs - clock.nowMs) / 1000);
+      clock.nowMs = Math.max(clock.nowMs, readMs);
+      stepStartedMs = clock.nowMs;
       return 'ran';
     }
     countAdmitted(plan);
     const waiting = scheduler.waitingCount;
-    const seconds = stepSeconds(plan, running.values());
+    const seconds = stepSeconds(plan, running.values()) + stolenMs / 1000;
+    stolenMs = 0;
+    stepStartedMs = clock.nowMs;
     const poolUse = memory.usage().referencedBlocks / blockCount;
     const inFlight = running.size;
     memory.reclaim();
@@ -219,7 +237,7 @@ export function startServingRun(
     advance,
     memory,
     get nextArrivalMs() {
-      return stream.nextMs;
+      return nextReadMs();
     },
     result() {
       if (live.size > 0 || running.size > 0) throw new IntegrityError(`${live.size} requests have not ended`);
