@@ -2,6 +2,7 @@
 
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from './bundled-model.ts';
+import { addCalibrateCommand } from './commands/calibrate.ts';
 import { addChatCommand } from './commands/chat.ts';
 import { addInspectCommand } from './commands/inspect.ts';
 import { addPlanCommand } from './commands/plan.ts';
@@ -41,6 +42,7 @@ export function createProgram(): Command {
   addPlanCommand(program);
   addSynthCommand(program);
   addSimulateCommand(program);
+  addCalibrateCommand(program);
   return program;
 }
 

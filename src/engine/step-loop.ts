@@ -12,7 +12,7 @@ import type { CacheReport } from '../memory/index.ts';
 import type { SampledToken, Scheduler, StepPlan } from '../scheduler/types.ts';
 import type { Choice } from './choice.ts';
 import type { GenerationState } from './generation.ts';
-import type { PrefillPace, StepLoad } from './prefill-pace.ts';
+import { loadOf, type PrefillPace } from './prefill-pace.ts';
 import type { StepClock } from './step-clock.ts';
 import { firstTarget, type SequenceOwner, type StepShare, type StepWork, workOf } from './step-work.ts';
 
@@ -296,13 +296,6 @@ export function startStepLoop(options: StepLoopOptions): StepLoop {
       await finished;
     },
   };
-}
-
-/** A share of one token that samples decodes. */
-function loadOf({ sequences, bindings }: StepPlan): StepLoad {
-  let decodeTokens = 0;
-  for (const { tokenCount, samples } of sequences) if (tokenCount === 1 && samples) decodeTokens++;
-  return { decodeTokens, promptTokens: bindings.tokenCount - decodeTokens };
 }
 
 /** The next turn of the event loop. */

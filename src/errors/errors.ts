@@ -85,6 +85,18 @@ export class TraceFileError extends OctavoError {
   }
 }
 
+/** A calibration that cannot be read, is malformed, or was measured with another model. */
+export class CalibrationFileError extends OctavoError {
+  readonly code = 'calibration_file';
+  readonly path: string;
+  readonly detail: string;
+  constructor(path: string, detail: string, options?: ErrorOptions) {
+    super(`${path}: ${detail}`, options);
+    this.path = path;
+    this.detail = detail;
+  }
+}
+
 /** A model file that is well-formed but uses something Octavo does not support. */
 export class UnsupportedModelError extends OctavoError {
   readonly code = 'model_unsupported';

@@ -1,7 +1,26 @@
 // Public parts of the simulation.
 
-export { type CostModel, defaultCostModel } from './cost-model.ts';
+export { type Arrival, type ArrivalStream, type Arrivals, closedLoopArrivals, listArrivals } from './arrivals.ts';
+export {
+  type CostModel,
+  defaultCostModel,
+  type FittedCosts,
+  type PlainCosts,
+  type ServerCosts,
+} from './cost-model.ts';
+export * from './generators/index.ts';
+export {
+  type Distribution,
+  distributionOf,
+  type LoadFigures,
+  loadFigures,
+  type Objectives,
+  parseObjectives,
+  type RequestTimes,
+} from './measures.ts';
 export type { Occupancy } from './occupancy.ts';
+export { promptTokenIds } from './prompts.ts';
+export { createRandom, deriveSeed, gamma, normal, type Random } from './random.ts';
 export { parseTrace, readTrace } from './read-trace.ts';
 export { type ReplayOptions, type ReplayResult, replay } from './replay.ts';
 export {
@@ -12,4 +31,5 @@ export {
   type SimulationReport,
   simulate,
 } from './simulate.ts';
-export type { Trace, TraceRequest } from './trace.ts';
+export type { Timeline, TimelinePoint } from './timeline.ts';
+export type { PromptRun, Trace, TraceRequest } from './trace.ts';
