@@ -123,6 +123,14 @@ export interface MemoryCounters {
   readonly pageTable: PageTableCounters;
 }
 
+/** A further cache group of hybrid memory. */
+export interface KvGroup {
+  /** Its blocks; changed through the hybrid memory only. */
+  readonly memory: KvMemory;
+  /** A sequence of the hybrid memory in this group. */
+  sequenceOf(sequence: KvSequence): KvSequence;
+}
+
 /**
  * Paged memory. Between a first `reserve` and the `commit` or `rollback` after it a step is open: what the step reads or
  * writes is kept until then. The algorithms are those of PagedAttention (Kwon et al., 2023) with hashed blocks.
@@ -148,6 +156,8 @@ export interface KvMemory {
   readonly blockTableStride: number;
   /** (source, destination) block ids, flat, to be copied before the open step writes anything. */
   readonly blockCopies: readonly number[];
+  /** Cache groups beside the one whose tables and copies these are; undefined where there is one only. */
+  readonly otherGroups?: readonly KvGroup[];
   /**
    * A sequence that holds no memory yet. `tokenIds` stays the caller's, who appends to it as tokens become known, up to `finalTokens`
    * of them (defaults to the width of the page table): memory that does not page sets aside that much. `id`, not negative, names it in events.

@@ -5,3 +5,8 @@ export function percentileOfSorted(sorted: ArrayLike<number>, share: number): nu
   if (sorted.length === 0) return Number.NaN;
   return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(share * sorted.length) - 1))];
 }
+
+/** The same of values in any order. */
+export function percentile(values: readonly number[], share: number): number {
+  return percentileOfSorted(Float64Array.from(values).sort(), share);
+}

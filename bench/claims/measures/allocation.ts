@@ -1,9 +1,9 @@
 // What it takes to give a sequence its memory while others come and go: one run, first fit, against blocks from a free list.
 
 import { createMemory, type KvSequence, type MemoryMode } from '../../../src/memory/index.ts';
+import { percentile } from '../../../src/simulation/percentile.ts';
 import { createRandom } from '../../common/random.ts';
 import { lengthSampler } from '../../memory/lengths.ts';
-import { percentile } from '../../stats.ts';
 
 export interface AllocationCost {
   readonly mode: MemoryMode;

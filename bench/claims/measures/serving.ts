@@ -1,9 +1,9 @@
 // Conversations with a common system prompt, on a pool that they fill: hit rate, faults, memory in use, time between tokens.
 
 import { createEngine } from '../../../src/index.ts';
+import { percentile } from '../../../src/simulation/percentile.ts';
 import { progress } from '../../common/progress.ts';
 import { createRandom, randomTokens } from '../../common/random.ts';
-import { percentile } from '../../stats.ts';
 
 export interface ServingOptions {
   readonly model: string;

@@ -1,10 +1,10 @@
 // Static batches on contiguous memory against continuous batching on paged memory: the same engine, requests and bytes of KV memory.
 
 import { createEngine, type Engine, type EngineOptions } from '../../../src/index.ts';
+import { percentile } from '../../../src/simulation/percentile.ts';
 import { progress } from '../../common/progress.ts';
 import { createRandom } from '../../common/random.ts';
 import { lengthSampler } from '../../memory/lengths.ts';
-import { percentile } from '../../stats.ts';
 
 export interface ThroughputOptions {
   readonly model: string;

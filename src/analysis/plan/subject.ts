@@ -152,6 +152,7 @@ export function configOf(shape: SynthShape): ModelConfig {
     ropeLayout: 'half',
     noRopeLayers: name === 'smollm3' ? everyNthLayer(layerCount, 4) : [],
     slidingWindow,
+    fullAttentionLayers: [],
     attentionBias: shape.attentionBias,
     tiedEmbeddings: shape.tiedEmbeddings,
     contextLength: shape.contextLength,
