@@ -6,6 +6,7 @@ import { addCalibrateCommand } from './commands/calibrate.ts';
 import { addChatCommand } from './commands/chat.ts';
 import { addInspectCommand } from './commands/inspect.ts';
 import { addPlanCommand } from './commands/plan.ts';
+import { addReportCommand } from './commands/report.ts';
 import { addRunCommand } from './commands/run.ts';
 import { addServeCommand } from './commands/serve.ts';
 import { addSimulateCommand } from './commands/simulate.ts';
@@ -40,6 +41,7 @@ export function createProgram(): Command {
   addChatCommand(program);
   addInspectCommand(program);
   addPlanCommand(program);
+  addReportCommand(program);
   addSynthCommand(program);
   addSimulateCommand(program);
   addCalibrateCommand(program);

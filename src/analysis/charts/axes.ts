@@ -39,7 +39,8 @@ export function byteAxis(label: Text, values: readonly number[]): Axis {
   const first = Math.ceil(from / step) * step;
   const ticks: number[] = [];
   for (let power = first; power <= to; power += step) ticks.push(2 ** power);
-  return { label, scale: 'log', ticks, format: formatBytes, domain: [2 ** from, 2 ** to] };
+  const format = (bytes: number) => formatBytes(bytes).replace('.0 ', ' ');
+  return { label, scale: 'log', ticks, format, domain: [2 ** from, 2 ** to] };
 }
 
 /** Logarithmic, marked at powers of ten. */

@@ -4,7 +4,7 @@ import * as Plot from '@observablehq/plot';
 import { inLanguage, type Text } from '../i18n/index.ts';
 import { type Axis, scaleOptions } from './axes.ts';
 import { type Chart, colorOf, type LegendItem } from './chart.ts';
-import { wrapText } from './text-width.ts';
+import { estimateTextWidth, wrapText } from './text-width.ts';
 
 export interface BarSegment {
   readonly value: number;
@@ -41,7 +41,10 @@ export function barChart({ id, title, caption, x, rows, legend, levels = [] }: B
     legend,
     plot(style) {
       const { colors, width, language } = style;
-      const [marginLeft, marginRight, marginTop, marginBottom] = [12, 28, 6, 44];
+      const [marginRight, marginTop, marginBottom] = [32, 6, 44];
+      // Half of the first tick's label lies left of it.
+      const firstTick = (x.format ?? String)(x.ticks?.[0] ?? 0);
+      const marginLeft = Math.max(12, Math.ceil(estimateTextWidth(firstTick, 12) / 2) + 2);
       const room = width - marginLeft - marginRight;
       const labels = rows.map(({ label }) => wrapText(inLanguage(label, language), room, 12));
       const tallest = Math.max(1, ...labels.map((lines) => lines.length));

@@ -65,7 +65,7 @@ export function lineChart({ id, title, caption, x, y, series, levels = [] }: Lin
                 x: 'at',
                 y: 'value',
                 stroke,
-                strokeWidth: 2.2,
+                strokeWidth: isDashed ? 1.8 : 2.6,
                 strokeDasharray: isDashed ? '6 4' : undefined,
               }),
               Plot.dot(data, { x: 'at', y: 'value', fill: stroke, r: isNarrow ? 2.2 : 3 }),

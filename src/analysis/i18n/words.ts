@@ -41,6 +41,7 @@ export const words = {
   concurrency: { en: 'Concurrency', zh: '并发数' },
   blocks: { en: 'Blocks', zh: '块' },
   blockSize: { en: 'Block size', zh: '块大小' },
+  slots: { en: 'Slots of the pool', zh: '池中的槽位' },
   blockTable: { en: 'Block table', zh: '块表' },
   metadata: { en: 'Metadata', zh: '元数据' },
   waste: { en: 'Waste', zh: '浪费' },

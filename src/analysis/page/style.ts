@@ -32,9 +32,9 @@ figure .narrow{display:none}
 .scroll:focus-visible{outline:3px solid var(--accent);outline-offset:2px}
 table{border-collapse:collapse;width:100%;font-size:.9rem;font-variant-numeric:tabular-nums}
 th,td{padding:5px 10px;border-bottom:1px solid var(--line);text-align:right;vertical-align:top}
-th{font-weight:600;white-space:nowrap}
+th{font-weight:600}
 td.left,th.left{text-align:left}
-tbody th{font-weight:400;white-space:normal}
+tbody th{font-weight:400}
 td:not(.left){white-space:nowrap}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 12px;margin:0;font-size:.9rem}
 dt{color:var(--muted)}

@@ -6,8 +6,9 @@ import type { Text } from '../i18n/index.ts';
 import type { DataTable } from '../page/index.ts';
 
 export interface ReportOptions {
-  /** The model that engines load, and whose shape formulas take where no other is meant. */
-  readonly modelPath: string;
+  /** A file, folder, config.json or shape in place of a report's own; reports that run engines need a file or folder. */
+  readonly model: string | null;
+  readonly bundledModelPath: string;
   /** Requests to replay in place of made-up ones. */
   readonly trace: Trace | null;
   /** Of everything that is drawn at random. */

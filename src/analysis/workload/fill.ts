@@ -10,6 +10,8 @@ export interface FillOptions {
   readonly maxSequenceTokens: number;
   /** Lengths of the sequences, over and over. */
   readonly lengths: readonly number[];
+  /** What each sequence is expected to come to, as `lengths`: what contiguous memory by power of two and by length sets aside. Defaults to `lengths`. */
+  readonly finalTokens?: readonly number[];
   /** Sequences to stop at. */
   readonly limit: number;
 }
@@ -29,7 +31,8 @@ export interface Filled {
 const maxTableEntries = 2 ** 25;
 
 /** Every sequence is computed to its length at once; nothing is shared. Ends at the first that memory refuses. */
-export function fillMemory({ mode, blockCount, blockSize, maxSequenceTokens, lengths, limit }: FillOptions): Filled {
+export function fillMemory(options: FillOptions): Filled {
+  const { mode, blockCount, blockSize, maxSequenceTokens, lengths, finalTokens = lengths, limit } = options;
   const maxBlocksPerSequence = Math.max(1, Math.ceil(maxSequenceTokens / blockSize));
   const rows = Math.max(1, Math.min(limit, Math.floor(maxTableEntries / maxBlocksPerSequence)));
   const memory = createMemory(mode, {
@@ -49,7 +52,7 @@ export function fillMemory({ mode, blockCount, blockSize, maxSequenceTokens, len
       tokens = new Array<number>(length).fill(0);
       tokensOf.set(length, tokens);
     }
-    const sequence = memory.open(tokens, '', length);
+    const sequence = memory.open(tokens, '', finalTokens[sequences.length % finalTokens.length]);
     if (!memory.reserve(sequence, length, memory.match(sequence, 0))) {
       isLimited = false;
       break;
