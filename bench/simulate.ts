@@ -5,6 +5,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { createPrefillPace } from '../src/engine/prefill-pace.ts';
 import { type SynthDType, synthDTypes, synthShapeNames } from '../src/models/synth/index.ts';
 import { type Calibration, costsOf, parseCalibration } from '../src/simulation/calibration/index.ts';
 import { type LoadFigures, type ReplayResult, replay } from '../src/simulation/index.ts';
@@ -79,8 +80,11 @@ await runBench(
     const calibration = readCalibration(values.calibration ?? (await calibrate(model, values.threads)));
     const blockCount = Math.floor(poolBytes / calibration.blockBytes);
     const cost = costsOf(calibration);
+    // It goes on from run to run, as the server's does.
+    const pace = createPrefillPace(settings.maxStepStretch);
     const simulate = (workload: NamedWorkload, maxModelLen: number): ReplayResult =>
       replay(arrivalsOf(workload), {
+        pace,
         ...settings,
         blockCount,
         maxModelLen,
@@ -116,6 +120,7 @@ await runBench(
       const [warm] = workloads({ requestCount: 16, ratePerSecond, seed: values.seed + 1_000_000 });
       progress('warming up ...');
       await side.run(servedWorkload(warm, vocabSize, values.seed + 1_000_000), null);
+      simulate(warm, maxModelLen);
       for (const [index, { name }] of runs[0].entries()) {
         const measured: SideRun[] = [];
         const simulated: LoadFigures[] = [];

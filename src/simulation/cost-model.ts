@@ -35,6 +35,8 @@ export interface ServerCosts {
   readonly stepSeconds: number;
   /** Of each token sampled: text, event, socket. */
   readonly sampledSeconds: number;
+  /** As well, of each of the first eight in a step: writing to sockets disturbs kernels on all cores, and once disturbed is disturbed. */
+  readonly firstSampledSeconds: number;
   /** Of each request before it can be scheduled: parsing, checks. One after the other, also while a step runs, which it then prolongs. */
   readonly requestSeconds: number;
   /** Between a token and its reader, request and answer together; nobody else waits for it. */
@@ -107,16 +109,33 @@ export function createStepTimer(costs: CostModel, memory: KvMemory): StepTimer {
   return (plan, running) => {
     const work = workOf(plan, memory, running);
     const kernels = kernelSeconds(work, step);
-    return server === null ? kernels : kernels + server.stepSeconds + work.outputs * server.sampledSeconds;
+    return server === null ? kernels : kernels + serverSeconds(work.outputs, server);
   };
 }
+
+function serverSeconds(outputs: number, server: ServerCosts): number {
+  return (
+    server.stepSeconds + outputs * server.sampledSeconds + Math.min(outputs, firstSampled) * server.firstSampledSeconds
+  );
+}
+
+const firstSampled = 8;
 
 /** The costs of a server, where there are any. */
 export function serverCosts(costs: CostModel): ServerCosts {
   return ('server' in costs ? costs.server : null) ?? noServer;
 }
 
-const noServer: ServerCosts = { stepSeconds: 0, sampledSeconds: 0, requestSeconds: 0, latencySeconds: 0 };
+/** Names of ServerCosts. */
+export const serverTermNames = [
+  'stepSeconds',
+  'sampledSeconds',
+  'firstSampledSeconds',
+  'requestSeconds',
+  'latencySeconds',
+] as const satisfies readonly (keyof ServerCosts)[];
+
+const noServer = Object.fromEntries(serverTermNames.map((name) => [name, 0])) as unknown as ServerCosts;
 
 function workOf({ bindings }: StepPlan, memory: KvMemory, running: Iterable<KvSequence>): StepWork {
   const { tokenCount, sequenceCount, outputCount, queryStarts, contextLengths } = bindings;

@@ -1,5 +1,6 @@
 // Replays requests through the real scheduler and the real memory manager to their end.
 
+import type { PrefillPace } from '../engine/prefill-pace.ts';
 import { IntegrityError } from '../errors/index.ts';
 import type { EvictionPolicyName, MemoryMode } from '../memory/index.ts';
 import { type Arrivals, listArrivals } from './arrivals.ts';
@@ -23,6 +24,8 @@ export interface ReplayOptions {
   readonly maxModelLen?: number;
   /** As the engine's; its measured times are the simulated ones. Defaults to no limit. */
   readonly maxStepStretch?: number;
+  /** What it goes by, to go on from what an earlier run measured. Defaults to one that has measured nothing. */
+  readonly pace?: PrefillPace;
   /** Of a list of requests. `trace`: they arrive when it says; `saturated`: all are there at the start. */
   readonly arrivals: 'trace' | 'saturated';
   readonly watermarkBlocks?: number;

@@ -51,7 +51,7 @@ export function startServingRun(
   const { blockCount, blockSize, maxNumSeqs, maxNumBatchedTokens, seed, cost } = options;
   const poolTokens = blockCount * blockSize;
   const maxModelLen = Math.max(1, arrivals.longestTokens(Math.min(poolTokens, options.maxModelLen ?? poolTokens)));
-  const pace = createPrefillPace(options.maxStepStretch ?? Number.POSITIVE_INFINITY);
+  const pace = options.pace ?? createPrefillPace(options.maxStepStretch ?? Number.POSITIVE_INFINITY);
   const memory = createMemory(options.memory, {
     blockCount,
     blockSize,
@@ -72,7 +72,8 @@ export function startServingRun(
     maxModelLen,
     maxQueuedRequests: QUEUE_LIMIT,
     watermarkBlocks: options.watermarkBlocks,
-    promptTokensBesideDecoding: options.maxStepStretch === undefined ? undefined : pace.allowance,
+    promptTokensBesideDecoding:
+      options.maxStepStretch === undefined && options.pace === undefined ? undefined : pace.allowance,
     checkIntegrity: options.checkIntegrity,
   });
   const stream = arrivals.open();

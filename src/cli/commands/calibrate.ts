@@ -201,7 +201,7 @@ function describe({ model, backend, fit, server, machine }: Calibration, path: s
   if (server !== null) {
     const ms = (seconds: number) => `${(seconds * 1000).toFixed(3)} ms`;
     lines.push(
-      `  server  ${ms(server.stepSeconds)} a step, ${ms(server.sampledSeconds)} a token, ${ms(server.requestSeconds)} a request, ${ms(server.latencySeconds)} on the way`,
+      `  server  ${ms(server.stepSeconds)} a step, ${ms(server.sampledSeconds)} a token and ${ms(server.firstSampledSeconds)} for the first eight, ${ms(server.requestSeconds)} a request, ${ms(server.latencySeconds)} on the way`,
     );
     for (const { concurrency, requests, durationRatio, ttftRatio } of fit.server ?? []) {
       lines.push(

@@ -6,6 +6,7 @@ import {
   type ServerCosts,
   type StepCoefficients,
   type StepTerm,
+  serverTermNames,
   stepTermNames,
 } from '../cost-model.ts';
 import type { ServerFit } from './fit-server.ts';
@@ -86,7 +87,7 @@ export function parseCalibration(text: string, path: string): Calibration {
   if (Object.keys(step).length === 0) fail('step has no terms');
   if (top.server !== null) {
     const server = object(top.server, 'server');
-    for (const name of ['stepSeconds', 'sampledSeconds', 'requestSeconds', 'latencySeconds']) number(server, name, 0);
+    for (const name of serverTermNames) number(server, name, 0);
   }
   object(top.fit, 'fit');
   return value as Calibration;

@@ -1,7 +1,8 @@
 // What a server adds to its kernels, from workloads that were run over HTTP and are simulated with other constants until they agree.
 
+import { createPrefillPace } from '../../engine/prefill-pace.ts';
 import { closedLoopArrivals } from '../arrivals.ts';
-import type { FittedCosts, ServerCosts, StepCoefficients } from '../cost-model.ts';
+import { type FittedCosts, type ServerCosts, type StepCoefficients, serverTermNames } from '../cost-model.ts';
 import { type ReplayOptions, replay } from '../replay.ts';
 import type { TraceRequest } from '../trace.ts';
 import { nonNegativeLeastSquares } from './nnls.ts';
@@ -35,12 +36,14 @@ export interface ServerFit {
   }[];
 }
 
-const names = ['stepSeconds', 'sampledSeconds', 'requestSeconds', 'latencySeconds'] as const;
 const toCosts = (values: readonly number[]): ServerCosts =>
-  Object.fromEntries(names.map((name, i) => [name, values[i]])) as unknown as ServerCosts;
+  Object.fromEntries(serverTermNames.map((name, i) => [name, values[i]])) as unknown as ServerCosts;
 
 /** How little a constant is changed to see what it does. */
 const nudgeSeconds = 0.0001;
+
+/** Medians of TTFT depend on how requests happen to fall into steps: they count less than durations. */
+const ttftWeight = 0.4;
 
 /** Gauss and Newton's method, on relative errors, with constants of at least 0. */
 export function fitServer(
@@ -49,30 +52,44 @@ export function fitServer(
   measured: readonly MeasuredLoad[],
 ): ServerFit {
   const target = measured.flatMap(({ durationSeconds, ttftSeconds }) => [durationSeconds, ttftSeconds]);
+  const weights = target.map((seconds, i) => (i % 2 === 0 ? 1 : ttftWeight) / seconds);
   const simulate = (values: readonly number[]): number[] =>
     measured.flatMap((load) => simulateLoad(load, { step, server: toCosts(values) }, settings));
-  let values = [0.0001, 0.00005, 0.0005, 0.0005];
-  let best = { values, error: Number.POSITIVE_INFINITY };
-  for (let round = 0; round < 8; round++) {
-    const now = simulate(values);
-    const error = now.reduce((sum, seconds, i) => sum + Math.abs(seconds / target[i] - 1), 0);
-    if (error < best.error) best = { values, error };
-    const slopes = names.map((_, j) => {
+  const errorOf = (now: readonly number[]): number =>
+    now.reduce((sum, seconds, i) => sum + ((seconds - target[i]) * weights[i]) ** 2, 0);
+  let values: readonly number[] = serverTermNames.map(() => nudgeSeconds);
+  let now = simulate(values);
+  let error = errorOf(now);
+  for (let round = 0; round < 12; round++) {
+    const slopes = values.map((_, j) => {
       const nudged = simulate(values.map((value, k) => (k === j ? value + nudgeSeconds : value)));
       return nudged.map((seconds, i) => (seconds - now[i]) / nudgeSeconds);
     });
-    const matrix = target.map((seconds, i) => slopes.map((slope) => slope[i] / seconds));
-    const wanted = target.map(
-      (seconds, i) =>
-        1 - now[i] / seconds + slopes.reduce((sum, slope, j) => sum + (slope[i] / seconds) * values[j], 0),
+    const aim = nonNegativeLeastSquares(
+      target.map((_, i) => slopes.map((slope) => slope[i] * weights[i])),
+      target.map(
+        (seconds, i) =>
+          (seconds - now[i] + slopes.reduce((sum, slope, j) => sum + slope[i] * values[j], 0)) * weights[i],
+      ),
     );
-    const next = nonNegativeLeastSquares(matrix, wanted);
-    // Half the way: batches form differently as the constants change.
-    values = values.map((value, j) => (value + next[j]) / 2);
+    // Batches form differently as the constants change: go as far as it helps.
+    let isBetter = false;
+    for (const part of [1, 0.5, 0.25, 0.1, 0.03]) {
+      const next = values.map((value, j) => value + part * (aim[j] - value));
+      const simulated = simulate(next);
+      const nextError = errorOf(simulated);
+      if (nextError >= error * 0.999) continue;
+      values = next;
+      now = simulated;
+      error = nextError;
+      isBetter = true;
+      break;
+    }
+    if (!isBetter) break;
   }
-  const final = simulate(best.values);
+  const final = now;
   return {
-    costs: toCosts(best.values),
+    costs: toCosts(values),
     loads: measured.map(({ concurrency, requests, durationSeconds, ttftSeconds }, i) => ({
       concurrency,
       requests: requests.length,
@@ -90,13 +107,18 @@ export function simulateLoad(
   cost: FittedCosts,
   settings: ServerSettings,
 ): [number, number] {
-  const { figures } = replay(closedLoopArrivals(requests, concurrency), {
+  const options: ReplayOptions = {
     ...settings,
+    // The server was warm: its pace had measured steps.
+    pace: createPrefillPace(settings.maxStepStretch ?? Number.POSITIVE_INFINITY),
     memory: 'paged',
-    enablePrefixCaching: true,
+    enablePrefixCaching: false,
     arrivals: 'trace',
     cost,
     seed: 0,
-  });
+  };
+  const arrivals = closedLoopArrivals(requests, concurrency);
+  replay(closedLoopArrivals(requests.slice(0, concurrency), concurrency), options);
+  const { figures } = replay(arrivals, options);
   return figures === null ? [0, 0] : [figures.durationS, figures.ttftMs.p50 / 1000];
 }
