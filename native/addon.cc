@@ -6,6 +6,7 @@
 #include <string>
 #include <thread>
 
+#include "amx_support.h"
 #include "executor.h"
 #include "page_codec_addon.h"
 #include "probe/probe.h"
@@ -28,6 +29,7 @@ bool supports(const std::string& isa) {
   __builtin_cpu_init();
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
   if (isa == "avx2") return avx2;
+  if (isa == "amx") return supports("avx512") && allow_amx().int8;
   if (isa == "avx512") {
     return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
@@ -39,6 +41,7 @@ bool supports(const std::string& isa) {
 const Kernels& kernels_of(const std::string& isa) {
   if (!supports(isa)) throw PlanError("this machine does not run the instruction set '" + isa + "'");
 #ifdef OCTAVO_X86
+  if (isa == "amx") return amx_kernels();
   if (isa == "avx512") return avx512_kernels();
   if (isa == "avx2") return avx2_kernels();
 #endif

@@ -297,7 +297,7 @@ void Executor::run_linear(const Region& region, Counter& counter, int32_t rows, 
   // activations would not stay in the second cache while panel after panel passes.
   int32_t row_chunk = rows;
   const size_t input_bytes = region.quantized < 0 ? buffers_[static_cast<size_t>(region.input)].stride_bytes : buffers_[static_cast<size_t>(region.quantized)].stride_bytes;
-  while (row_chunk > 4 * kLinearRowStep &&
+  while (row_chunk > 2 * kLinearRowStep &&
          (panels * ceil_div(rows, row_chunk) < threads * 6 || static_cast<size_t>(row_chunk) * input_bytes > kResidentBytes)) {
     row_chunk = ceil_div(ceil_div(row_chunk, 2), kLinearRowStep) * kLinearRowStep;
   }
@@ -312,9 +312,10 @@ void Executor::run_linear(const Region& region, Counter& counter, int32_t rows, 
     quantized = {reinterpret_cast<uint8_t*>(row(region.quantized, 0)),
                  tile_block_bytes(buffer.stride_bytes == quantized_row_bytes(columns, true)), buffer.stride_bytes * kTileRows};
   }
+  kernels_.begin_linear(row_chunk);
   for (;;) {
     const int32_t begin = counter.next.fetch_add(take, std::memory_order_relaxed);
-    if (begin >= items) return;
+    if (begin >= items) break;
     const int32_t end = std::min(items, begin + take);
     for (int32_t item = begin; item < end; ++item) {
       int32_t panel = item % panels;
@@ -336,6 +337,7 @@ void Executor::run_linear(const Region& region, Counter& counter, int32_t rows, 
       kernels_.linear_panel(job, panel, first_row, std::min(rows, first_row + row_chunk), scratch);
     }
   }
+  kernels_.end_linear(row_chunk);
 }
 
 }  // namespace octavo

@@ -6,7 +6,7 @@ import type { StepBindings } from '../backend.ts';
 import type { MachineProbe, ProbeOptions } from './machine.ts';
 
 /** Instruction sets that kernels exist for, best first. */
-export const instructionSets = ['avx512', 'avx2', 'portable'] as const;
+export const instructionSets = ['amx', 'avx512', 'avx2', 'portable'] as const;
 export type InstructionSet = (typeof instructionSets)[number];
 
 /** Opaque handles of native objects. */
