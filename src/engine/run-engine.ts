@@ -312,9 +312,11 @@ export function runEngine(parts: EngineParts): Engine {
       blockCount: blocks.references.length,
       references: blocks.references,
       cached: blocks.cached,
-      sequences: scheduler.describe().map(({ id, blocks: held, ...sequence }) => ({
+      sequences: scheduler.describe().map(({ id, blocks: held, state, computedTokens, totalTokens }) => ({
         requestId: owners.get(id)?.state.requestId ?? `sequence-${id}`,
-        ...sequence,
+        state,
+        computedTokens,
+        totalTokens,
         blocks: held.filter((block) => block !== -1),
       })),
     };

@@ -326,11 +326,11 @@ export function createMemoryView(
     if (sequence.blocks.every((each) => each.length === 0)) sequences.delete(id);
   }
 
-  function wait(id: number): void {
+  function wait(id: number, cause: WaitCause): void {
     const sequence = sequences.get(id);
     if (sequence === undefined || sequence.state === 'ending') return;
     sequence.state = 'waiting';
-    sequence.waitCause = 'queue';
+    sequence.waitCause = cause;
   }
 
   function begin(id: number, requestId: string, totalTokens: number, running: boolean): void {
@@ -364,10 +364,10 @@ export function createMemoryView(
         break;
       case 'preempted':
         counts.preemptions++;
-        wait(event.sequence);
+        wait(event.sequence, event.reason);
         break;
       case 'aborted':
-        for (const id of event.returned) wait(id);
+        for (const id of event.returned) wait(id, 'queue');
         break;
       case 'completed':
         counts.steps++;

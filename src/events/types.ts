@@ -164,8 +164,8 @@ export type BlockEventBody = GroupStamp &
     | {
         /** A load from the tiers has ended: of its pages, how many came from which tier, and how many did not come. */
         readonly type: 'paged_in';
-        /** Who asked for it first. */
-        readonly sequence: number;
+        /** Who asked for it, the first one first. */
+        readonly sequences: readonly number[];
         /** The blocks that the pages are in, in order; those that did not come are left out. */
         readonly blocks: readonly number[];
         readonly tiers: Readonly<Record<string, number>>;
@@ -219,8 +219,6 @@ export type StepEventBody =
       readonly cachedTokens: number;
       /** Whether it had run before. */
       readonly resumed: boolean;
-      /** Since it was added or preempted. */
-      readonly waitedMs: number;
       readonly reason: MissReason;
       /** The first token that was not found, or null. */
       readonly firstMissing: number | null;
@@ -234,6 +232,7 @@ export type StepEventBody =
       readonly cause: WaitCause;
     }
   | {
+      /** It waits at the head of the queue again, for what it lost. */
       readonly type: 'preempted';
       readonly sequence: number;
       readonly mode: 'recompute';

@@ -4,7 +4,7 @@ import { IntegrityError, InvalidRequestError } from '../errors/index.ts';
 import { type CopyCause, createBlockJournal, createSilentSink } from '../events/index.ts';
 import { type AddressableAllocator, createAllocator } from './allocators/index.ts';
 import { createAttentionReach } from './attention-reach.ts';
-import { createBlockFills } from './block-fill.ts';
+import { type BlockFill, createBlockFills } from './block-fill.ts';
 import { createBlockHasher, HASH_WORDS } from './block-hash.ts';
 import { createBlockHistory } from './block-history.ts';
 import { createBlockPool } from './block-pool.ts';
@@ -71,11 +71,13 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
   const policy = createEvictionPolicy(evictionPolicy, { blockCount: cachedBlockCount, attentionDepth });
   const evictableSet = caching ? createEvictableSet(blockCount, policy) : null;
   const evictable = evictableSet && moves ? createMovableEvictableSet(blockCount, evictableSet) : evictableSet;
-  const paging = caching && options.tiers ? createPaging(blockCount, options.tiers) : null;
   const history = createBlockHistory(cachedBlockCount, options.now ?? null);
   const reports = createCacheReports(cachedBlockCount, blockSize, hasher, history, options.remembersSalts ?? false);
   const sink = options.events ?? createSilentSink();
   const journal = createBlockJournal(sink, { group: options.group ?? 0, blockCount, hashWords: HASH_WORDS });
+  const paging = caching && options.tiers ? createPaging(blockCount, options.tiers, journal, sink) : null;
+  /** Who waits for a load. */
+  const askers = new WeakMap<Promise<void>, number[]>();
   const store = createBlockStore(
     pool,
     caching ? cache : null,
@@ -360,6 +362,24 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     stepSequences.length = 0;
   }
 
+  /** What tells of a load when it ends; null while nobody listens. */
+  function noteLoad(fill: BlockFill, sequences: readonly number[], ahead: boolean): ((filled: number) => void) | null {
+    if (!journal.isOn || paging === null || !options.tiers) return null;
+    const { now, bytes } = options.tiers;
+    const startedMs = now();
+    const places = paging.pager.placesOf(fill);
+    return (filled) => {
+      const tiers: Record<string, number> = {};
+      for (const place of places.slice(0, filled)) tiers[place] = (tiers[place] ?? 0) + 1;
+      const { group } = journal;
+      const blocks = fill.blocks.slice(0, filled);
+      const failed = fill.blocks.length - filled;
+      const tookMs = now() - startedMs;
+      const sizes = { failed, bytes: filled * bytes.pageBytes, tookMs };
+      journal.emit({ type: 'paged_in', group, sequences: [...sequences], blocks, tiers, ...sizes, ahead });
+    };
+  }
+
   const state = (sequence: KvSequence): KvSequenceState => sequence as KvSequenceState;
 
   const memory: KvMemory = {
@@ -582,17 +602,25 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       const { endBlock, lacking } = reachable(sequence, match.wholeBlocks.length, limitTokens, pager);
       if (lacking.length === 0) return null;
       const other = pager.loadOf(sequence.chain, lacking[0] + 1);
-      if (other !== undefined) return other;
+      if (other !== undefined) {
+        askers.get(other)?.push(sequence.id);
+        return other;
+      }
       const gainedTokens = endBlock * blockSize - match.cachedTokens;
       if (!pager.isWorthwhile(lacking.length, gainedTokens, match.cachedTokens)) return null;
       history.tick();
       const fill = fills.begin(sequence, 0, endBlock, spareBlocks, isAhead ? 'readahead' : 'page_in');
       if (fill === null) return null;
       if (isAhead) paging.noteReadahead(fill.blocks);
-      return pager.load(fill, (filled) => {
+      const asking = [sequence.id];
+      const noteEnd = noteLoad(fill, asking, isAhead);
+      const load = pager.load(fill, (filled) => {
         if (isAhead) paging.forgetReadahead(fill.blocks.slice(filled));
+        noteEnd?.(filled);
         memory.endFill(fill, filled);
       });
+      askers.set(load, asking);
+      return load;
     },
     get readaheadLimit() {
       return paging?.readaheadLimit ?? 0;

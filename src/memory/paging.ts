@@ -1,6 +1,6 @@
 // When pages move: what is evicted ahead of demand, and how far is read ahead.
 
-import type { PageFate } from '../events/index.ts';
+import type { BlockJournal, EventSink, PageFate } from '../events/index.ts';
 import type { BlockPool } from './block-pool.ts';
 import type { BlockStore } from './block-store.ts';
 import { createPager, type Pager, type TierOptions } from './pager.ts';
@@ -35,8 +35,15 @@ const mostReadahead = 8;
 /** Blocks read ahead by whose fate the limit is set. */
 const readaheadWindow = 64;
 
-export function createPaging(blockCount: number, options: TierOptions): Paging {
-  const pager = createPager(options);
+export function createPaging(
+  blockCount: number,
+  options: TierOptions,
+  { group, emit }: Pick<BlockJournal, 'group' | 'emit'>,
+  sink: EventSink,
+): Paging {
+  const pager = createPager(options, (pages, lost) =>
+    emit({ type: 'paged_out', group, pages, lost, bytes: pages * options.bytes.pageBytes }),
+  );
   /** Blocks that were read ahead and not hit yet. */
   const isAhead = new Uint8Array(blockCount);
   const lowBlocks = Math.ceil(blockCount * lowWatermark);
@@ -51,8 +58,13 @@ export function createPaging(blockCount: number, options: TierOptions): Paging {
   /** Half as far while more than half of it is wasted, a little farther while nearly all is used. */
   function judge(): void {
     if (used + wasted < readaheadWindow) return;
+    const from = readaheadLimit;
     if (wasted > used) readaheadLimit = Math.max(1, Math.floor(readaheadLimit / 2));
     else if (wasted * 8 < used) readaheadLimit = Math.min(mostReadahead, readaheadLimit + 1);
+    if (readaheadLimit !== from && sink.wantsSteps) {
+      const reason = readaheadLimit < from ? 'wasted' : 'used';
+      sink.emit({ type: 'controller', name: 'readahead', from, to: readaheadLimit, reason });
+    }
     used = 0;
     wasted = 0;
   }

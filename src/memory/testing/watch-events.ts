@@ -6,15 +6,18 @@ import {
   type EventHub,
   type MemoryView,
   type OctavoEvent,
+  type Snapshot,
 } from '../../events/index.ts';
 import type { KvMemory } from '../types.ts';
+
+type State = Omit<Snapshot, 'nextEventId' | 'step' | 'timeMs'>;
 
 export interface EventWatch {
   readonly hub: EventHub;
   /** Events by kind, with what distinguishes them: `copied relocation`. */
   readonly seen: ReadonlyMap<string, number>;
-  /** The memory that emits to `hub`. */
-  watch(memory: KvMemory): void;
+  /** The memory that emits to `hub`, and where its state with the scheduler's comes from. Defaults to the memory alone. */
+  watch(memory: KvMemory, takeState?: () => State): void;
   /** Another viewer, which begins with the state now. */
   join(): void;
   /** Throws unless every view is the memory's state. */
@@ -53,19 +56,9 @@ export function createEventWatch(): EventWatch {
   return {
     hub,
     seen,
-    watch(memory) {
+    watch(memory, takeState = () => stateOf(memory)) {
       target = memory;
-      hub.snapshotFrom(() => {
-        const { groups, sequences } = memory.snapshot();
-        const { evictions, copyOnWrites, partialHitCopies, merges } = memory.counters;
-        const none = { steps: 0, computedTokens: 0, generatedTokens: 0, preemptions: 0, pagesIn: 0, pagesOut: 0 };
-        const known = { requestId: '', state: 'running' as const, totalTokens: 0, waitCause: null };
-        return {
-          groups,
-          sequences: sequences.map((each) => ({ ...each, ...known })),
-          counts: { ...none, evictions, copyOnWrites, partialHitCopies, merges },
-        };
-      });
+      hub.snapshotFrom(takeState);
       hub.listen(note, { blocks: true });
       join();
     },
@@ -84,17 +77,36 @@ export function createEventWatch(): EventWatch {
         }
         expectSame(mine.groups[0].references, references, `${what}: references of the block map`);
         expectSame(mine.groups[0].cached.map(Boolean), cached, `${what}: cached blocks of the block map`);
-        const tables = (sequences: typeof mine.sequences) =>
-          sequences
-            .map(({ id, computedTokens, blocks }) => ({ id, computedTokens, blocks }))
-            .sort((a, b) => a.id - b.id);
-        expectSame(tables(mine.sequences), tables(truth.sequences), `${what}: sequences`);
-        for (const key of ['evictions', 'copyOnWrites', 'partialHitCopies', 'merges'] as const) {
+        expectSame(sorted(mine), sorted(truth), `${what}: sequences`);
+        for (const key of Object.keys(truth.counts) as (keyof typeof truth.counts)[]) {
           expectSame(mine.counts[key], truth.counts[key], `${what}: ${key}`);
         }
       }
     },
   };
+}
+
+function stateOf(memory: KvMemory): State {
+  const { groups, sequences } = memory.snapshot();
+  const { evictions, copyOnWrites, partialHitCopies, merges } = memory.counters;
+  const none = { steps: 0, computedTokens: 0, generatedTokens: 0, preemptions: 0, pagesIn: 0, pagesOut: 0 };
+  const known = { state: 'running' as const, totalTokens: 0, waitCause: null };
+  return {
+    groups,
+    sequences: sequences.map((each) => ({ ...each, ...known, requestId: `sequence ${each.id}` })),
+    counts: { ...none, evictions, copyOnWrites, partialHitCopies, merges },
+  };
+}
+
+/** Of sequences that end with the step in flight only the memory knows, which has no name for them. */
+function sorted({ sequences }: Snapshot): unknown[] {
+  return [...sequences]
+    .sort((a, b) => a.id - b.id)
+    .map(({ id, requestId, state, computedTokens, totalTokens, waitCause, blocks }) =>
+      state === 'ending'
+        ? [id, state, computedTokens, blocks]
+        : [id, requestId, state, computedTokens, totalTokens, waitCause, blocks],
+    );
 }
 
 function expectSame(actual: unknown, expected: unknown, what: string): void {
