@@ -38,11 +38,11 @@ export function formatNumber(value: number): string {
   return value.toLocaleString('en-US', { maximumFractionDigits: Math.min(digits, 12) });
 }
 
-/** Milliseconds in the unit that suits them: `12.0 us`, `3.40 ms`, `1.20 s`. */
+/** Milliseconds in the unit that suits them: `12.0 µs`, `3.40 ms`, `1.20 s`. */
 export function formatMs(ms: number): string {
   if (ms >= 1000) return `${formatNumber(ms / 1000)} s`;
   if (ms >= 1 || ms === 0) return `${formatNumber(ms)} ms`;
-  if (ms >= 0.001) return `${formatNumber(ms * 1000)} us`;
+  if (ms >= 0.001) return `${formatNumber(ms * 1000)} µs`;
   return `${formatNumber(ms * 1e6)} ns`;
 }
 

@@ -10,6 +10,8 @@ export interface GridCell {
   readonly row: number;
   readonly label: Text | string;
   readonly color: LegendItem['color'];
+  /** 0 to 1: how much of the colour. Defaults to 1. */
+  readonly strength?: number;
 }
 
 export interface CellChartOptions {
@@ -28,7 +30,7 @@ export function cellChart({ id, title, caption, columns, rows, cells, legend }: 
     title,
     caption,
     legend,
-    plot({ language, colors, isNarrow }) {
+    plot({ language, colors, isNarrow, width }) {
       const rowNames = rows.map((row) => inLanguage(row, language));
       const columnNames = columns.map((column) => inLanguage(column, language));
       const fontSize = isNarrow ? 10.5 : 12;
@@ -38,21 +40,34 @@ export function cellChart({ id, title, caption, columns, rows, cells, legend }: 
         row: rowNames[cell.row],
         label: inLanguage(cell.label, language),
         color: colorOf(colors, cell.color),
-        ink: typeof cell.color === 'number' ? colors.onSeries : cell.color === 'muted' ? colors.surface : colors.ink,
+        strength: cell.strength ?? 1,
+        ink:
+          (cell.strength ?? 1) < 0.6
+            ? colors.ink
+            : typeof cell.color === 'number'
+              ? colors.onSeries
+              : cell.color === 'muted'
+                ? colors.surface
+                : colors.ink,
       }));
+      // Names that do not fit over their columns are turned.
+      const widest = Math.max(...columnNames.map((name) => estimateTextWidth(name, fontSize)));
+      const isTurned = widest + 4 > (width - marginLeft - 8) / columns.length;
+      const marginTop = isTurned ? Math.ceil(widest * 0.64) + 22 : 30;
       return {
-        height: rows.length * 38 + 48,
+        height: rows.length * 38 + marginTop + 18,
         marginLeft,
-        marginRight: 8,
-        marginTop: 30,
+        marginRight: isTurned ? Math.max(8, Math.ceil(widest * 0.5)) : 8,
+        marginTop,
         marginBottom: 12,
         x: { type: 'band', domain: columnNames, axis: null, padding: 0.05 },
         y: { type: 'band', domain: rowNames, axis: null, padding: 0.08 },
         color: { type: 'identity' },
+        opacity: { type: 'identity' },
         marks: [
-          Plot.axisX({ anchor: 'top', label: null, tickSize: 0, fontSize }),
+          Plot.axisX({ anchor: 'top', label: null, tickSize: 0, fontSize, tickRotate: isTurned ? -40 : 0 }),
           Plot.axisY({ label: null, tickSize: 0, fontSize }),
-          Plot.cell(shown, { x: 'column', y: 'row', fill: 'color', rx: 3 }),
+          Plot.cell(shown, { x: 'column', y: 'row', fill: 'color', fillOpacity: 'strength', rx: 3 }),
           Plot.text(shown, { x: 'column', y: 'row', text: 'label', fill: 'ink', fontSize, fontWeight: 600 }),
         ],
       };

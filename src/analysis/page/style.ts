@@ -11,12 +11,12 @@ export const pageStyle = `
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%}
 body{margin:0;background:var(--page);color:var(--ink);font:16px/1.55 system-ui,"Segoe UI","PingFang SC","Microsoft YaHei","Noto Sans CJK SC","WenQuanYi Micro Hei",sans-serif}
-main{max-width:960px;margin:0 auto;padding:16px}
+main{max-width:1000px;margin:0 auto;padding:16px}
 h1{font-size:1.6rem;line-height:1.25;margin:.2rem 0 .6rem}
 h2{font-size:1.15rem;line-height:1.3;margin:0 0 .5rem}
 p,ul,dl{margin:0 0 .8rem}
 ul{padding-left:1.2rem}
-header{max-width:960px;margin:0 auto;padding:12px 16px 0;display:flex;justify-content:flex-end}
+header{max-width:1000px;margin:0 auto;padding:12px 16px 0;display:flex;justify-content:flex-end}
 fieldset{border:1px solid var(--line);border-radius:8px;padding:2px 6px;margin:0;display:flex;gap:2px;background:var(--surface)}
 legend{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 fieldset label{padding:4px 10px;border-radius:6px;cursor:pointer;min-height:32px;display:flex;align-items:center}
