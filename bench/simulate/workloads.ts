@@ -27,8 +27,6 @@ export interface WorkloadOptions {
   readonly seed: number;
 }
 
-const one = () => 1;
-
 function made(
   requestCount: number,
   seed: number,
@@ -43,7 +41,7 @@ function made(
     outputTokens: lengthsOf(parseLengthSpec(output, 'output')),
     prefixTree: prefix === 0 ? [] : [{ branches: 1, tokens: prefix }],
     prefixSkew: 0,
-    turns: one,
+    turns: null,
     thinkSeconds: 0,
     seed,
   });

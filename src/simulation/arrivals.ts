@@ -50,24 +50,71 @@ export function listArrivals(requests: readonly TraceRequest[], saturated = fals
   };
 }
 
-/** Requests of a list in a closed loop: `concurrency` at the start, the next when one ends. */
-export function closedLoopArrivals(requests: readonly TraceRequest[], concurrency: number): Arrivals {
+/** The same requests in the same order, all at the start; turns of a chat still wait for one another. */
+export function saturatedArrivals(arrivals: Arrivals): Arrivals {
   return {
-    ...boundsOf(requests),
+    ...arrivals,
     open() {
-      let next = 0;
-      /** Times of ends that nobody has followed yet, in order. */
-      const due: number[] = Array.from({ length: Math.min(concurrency, requests.length) }, () => 0);
+      const stream = arrivals.open();
       return {
         get nextMs() {
-          return next < requests.length && due.length > 0 ? due[0] : null;
+          return stream.nextMs === null ? null : 0;
+        },
+        take() {
+          const { index, request } = stream.take();
+          return { index, request: { ...request, arrivalMs: 0 } };
+        },
+        ended: stream.ended,
+      };
+    },
+  };
+}
+
+/** The same requests, changed one by one; `change` makes none longer by more than `addedTokens`. */
+export function changedArrivals(
+  arrivals: Arrivals,
+  change: (request: TraceRequest) => TraceRequest,
+  addedTokens: number,
+): Arrivals {
+  return {
+    ...arrivals,
+    longestTokens: (limit) => Math.min(limit, arrivals.longestTokens(Number.POSITIVE_INFINITY) + addedTokens),
+    open() {
+      const stream = arrivals.open();
+      return {
+        get nextMs() {
+          return stream.nextMs;
+        },
+        take() {
+          const { index, request } = stream.take();
+          return { index, request: change(request) };
+        },
+        ended: stream.ended,
+      };
+    },
+  };
+}
+
+/** Requests in a closed loop: `concurrency` at the start, the next when one ends. Their own times do not count. */
+export function closedLoopArrivals(requests: readonly TraceRequest[] | Arrivals, concurrency: number): Arrivals {
+  const arrivals = 'open' in requests ? requests : listArrivals(requests, true);
+  return {
+    ...arrivals,
+    open() {
+      const stream = arrivals.open();
+      /** Times of ends that nobody has followed yet, in order. */
+      const due: number[] = Array.from({ length: Math.min(concurrency, arrivals.requestCount) }, () => 0);
+      return {
+        get nextMs() {
+          return stream.nextMs !== null && due.length > 0 ? due[0] : null;
         },
         take() {
           const arrivalMs = due.shift()!;
-          const index = next++;
-          return { index, request: { ...requests[index], arrivalMs } };
+          const { index, request } = stream.take();
+          return { index, request: { ...request, arrivalMs } };
         },
-        ended(_index, atMs) {
+        ended(index, atMs) {
+          stream.ended(index, atMs);
           due.push(atMs);
         },
       };

@@ -1,6 +1,13 @@
 // Public parts of the simulation.
 
-export { type Arrival, type ArrivalStream, type Arrivals, closedLoopArrivals, listArrivals } from './arrivals.ts';
+export {
+  type Arrival,
+  type ArrivalStream,
+  type Arrivals,
+  closedLoopArrivals,
+  listArrivals,
+  saturatedArrivals,
+} from './arrivals.ts';
 export {
   type CostModel,
   defaultCostModel,
@@ -21,7 +28,8 @@ export {
 export type { Occupancy } from './occupancy.ts';
 export { promptTokenIds } from './prompts.ts';
 export { createRandom, deriveSeed, gamma, normal, type Random } from './random.ts';
-export { parseTrace, readTrace } from './read-trace.ts';
+export { openTrace, parseTrace, readTrace, type TraceArrivals } from './read-trace.ts';
+export type { RecordingHeader } from './recording.ts';
 export { type ReplayOptions, type ReplayResult, replay } from './replay.ts';
 export {
   type ReplayKind,
@@ -30,6 +38,9 @@ export {
   type SimulationOptions,
   type SimulationReport,
   simulate,
+  simulateWithHostTier,
 } from './simulate.ts';
+export * from './sweep.ts';
+export { type HostTierOptions, replayWithHostTier } from './tiered-replay.ts';
 export type { Timeline, TimelinePoint } from './timeline.ts';
 export type { PromptRun, Trace, TraceRequest } from './trace.ts';

@@ -113,3 +113,13 @@ export async function calibrateModel(options: CalibrateOptions): Promise<ModelCa
     await model.close();
   }
 }
+
+/** The fingerprint of a model on disk, as calibrations hold it. Throws what loading throws. */
+export async function fingerprintOf(path: string): Promise<string> {
+  const model = await loadModel(path);
+  try {
+    return await modelFingerprint(model);
+  } finally {
+    await model.close();
+  }
+}

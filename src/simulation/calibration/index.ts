@@ -1,6 +1,6 @@
 // Public parts of the calibration.
 
-export { type CalibrateOptions, calibrateModel, type ModelCalibration } from './calibrate-model.ts';
+export { type CalibrateOptions, calibrateModel, fingerprintOf, type ModelCalibration } from './calibrate-model.ts';
 export {
   type Calibration,
   calibrationFormat,

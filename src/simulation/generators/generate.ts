@@ -22,8 +22,8 @@ export interface GeneratorOptions {
   readonly prefixTree: readonly PrefixLevel[];
   /** Zipf's exponent of the tree's branches. */
   readonly prefixSkew: number;
-  /** Turns of a chat; a turn's prompt is all that was said before, and its own tokens. */
-  readonly turns: DrawLength;
+  /** Turns of a chat; a turn's prompt is all that was said before, and its own tokens. Null: requests of one turn. */
+  readonly turns: DrawLength | null;
   /** Mean time between an answer and the next turn, exponentially distributed. */
   readonly thinkSeconds: number;
   /** A chat ends before a turn that would be longer with its answer. Defaults to no limit. */
@@ -98,7 +98,7 @@ export function generatedArrivals(options: GeneratorOptions): Arrivals {
 
   return {
     requestCount,
-    sharesPrompts: true,
+    sharesPrompts: options.prefixTree.length > 0 || options.turns !== null,
     longestTokens(limit) {
       if (lengths === null) {
         lengths = [];
@@ -124,7 +124,7 @@ function gapMs({ ratePerSecond, variation }: GeneratorOptions, random: Random): 
 function drawChat(options: GeneratorOptions, drawPrefix: (random: Random) => PromptRun[], number: number): Turn[] {
   const { ownTokens, outputTokens, thinkSeconds, maxModelLen = Number.POSITIVE_INFINITY } = options;
   const random = createRandom(deriveSeed(options.seed, number));
-  const turnCount = Math.min(maxTurns, options.turns(random));
+  const turnCount = Math.min(maxTurns, options.turns?.(random) ?? 1);
   const turns: Turn[] = [];
   let history = drawPrefix(random);
   for (let turn = 0; turn < turnCount; turn++) {
