@@ -29,7 +29,7 @@ const { values } = parseArgs({
 if (values.help) {
   console.log(
     `npm run bench:attention -- [--shapes ${Object.keys(attentionShapes).join(',')}] [--threads 2] [--runs 9]\n` +
-      '  [--layers 4] [--block-sizes 8,16,32,64,128] [--kv-type f16|int8|int8/f16|...] [--isa auto|avx512|avx2|portable]\n' +
+      '  [--layers 4] [--block-sizes 8,16,32,64,128] [--kv-type f16|int8|int8/f16|...] [--isa auto|amx|avx512|avx2|portable]\n' +
       '  [--parts paged,cascade,steps,types] [--json]\n' +
       'paged: scattered blocks against contiguous memory. cascade: attention of 16 sequences on a common prefix.\n' +
       'steps: whole steps of the same on a synthesised Q8_0 model (smollm2-135m, llama-3.2-1b; made on first use).\n' +

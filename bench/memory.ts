@@ -2,13 +2,12 @@
 
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { readTrace, type TraceRequest } from '../src/simulation/index.ts';
+import { readTrace } from '../src/simulation/index.ts';
 import { flag, integer, optionalText, positive, runBench } from './common/options.ts';
 import { progress } from './common/progress.ts';
-import { createRandom } from './common/random.ts';
 import { formatRatio, formatShare, formatTable } from './common/table.ts';
 import { measurePairs, measureSteps } from './memory/block-operations.ts';
-import { chatLengths } from './memory/lengths.ts';
+import { chatRequests } from './memory/lengths.ts';
 import { measureSaving, type Saving } from './memory/sharing.ts';
 import { measureUse, type TraceUse } from './memory/slot-use.ts';
 import { formatSummary } from './stats.ts';
@@ -26,17 +25,6 @@ const options = {
 };
 
 const azureFiles = ['AzureLLMInferenceTrace_conv.csv', 'AzureLLMInferenceTrace_code.csv'];
-
-/** Requests with lengths shaped like ShareGPT's: mean 161 in, 338 out. */
-function shareGptRequests(count: number, seed: number, outputSigma: number): TraceRequest[] {
-  const { prompt, output } = chatLengths(outputSigma, createRandom(seed));
-  return Array.from({ length: count }, () => ({
-    arrivalMs: 0,
-    promptTokens: prompt(),
-    outputTokens: output(),
-    hashIds: null,
-  }));
-}
 
 function printUse({ name, modes, inFlightRatio, losslessRatio }: TraceUse): void {
   console.log(`\n${name}, saturated, blocks of 16`);
@@ -91,7 +79,7 @@ await runBench(
       printUse(uses[uses.length - 1]);
     }
     progress('slot use: lengths shaped like ShareGPT');
-    const shaped = shareGptRequests(
+    const shaped = chatRequests(
       Math.min(values.requests, values.quick ? 300 : 2000),
       values.seed,
       values['output-sigma'],

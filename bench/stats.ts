@@ -13,12 +13,6 @@ export function summarize(values: readonly number[]): Summary {
   return { median, lowest: sorted[0], highest: sorted[sorted.length - 1] };
 }
 
-/** The value below which `share` of the values lie (nearest rank). */
-export function percentile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(share * sorted.length) - 1))];
-}
-
 export function formatSummary({ median, lowest, highest }: Summary, digits = 1): string {
   return `${median.toFixed(digits)} (${lowest.toFixed(digits)} to ${highest.toFixed(digits)})`;
 }

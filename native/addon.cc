@@ -6,6 +6,7 @@
 #include <string>
 #include <thread>
 
+#include "amx_support.h"
 #include "executor.h"
 #include "page_codec_addon.h"
 #include "probe/probe.h"
@@ -28,6 +29,7 @@ bool supports(const std::string& isa) {
   __builtin_cpu_init();
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
   if (isa == "avx2") return avx2;
+  if (isa == "amx") return supports("avx512") && allow_amx().int8;
   if (isa == "avx512") {
     return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
@@ -39,6 +41,7 @@ bool supports(const std::string& isa) {
 const Kernels& kernels_of(const std::string& isa) {
   if (!supports(isa)) throw PlanError("this machine does not run the instruction set '" + isa + "'");
 #ifdef OCTAVO_X86
+  if (isa == "amx") return amx_kernels();
   if (isa == "avx512") return avx512_kernels();
   if (isa == "avx2") return avx2_kernels();
 #endif
@@ -131,14 +134,13 @@ ModelSpec spec_of(const Napi::Object& object) {
   spec.cascade = integer_at(object, "cascade") != 0;
   spec.limits = {integer_at(object, "maxTokens"), integer_at(object, "maxSequences"), integer_at(object, "maxOutputs"),
                  integer_at(object, "maxContextTokens")};
-  spec.pool = {nullptr,
-               integer_at(object, "blockCount"),
-               integer_at(object, "blockSize"),
-               integer_at(object, "layerCount"),
-               integer_at(object, "kvHeadCount"),
-               integer_at(object, "headSize"),
-               kv_type_of(integer_at(object, "keyType")),
-               kv_type_of(integer_at(object, "valueType"))};
+  const std::vector<double> pools = numbers_at(object, "pools");
+  for (size_t i = 0; i + 7 <= pools.size(); i += 7) {
+    const auto field = [&](size_t offset) { return static_cast<int32_t>(pools[i + offset]); };
+    spec.pools.push_back({nullptr, field(0), field(1), field(2), field(3), field(4), kv_type_of(field(5)), kv_type_of(field(6))});
+    if (field(3) != spec.pools[0].kv_head_count || field(4) != spec.pools[0].head_size) throw PlanError("KV pools have unlike heads");
+  }
+  if (spec.pools.empty()) throw PlanError("there is no KV pool");
   const Napi::Array ropes = object.Get("ropes").As<Napi::Array>();
   for (uint32_t i = 0; i < ropes.Length(); ++i) {
     const Napi::Object rope = ropes.Get(i).As<Napi::Object>();
@@ -265,6 +267,11 @@ Napi::Value pack_vector(const Napi::CallbackInfo& info) {
   });
 }
 
+RawPoolBindings pool_bindings_at(const Napi::Object& bound) {
+  return {integer_at(bound, "copyCount"),   integer_at(bound, "blockTableStride"), ints_at(bound, "slotMapping"),
+          ints_at(bound, "blockTables"), ints_at(bound, "tableRows"),           ints_at(bound, "blockCopies")};
+}
+
 Napi::Value execute(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     ModelHandle& handle = model_of(info);
@@ -274,17 +281,17 @@ Napi::Value execute(const Napi::CallbackInfo& info) {
     raw.token_count = integer_at(step, "tokenCount");
     raw.sequence_count = integer_at(step, "sequenceCount");
     raw.output_count = integer_at(step, "outputCount");
-    raw.copy_count = integer_at(step, "copyCount");
-    raw.block_table_stride = integer_at(step, "blockTableStride");
     raw.token_ids = ints_at(step, "tokenIds");
     raw.positions = ints_at(step, "positions");
-    raw.slot_mapping = ints_at(step, "slotMapping");
     raw.query_starts = ints_at(step, "queryStarts");
     raw.context_lengths = ints_at(step, "contextLengths");
-    raw.block_tables = ints_at(step, "blockTables");
-    raw.table_rows = ints_at(step, "tableRows");
     raw.output_rows = ints_at(step, "outputRows");
-    raw.block_copies = ints_at(step, "blockCopies");
+    raw.pools.push_back(pool_bindings_at(step));
+    const Napi::Value others = step.Get("otherPools");
+    if (others.IsArray()) {
+      const Napi::Array list = others.As<Napi::Array>();
+      for (uint32_t i = 0; i < list.Length(); ++i) raw.pools.push_back(pool_bindings_at(list.Get(i).As<Napi::Object>()));
+    }
     handle.executor->clear_picks();
     handle.executor->bind(raw);
     if (info[2].IsObject()) {
@@ -315,7 +322,7 @@ Napi::Value logits(const Napi::CallbackInfo& info) {
 void copy_block(const Napi::CallbackInfo& info, bool read) {
   guarded(info.Env(), [&] {
     // Also while a step runs: the caller sees to it that the step does not touch the block.
-    const KvPool& pool = model_of(info).executor->pool();
+    const KvPool& pool = model_of(info).executor->pool(0);
     const int32_t block = info[1].As<Napi::Number>().Int32Value();
     const auto [bytes, count] = elements<uint8_t>(info[2], napi_uint8_array, "bytes");
     if (block < 0 || block >= pool.block_count) {
@@ -337,7 +344,7 @@ Napi::Value memory_of(const Napi::CallbackInfo& info) {
   const Executor& executor = *model_of(info).executor;
   Napi::Object result = Napi::Object::New(info.Env());
   result.Set("weightBytes", static_cast<double>(executor.weight_bytes()));
-  result.Set("kvBytes", static_cast<double>(executor.pool().block_bytes() * static_cast<size_t>(executor.pool().block_count)));
+  result.Set("kvBytes", static_cast<double>(executor.kv_bytes()));
   result.Set("scratchBytes", static_cast<double>(executor.scratch_bytes()));
   return result;
 }

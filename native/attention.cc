@@ -36,23 +36,25 @@ struct Attention::Scratch {
   float* running_sums;
 };
 
-Attention::Attention(ThreadPool& threads, const Kernels& kernels, const KvPool& pool, const Limits& limits, const std::vector<Region>& regions,
+Attention::Attention(ThreadPool& threads, const Kernels& kernels, const std::vector<KvPool>& pools, const Limits& limits, const std::vector<Region>& regions,
                      const StepBindings& bindings, const std::vector<RopeTable>& ropes, bool cascade)
-    : threads_(threads), kernels_(kernels), pool_(pool), regions_(regions), bindings_(bindings), ropes_(ropes), cascade_(cascade),
-      head_stride_(round_up(static_cast<size_t>(pool.head_size), 16)), prefixes_(limits.max_sequences) {
+    : threads_(threads), kernels_(kernels), pools_(pools), head_size_(pools[0].head_size), regions_(regions), bindings_(bindings), ropes_(ropes), cascade_(cascade),
+      head_stride_(round_up(static_cast<size_t>(head_size_), 16)) {
+  for (size_t i = 0; i < pools.size(); ++i) prefixes_.emplace_back(limits.max_sequences);
   int64_t most_heads = 0;
   for (const Region& region : regions) {
     int32_t index = -1;
     if (region.kind == RegionKind::kAttention) {
       for (size_t i = 0; i < shapes_.size(); ++i) {
         const Shape& shape = shapes_[i];
-        if (shape.head_count == region.head_count && shape.window == region.window && shape.sink_tokens == region.sink_tokens) {
+        if (shape.pool == region.pool && shape.head_count == region.head_count && shape.window == region.window && shape.sink_tokens == region.sink_tokens) {
           index = static_cast<int32_t>(i);
         }
       }
       if (index == -1) {
         index = static_cast<int32_t>(shapes_.size());
         Shape shape{};
+        shape.pool = region.pool;
         shape.head_count = region.head_count;
         shape.kv_head_count = region.kv_head_count;
         shape.group = region.head_count / region.kv_head_count;
@@ -70,7 +72,7 @@ Attention::Attention(ThreadPool& threads, const Kernels& kernels, const KvPool& 
   counters_ = std::make_unique<Counter[]>(2 * regions.size());
   if (shapes_.empty()) return;
   leaves_.reserve(static_cast<size_t>(limits.max_sequences));
-  const size_t head_size = static_cast<size_t>(pool.head_size);
+  const size_t head_size = static_cast<size_t>(head_size_);
   scratch_floats_ = round_up(attention_query_floats(head_size) + attention_scratch_floats(head_size) +
                                  2 * static_cast<size_t>(kMaxAttentionRows) * head_stride_ + 4 * kRowFloats,
                              1024);
@@ -88,7 +90,9 @@ Attention::Attention(ThreadPool& threads, const Kernels& kernels, const KvPool& 
 void Attention::plan() {
   if (shapes_.empty()) return;
   for (size_t i = 0; i < 2 * regions_.size(); ++i) counters_[i].next.store(0, std::memory_order_relaxed);
-  if (cascade_ && bindings_.sequence_count > 1) prefixes_.find(bindings_, pool_.block_size);
+  if (cascade_ && bindings_.sequence_count > 1) {
+    for (size_t i = 0; i < pools_.size(); ++i) prefixes_[i].find(bindings_, static_cast<int32_t>(i), pools_[i].block_size);
+  }
   for (Shape& shape : shapes_) plan_shape(shape);
 }
 
@@ -132,7 +136,7 @@ void Attention::plan_shape(Shape& shape) {
   leaves_.clear();
   if (cascade) {
     int32_t shared = all_pieces;
-    for (const SharedPrefixes::Leaf& leaf : prefixes_.leaves()) {
+    for (const SharedPrefixes::Leaf& leaf : prefixes_[static_cast<size_t>(shape.pool)].leaves()) {
       shared = std::min(shared, leaf.shared_positions);
       if (!may_share(leaf.sequence)) continue;
       const int32_t first_row = order_tokens(shape, leaf.sequence);
@@ -262,7 +266,7 @@ void Attention::split_long_items(Shape& shape) {
 }
 
 Attention::Scratch Attention::scratch_of(int32_t thread) const {
-  const size_t head_size = static_cast<size_t>(pool_.head_size);
+  const size_t head_size = static_cast<size_t>(head_size_);
   Scratch scratch{};
   float* at = reinterpret_cast<float*>(scratch_.data()) + static_cast<size_t>(thread) * scratch_floats_;
   const auto take = [&](size_t floats) {
@@ -342,14 +346,14 @@ void Attention::run_task(const Region& region, const Shape& shape, const Rows& r
   for (int32_t head = first_head; head < last_head; ++head) {
     const float* queries[kMaxAttentionRows];
     for (int32_t i = 0; i < count; ++i) queries[i] = rows.query(tokens[i]) + static_cast<size_t>(head * shape.group + heads[i]) * head_size;
-    kernels_.attention_pack(queries, count, region.head_size, region.scale * kv_decode_factor(pool_.key_type),
+    kernels_.attention_pack(queries, count, region.head_size, region.scale * kv_decode_factor(pool_of(shape).key_type),
                             scratch.queries + static_cast<size_t>(head - first_head) * query_floats);
   }
   float* outs[kMaxAttentionRows];
   bool touched[kMaxAttentionRows];
   size_t slots[kMaxAttentionRows];
   for (int32_t i = 0; i < count; ++i) outs[i] = scratch.outs + static_cast<size_t>(i) * head_stride_;
-  AttentionPiece piece = {&pool_, region.layer, 0, bindings_.block_table(item.sequence), count, nullptr, begins, ends, 0, 0, 0,
+  AttentionPiece piece = {&pool_of(shape), region.layer, 0, bindings_.pool(shape.pool).block_table(item.sequence), count, nullptr, begins, ends, 0, 0, 0,
                           scratch.maxima, scratch.sums, outs, touched, scratch.kernel};
   for (piece.piece = first_piece; piece.piece < last_piece; ++piece.piece) {
     for (piece.kv_head = first_head; piece.kv_head < last_head; ++piece.kv_head) {
@@ -386,7 +390,7 @@ void Attention::run_task(const Region& region, const Shape& shape, const Rows& r
   for (size_t row = 0; row < all_rows; ++row) {
     const size_t i = row % static_cast<size_t>(count);
     const size_t head = static_cast<size_t>(first_head) + row / static_cast<size_t>(count);
-    kernels_.attention_finish(scratch.running_outs + row * head_stride_, scratch.running_sums[row], kv_decode_factor(pool_.value_type), region.head_size,
+    kernels_.attention_finish(scratch.running_outs + row * head_stride_, scratch.running_sums[row], kv_decode_factor(pool_of(shape).value_type), region.head_size,
                               rows.output(tokens[i]) + (head * static_cast<size_t>(shape.group) + static_cast<size_t>(heads[i])) * head_size);
   }
 }
@@ -409,7 +413,7 @@ void Attention::pack_sink_queries(const Region& region, const Shape& shape, cons
     kernels_.rope_row({1, region.head_size, table.rotary_dim, region.sink_interleaved, angles.cosine, backwards}, rotated);
     queries[i] = rotated;
   }
-  kernels_.attention_pack(queries, count, region.head_size, region.scale * kv_decode_factor(pool_.key_type), packed);
+  kernels_.attention_pack(queries, count, region.head_size, region.scale * kv_decode_factor(pool_of(shape).key_type), packed);
 }
 
 void Attention::run_sinks(const Region& region, const Shape& shape, const Rows& rows, const Item& item, const int32_t* tokens, const int32_t* heads,
@@ -427,7 +431,7 @@ void Attention::run_sinks(const Region& region, const Shape& shape, const Rows& 
     outs[i] = scratch.outs + static_cast<size_t>(i) * head_stride_;
   }
   if (!any) return;
-  AttentionPiece piece = {&pool_, region.layer, 0, bindings_.block_table(item.sequence), count, scratch.queries, begins, ends, 0, -1, 0,
+  AttentionPiece piece = {&pool_of(shape), region.layer, 0, bindings_.pool(shape.pool).block_table(item.sequence), count, scratch.queries, begins, ends, 0, -1, 0,
                           scratch.maxima, scratch.sums, outs, touched, scratch.kernel};
   for (int32_t head = first_head; head < last_head; ++head) {
     pack_sink_queries(region, shape, rows, tokens, heads, count, head, scratch, scratch.queries);
@@ -462,8 +466,8 @@ void Attention::merge_heads(const Shape& shape, const Rows& rows, int32_t token,
                              scratch.running_sums, scratch.running_outs, head_stride_});
   }
   for (int32_t i = 0; i < count; ++i) {
-    kernels_.attention_finish(scratch.running_outs + static_cast<size_t>(i) * head_stride_, scratch.running_sums[i], kv_decode_factor(pool_.value_type), pool_.head_size,
-                              rows.output(token) + static_cast<size_t>(first_head + i) * static_cast<size_t>(pool_.head_size));
+    kernels_.attention_finish(scratch.running_outs + static_cast<size_t>(i) * head_stride_, scratch.running_sums[i], kv_decode_factor(pool_of(shape).value_type), head_size_,
+                              rows.output(token) + static_cast<size_t>(first_head + i) * static_cast<size_t>(head_size_));
   }
 }
 

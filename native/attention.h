@@ -33,7 +33,7 @@ namespace octavo {
 class Attention {
  public:
   /** Keeps references to all but `limits`. Without `cascade` every sequence reads its blocks by itself; bits are the same. */
-  Attention(ThreadPool& threads, const Kernels& kernels, const KvPool& pool, const Limits& limits, const std::vector<Region>& regions,
+  Attention(ThreadPool& threads, const Kernels& kernels, const std::vector<KvPool>& pools, const Limits& limits, const std::vector<Region>& regions,
             const StepBindings& bindings, const std::vector<RopeTable>& ropes, bool cascade);
 
   /** Cuts the attention of the bound step into tasks; before its threads start. */
@@ -55,8 +55,9 @@ class Attention {
     bool partial;
     int64_t cost;  // of one task
   };
-  /** How the attention of a step is cut into tasks; shared by all regions with the same heads and window. */
+  /** How the attention of a step is cut into tasks; shared by all regions of one pool with the same heads and window. */
   struct Shape {
+    int32_t pool;
     int32_t head_count;
     int32_t kv_head_count;
     int32_t group;  // query heads per K/V head
@@ -111,6 +112,7 @@ class Attention {
                          int32_t head, const Scratch& scratch, float* packed);
   void merge_heads(const Shape& shape, const Rows& rows, int32_t token, int32_t first_head, const Scratch& scratch);
   Scratch scratch_of(int32_t thread) const;
+  const KvPool& pool_of(const Shape& shape) const { return pools_[static_cast<size_t>(shape.pool)]; }
   /** Of a token's partial result in the `piece`th piece that it attends; those of one piece lie together. */
   size_t slot_of(const Shape& shape, int32_t token, int32_t piece, int32_t head) const {
     return static_cast<size_t>(shape.first_slots[static_cast<size_t>(token)]) +
@@ -120,13 +122,14 @@ class Attention {
 
   ThreadPool& threads_;
   const Kernels& kernels_;
-  const KvPool& pool_;
+  const std::vector<KvPool>& pools_;
+  const int32_t head_size_;  // of all pools
   const std::vector<Region>& regions_;
   const StepBindings& bindings_;
   const std::vector<RopeTable>& ropes_;
   const bool cascade_;
   const size_t head_stride_;  // head size rounded up to 16
-  SharedPrefixes prefixes_;
+  std::vector<SharedPrefixes> prefixes_;  // of each pool
   std::vector<SharedPrefixes::Leaf> leaves_;  // of the shape being planned
   std::vector<int32_t> region_shapes_;  // of attention regions: index into shapes_
   std::vector<Shape> shapes_;

@@ -33,50 +33,62 @@ void each_within(const char* name, const std::vector<int32_t>& values, size_t co
 
 }  // namespace
 
-StepBindings::StepBindings(const Limits& limits, const KvPool& pool, int32_t vocab_size, int32_t window, int32_t sink_tokens)
-    : limits_(limits), pool_(pool), vocab_size_(vocab_size), window_(window), sink_tokens_(sink_tokens) {
-  token_ids.resize(static_cast<size_t>(limits.max_tokens));
-  positions.resize(static_cast<size_t>(limits.max_tokens));
+PoolBindings::PoolBindings(const Limits& limits, const KvPool& pool, const PoolReach& reach) : pool_(pool), reach_(reach) {
   slots.resize(static_cast<size_t>(limits.max_tokens));
-  query_starts.resize(static_cast<size_t>(limits.max_sequences) + 1);
-  context_lengths.resize(static_cast<size_t>(limits.max_sequences));
-  output_rows.resize(static_cast<size_t>(limits.max_outputs));
   block_copies.resize(2 * static_cast<size_t>(pool.block_count));
   table_stride_ = (static_cast<size_t>(limits.max_context) + pool.block_size - 1) / pool.block_size;
   table_memory_ = MappedMemory(std::max<size_t>(1, table_stride_ * static_cast<size_t>(limits.max_sequences)) * sizeof(int32_t));
   tables_ = reinterpret_cast<int32_t*>(table_memory_.data());
 }
 
+StepBindings::StepBindings(const Limits& limits, const std::vector<KvPool>& pools, int32_t vocab_size, const std::vector<PoolReach>& reaches)
+    : limits_(limits), vocab_size_(vocab_size) {
+  token_ids.resize(static_cast<size_t>(limits.max_tokens));
+  positions.resize(static_cast<size_t>(limits.max_tokens));
+  query_starts.resize(static_cast<size_t>(limits.max_sequences) + 1);
+  context_lengths.resize(static_cast<size_t>(limits.max_sequences));
+  output_rows.resize(static_cast<size_t>(limits.max_outputs));
+  for (size_t i = 0; i < pools.size(); ++i) pools_.emplace_back(limits, pools[i], reaches[i]);
+}
+
 void StepBindings::assign(const RawBindings& raw) {
   count_within("tokenCount", raw.token_count, 1, limits_.max_tokens);
   count_within("sequenceCount", raw.sequence_count, 1, limits_.max_sequences);
   count_within("outputCount", raw.output_count, 0, limits_.max_outputs);
-  count_within("copyCount", raw.copy_count, 0, pool_.block_count);
   token_count = raw.token_count;
   sequence_count = raw.sequence_count;
   output_count = raw.output_count;
-  copy_count = raw.copy_count;
   const size_t tokens = static_cast<size_t>(token_count);
   const size_t sequences = static_cast<size_t>(sequence_count);
   copy_ints("tokenIds", raw.token_ids, tokens, token_ids);
   copy_ints("positions", raw.positions, tokens, positions);
-  copy_ints("slotMapping", raw.slot_mapping, tokens, slots);
   copy_ints("queryStarts", raw.query_starts, sequences + 1, query_starts);
   copy_ints("contextLengths", raw.context_lengths, sequences, context_lengths);
   copy_ints("outputRows", raw.output_rows, static_cast<size_t>(output_count), output_rows);
-  copy_ints("blockCopies", raw.block_copies, 2 * static_cast<size_t>(copy_count), block_copies);
   check_tokens();
   check_sequences();
-  copy_tables(raw);
+  if (raw.pools.size() != pools_.size()) {
+    throw PlanError(std::to_string(raw.pools.size()) + " pools are bound, there are " + std::to_string(pools_.size()));
+  }
+  for (size_t i = 0; i < pools_.size(); ++i) pools_[i].assign(raw.pools[i], *this);
+}
+
+void PoolBindings::assign(const RawPoolBindings& raw, const StepBindings& step) {
+  count_within("copyCount", raw.copy_count, 0, pool_.block_count);
+  copy_count = raw.copy_count;
+  const size_t tokens = static_cast<size_t>(step.token_count);
+  copy_ints("slotMapping", raw.slot_mapping, tokens, slots);
+  copy_ints("blockCopies", raw.block_copies, 2 * static_cast<size_t>(copy_count), block_copies);
+  each_within("slotMapping", slots, tokens, static_cast<int64_t>(pool_.block_count) * pool_.block_size);
+  each_within("blockCopies", block_copies, 2 * static_cast<size_t>(copy_count), pool_.block_count);
+  copy_tables(raw, step);
 }
 
 void StepBindings::check_tokens() const {
   const size_t tokens = static_cast<size_t>(token_count);
   each_within("tokenIds", token_ids, tokens, vocab_size_);
   each_within("positions", positions, tokens, limits_.max_context);
-  each_within("slotMapping", slots, tokens, static_cast<int64_t>(pool_.block_count) * pool_.block_size);
   each_within("outputRows", output_rows, static_cast<size_t>(output_count), token_count);
-  each_within("blockCopies", block_copies, 2 * static_cast<size_t>(copy_count), pool_.block_count);
 }
 
 void StepBindings::check_sequences() const {
@@ -107,19 +119,20 @@ void StepBindings::check_sequences() const {
   }
 }
 
-int32_t StepBindings::window_start(int32_t sequence) const {
-  if (window_ == 0) return 0;
-  const auto first = positions.begin() + query_starts[static_cast<size_t>(sequence)];
-  const auto last = positions.begin() + query_starts[static_cast<size_t>(sequence) + 1];
-  return std::max(0, *std::min_element(first, last) + 1 - window_);
+int32_t PoolBindings::window_start(const StepBindings& step, int32_t sequence) const {
+  if (reach_.window == 0) return 0;
+  const auto first = step.positions.begin() + step.query_starts[static_cast<size_t>(sequence)];
+  const auto last = step.positions.begin() + step.query_starts[static_cast<size_t>(sequence) + 1];
+  return std::max(0, *std::min_element(first, last) + 1 - reach_.window);
 }
 
-void StepBindings::copy_tables(const RawBindings& raw) {
+void PoolBindings::copy_tables(const RawPoolBindings& raw, const StepBindings& step) {
+  const int32_t sequence_count = step.sequence_count;
   if (raw.table_rows.length < static_cast<size_t>(sequence_count)) {
     throw PlanError("tableRows has " + std::to_string(raw.table_rows.length) + " entries where " + std::to_string(sequence_count) + " are needed");
   }
   for (int32_t s = 0; s < sequence_count; ++s) {
-    const int64_t count = (static_cast<int64_t>(context_lengths[static_cast<size_t>(s)]) + pool_.block_size - 1) / pool_.block_size;
+    const int64_t count = (static_cast<int64_t>(step.context_lengths[static_cast<size_t>(s)]) + pool_.block_size - 1) / pool_.block_size;
     const int32_t row = raw.table_rows.data[s];
     const int64_t offset = static_cast<int64_t>(row) * raw.block_table_stride;
     if (row < 0 || raw.block_table_stride < 0 || count > raw.block_table_stride ||
@@ -128,8 +141,8 @@ void StepBindings::copy_tables(const RawBindings& raw) {
                       std::to_string(count) + " blocks");
     }
     int32_t* table = tables_ + static_cast<size_t>(s) * table_stride_;
-    const int64_t sink_blocks = (static_cast<int64_t>(sink_tokens_) + pool_.block_size - 1) / pool_.block_size;
-    const int64_t window_block = window_start(s) / pool_.block_size;
+    const int64_t sink_blocks = (static_cast<int64_t>(reach_.sink_tokens) + pool_.block_size - 1) / pool_.block_size;
+    const int64_t window_block = window_start(step, s) / pool_.block_size;
     for (int64_t i = 0; i < count; ++i) {
       if (i >= sink_blocks && i < window_block) {
         // Never read, but addresses may be made of it to prefetch a whole piece.

@@ -41,24 +41,20 @@ std::vector<Region> plan_regions(const ModelSpec& spec) {
     const size_t available = buffer.logits ? static_cast<size_t>(spec.limits.max_outputs) * spec.vocab_size * 4 : spec.arena_bytes;
     if (buffer.stride_bytes % 4 != 0 || buffer.offset + rows * buffer.stride_bytes > available) throw PlanError("a buffer leaves the arena");
   }
-  return decode_plan(spec.plan.data(), spec.plan.size(), {spec.buffers, matrices, spec.vector_lengths, rope_dims, spec.pool});
+  return decode_plan(spec.plan.data(), spec.plan.size(), {spec.buffers, matrices, spec.vector_lengths, rope_dims, spec.pools});
 }
 
-/** The longest window of the attentions, or 0 if one of them has none. */
-int32_t longest_window(const std::vector<Region>& regions) {
-  int32_t longest = 0;
+/** What the attentions of each pool's layers reach together. */
+std::vector<PoolReach> reaches_of(const std::vector<Region>& regions, size_t pool_count) {
+  std::vector<PoolReach> reaches(pool_count, PoolReach{-1, 0});
   for (const Region& region : regions) {
     if (region.kind != RegionKind::kAttention) continue;
-    if (region.window == 0) return 0;
-    longest = std::max(longest, region.window);
+    PoolReach& reach = reaches[static_cast<size_t>(region.pool)];
+    reach.window = region.window == 0 || reach.window == 0 ? 0 : std::max(reach.window, region.window);
+    reach.sink_tokens = std::max(reach.sink_tokens, region.sink_tokens);
   }
-  return longest;
-}
-
-int32_t most_sinks(const std::vector<Region>& regions) {
-  int32_t most = 0;
-  for (const Region& region : regions) most = std::max(most, region.sink_tokens);
-  return most;
+  for (PoolReach& reach : reaches) reach.window = std::max(reach.window, 0);
+  return reaches;
 }
 
 int32_t embedded_rows(const std::vector<Region>& regions, const std::vector<MatrixSpec>& matrices) {
@@ -78,13 +74,13 @@ Executor::Executor(std::shared_ptr<ThreadPool> threads, const Kernels& kernels, 
       kernels_(kernels),
       limits_(spec.limits),
       vocab_size_(spec.vocab_size),
-      pool_(spec.pool),
+      pools_(spec.pools),
       buffers_(spec.buffers),
       matrices_(plan_matrices(spec.matrices)),
       vector_lengths_(spec.vector_lengths),
       regions_(plan_regions(spec)),
-      bindings_(limits_, pool_, embedded_rows(regions_, spec.matrices), longest_window(regions_), most_sinks(regions_)),
-      attention_(*threads_, kernels_, pool_, limits_, regions_, bindings_, ropes_, spec.cascade),
+      bindings_(limits_, pools_, embedded_rows(regions_, spec.matrices), reaches_of(regions_, pools_.size())),
+      attention_(*threads_, kernels_, pools_, limits_, regions_, bindings_, ropes_, spec.cascade),
       picker_(candidates_of(kernels.name), vocab_size_, threads_->size()) {
   ropes_ = std::move(spec.ropes);
   size_t bytes = 0;
@@ -103,8 +99,10 @@ Executor::Executor(std::shared_ptr<ThreadPool> threads, const Kernels& kernels, 
     vectors_.push_back(reinterpret_cast<float*>(at));
     at += round_up(static_cast<size_t>(length) * 4, 64);
   }
-  pool_memory_ = MappedMemory(pool_.block_bytes() * static_cast<size_t>(pool_.block_count) + kReadSlackBytes);
-  pool_.data = pool_memory_.data();
+  for (KvPool& pool : pools_) {
+    pool_memory_.emplace_back(pool.block_bytes() * static_cast<size_t>(pool.block_count) + kReadSlackBytes);
+    pool.data = pool_memory_.back().data();
+  }
   arena_ = MappedMemory(spec.arena_bytes + kReadSlackBytes);
   logits_ = std::make_shared<MappedMemory>(std::max<size_t>(1, static_cast<size_t>(limits_.max_outputs) * vocab_size_ * 4));
 
@@ -113,6 +111,12 @@ Executor::Executor(std::shared_ptr<ThreadPool> threads, const Kernels& kernels, 
   thread_scratch_ = MappedMemory(thread_scratch_floats_ * 4 * static_cast<size_t>(threads_->size()) + kReadSlackBytes);
 
   counters_ = std::make_unique<Counter[]>(regions_.size());
+}
+
+size_t Executor::kv_bytes() const {
+  size_t bytes = 0;
+  for (const KvPool& pool : pools_) bytes += pool.block_bytes() * static_cast<size_t>(pool.block_count);
+  return bytes;
 }
 
 size_t Executor::scratch_bytes() const {
@@ -192,8 +196,9 @@ void Executor::run_serial(size_t first, size_t last) {
 void Executor::run_thread(int32_t thread) {
   // Row regions over a single row are done by the last thread to reach the barrier before them: one barrier less.
   size_t index = skip_serial(0);
-  if (bindings_.copy_count > 0) copy_blocks(thread);
-  if (bindings_.copy_count > 0 || index > 0) threads_->barrier([&] { run_serial(0, index); });
+  const bool copies = copies_blocks();
+  if (copies) copy_blocks(thread);
+  if (copies || index > 0) threads_->barrier([&] { run_serial(0, index); });
   while (index < regions_.size()) {
     run_region(index, thread);
     const size_t next = skip_serial(index + 1);
@@ -225,16 +230,27 @@ void Executor::run_region(size_t index, int32_t thread) {
   }
 }
 
+bool Executor::copies_blocks() const {
+  for (size_t i = 0; i < pools_.size(); ++i) {
+    if (bindings_.pool(static_cast<int32_t>(i)).copy_count > 0) return true;
+  }
+  return false;
+}
+
 void Executor::copy_blocks(int32_t thread) {
   // Every thread copies its slice of each block, pair after pair: a chain of copies comes out as if done in order.
-  const size_t bytes = pool_.block_bytes();
   const size_t threads = static_cast<size_t>(threads_->size());
-  const size_t begin = bytes * static_cast<size_t>(thread) / threads;
-  const size_t end = bytes * (static_cast<size_t>(thread) + 1) / threads;
-  for (int32_t i = 0; i < bindings_.copy_count; ++i) {
-    const size_t source = static_cast<size_t>(bindings_.block_copies[2 * static_cast<size_t>(i)]);
-    const size_t target = static_cast<size_t>(bindings_.block_copies[2 * static_cast<size_t>(i) + 1]);
-    if (source != target) std::memcpy(pool_.data + target * bytes + begin, pool_.data + source * bytes + begin, end - begin);
+  for (size_t p = 0; p < pools_.size(); ++p) {
+    const KvPool& pool = pools_[p];
+    const PoolBindings& bound = bindings_.pool(static_cast<int32_t>(p));
+    const size_t bytes = pool.block_bytes();
+    const size_t begin = bytes * static_cast<size_t>(thread) / threads;
+    const size_t end = bytes * (static_cast<size_t>(thread) + 1) / threads;
+    for (int32_t i = 0; i < bound.copy_count; ++i) {
+      const size_t source = static_cast<size_t>(bound.block_copies[2 * static_cast<size_t>(i)]);
+      const size_t target = static_cast<size_t>(bound.block_copies[2 * static_cast<size_t>(i) + 1]);
+      if (source != target) std::memcpy(pool.data + target * bytes + begin, pool.data + source * bytes + begin, end - begin);
+    }
   }
 }
 
@@ -256,7 +272,8 @@ void Executor::run_rows(const Region& region, int32_t first, int32_t last) {
           break;
         }
         case RowOp::kWriteKv:
-          kernels_.write_kv_row(pool_, it.layer, bindings_.slots[static_cast<size_t>(index)], row(it.in, index), row(it.second, index));
+          kernels_.write_kv_row(pools_[static_cast<size_t>(it.pool)], it.layer, bindings_.pool(it.pool).slots[static_cast<size_t>(index)],
+                                row(it.in, index), row(it.second, index));
           break;
         case RowOp::kGated: kernels_.gated_silu_row(row(it.in, index), row(it.second, index), it.width, row(it.out, index)); break;
         case RowOp::kAdd: kernels_.add_row(row(it.out, index), row(it.in, index), it.width); break;
@@ -280,7 +297,7 @@ void Executor::run_linear(const Region& region, Counter& counter, int32_t rows, 
   // activations would not stay in the second cache while panel after panel passes.
   int32_t row_chunk = rows;
   const size_t input_bytes = region.quantized < 0 ? buffers_[static_cast<size_t>(region.input)].stride_bytes : buffers_[static_cast<size_t>(region.quantized)].stride_bytes;
-  while (row_chunk > 4 * kLinearRowStep &&
+  while (row_chunk > 2 * kLinearRowStep &&
          (panels * ceil_div(rows, row_chunk) < threads * 6 || static_cast<size_t>(row_chunk) * input_bytes > kResidentBytes)) {
     row_chunk = ceil_div(ceil_div(row_chunk, 2), kLinearRowStep) * kLinearRowStep;
   }
@@ -295,9 +312,10 @@ void Executor::run_linear(const Region& region, Counter& counter, int32_t rows, 
     quantized = {reinterpret_cast<uint8_t*>(row(region.quantized, 0)),
                  tile_block_bytes(buffer.stride_bytes == quantized_row_bytes(columns, true)), buffer.stride_bytes * kTileRows};
   }
+  kernels_.begin_linear(row_chunk);
   for (;;) {
     const int32_t begin = counter.next.fetch_add(take, std::memory_order_relaxed);
-    if (begin >= items) return;
+    if (begin >= items) break;
     const int32_t end = std::min(items, begin + take);
     for (int32_t item = begin; item < end; ++item) {
       int32_t panel = item % panels;
@@ -319,6 +337,7 @@ void Executor::run_linear(const Region& region, Counter& counter, int32_t rows, 
       kernels_.linear_panel(job, panel, first_row, std::min(rows, first_row + row_chunk), scratch);
     }
   }
+  kernels_.end_linear(row_chunk);
 }
 
 }  // namespace octavo

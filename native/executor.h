@@ -29,7 +29,7 @@ struct ModelSpec {
   size_t arena_bytes;
   std::vector<RopeTable> ropes;
   std::vector<double> plan;
-  KvPool pool;  // `data` unset
+  std::vector<KvPool> pools;  // `data` unset; all of one head count and size
   Limits limits;
   int32_t vocab_size;
   bool cascade;  // shared leading blocks are read once (attention.h)
@@ -59,7 +59,8 @@ class Executor {
 
   float* logits() const { return reinterpret_cast<float*>(logits_->data()); }
   const std::shared_ptr<MappedMemory>& logits_memory() const { return logits_; }
-  const KvPool& pool() const { return pool_; }
+  const KvPool& pool(size_t index) const { return pools_[index]; }
+  size_t kv_bytes() const;
   const Limits& limits() const { return limits_; }
   int32_t vocab_size() const { return vocab_size_; }
   size_t weight_bytes() const { return weight_memory_.size() + vector_memory_.size(); }
@@ -77,6 +78,7 @@ class Executor {
   /** The first region from `index` on that all threads share: not empty, and not a row region over a single row. */
   size_t skip_serial(size_t index) const;
   void run_serial(size_t first, size_t last);
+  bool copies_blocks() const;
   void copy_blocks(int32_t thread);
   void run_rows(const Region& region, int32_t first, int32_t last);
   void run_linear(const Region& region, Counter& counter, int32_t rows, int32_t thread);
@@ -91,7 +93,7 @@ class Executor {
   const Kernels& kernels_;
   const Limits limits_;
   const int32_t vocab_size_;
-  KvPool pool_;
+  std::vector<KvPool> pools_;
   std::vector<Buffer> buffers_;
   std::vector<Matrix> matrices_;
   std::vector<int32_t> vector_lengths_;
@@ -100,7 +102,7 @@ class Executor {
   std::vector<Region> regions_;
   MappedMemory weight_memory_;
   MappedMemory vector_memory_;
-  MappedMemory pool_memory_;
+  std::vector<MappedMemory> pool_memory_;
   MappedMemory arena_;
   MappedMemory thread_scratch_;
   std::shared_ptr<MappedMemory> logits_;

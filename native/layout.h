@@ -8,11 +8,11 @@
 //
 //   quantised          units of 32 columns in the operand order of vpdpbusd (quant_format.h)
 //
-// Activations of quantised weights are quantised too: int8 per 32 columns with an f32 scale. Eight rows form a tile, in
-// which every 32 columns of all its rows lie together:
+// Activations of quantised weights are quantised too: int8 per 32 columns with an f32 scale. Sixteen rows form a tile (one
+// of AMX), in which every 32 columns of all its rows lie together:
 //
-//   block of a tile    | int8 [8][32] | scale f32 [8] | -128 sum i32 [8] | -8 sum i32 [8] | scale * sum f32 [8] |
-//   where a weight      ... | -4 sum i32 [2][8] | scale * sum f32 [2][8] |      sums over columns 0..15 and 16..31
+//   block of a tile    | int8 [16][32] | scale f32, -128 sum i32, -8 sum i32, scale * sum f32, of each of 16 rows |
+//   where a weight      ... | -4 sum i32 [2], scale * sum f32 [2] of each |      sums over columns 0..15 and 16..31
 //   has halves
 //
 // The sums turn unsigned codes into signed weights (they are the initial value of a block's accumulator) and carry the
@@ -36,7 +36,7 @@ namespace octavo {
 constexpr int32_t kPanelRows = 32;
 constexpr int32_t kGroupRows = 16;
 constexpr int32_t kQuantBlock = 32;
-constexpr int32_t kTileRows = 8;
+constexpr int32_t kTileRows = 16;
 /** Columns that the kernels expand at a time for many rows. */
 constexpr int32_t kPieceColumns = 256;
 /** Positions of one attention piece: softmax runs inside a piece, pieces are merged in ascending order. */
@@ -72,14 +72,16 @@ constexpr int32_t kDotBias = 0x4b400000;
 constexpr float kDotBiasFloat = 12582912.0f;
 
 /** Byte offsets inside one block of a tile of quantised activations. The tables of corrections start at kDotBias. */
-constexpr size_t kTileScales = 256;
-constexpr size_t kTileMinus128 = 288;
-constexpr size_t kTileMinus8 = 320;
-constexpr size_t kTileWeighted = 352;
-constexpr size_t kTileMinus4Halves = 384;
-constexpr size_t kTileWeightedHalves = 448;
+constexpr size_t kTileScales = 512;
+constexpr size_t kTileMinus128 = 516;
+constexpr size_t kTileMinus8 = 520;
+constexpr size_t kTileWeighted = 524;
+constexpr size_t kTileMinus4Halves = 768;
+constexpr size_t kTileWeightedHalves = 776;
+/** From one row's entry of those tables to the next row's; a second half's entries lie 4 bytes after the first's. */
+constexpr size_t kTileEntry = 16;
 
-inline constexpr size_t tile_block_bytes(bool halves) { return halves ? 512 : 384; }
+inline constexpr size_t tile_block_bytes(bool halves) { return halves ? 1024 : 768; }
 
 /** Quantised activations: rows in tiles of kTileRows. */
 struct QuantizedRows {

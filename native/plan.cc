@@ -67,6 +67,14 @@ class Decoder {
     require(b.rows == rows, "a buffer has rows of another kind");
     require(b.stride_bytes >= floats * 4, "a buffer is narrower than what it holds");
   }
+  /** Reads a pool and one of its layers. */
+  const KvPool& layer_of_pool(int32_t& pool, int32_t& layer) {
+    pool = index_of(context_.pools, "no such pool");
+    layer = reader_.integer();
+    const KvPool& found = context_.pools[static_cast<size_t>(pool)];
+    require(layer >= 0 && layer < found.layer_count, "no such layer");
+    return found;
+  }
   RowKind row_kind() {
     const int32_t kind = reader_.integer();
     require(kind == 0 || kind == 1, "unknown row kind");
@@ -115,10 +123,9 @@ class Decoder {
       case RowOp::kWriteKv: {
         it.in = buffer();
         it.second = buffer();
-        it.layer = reader_.integer();
+        const KvPool& pool = layer_of_pool(it.pool, it.layer);
         require(rows == RowKind::kTokens, "writeKv works on tokens");
-        require(it.layer >= 0 && it.layer < context_.pool.layer_count, "no such layer");
-        const size_t width = static_cast<size_t>(context_.pool.kv_head_count) * context_.pool.head_size;
+        const size_t width = static_cast<size_t>(pool.kv_head_count) * pool.head_size;
         holds(it.in, width, rows);
         holds(it.second, width, rows);
         break;
@@ -197,7 +204,7 @@ class Decoder {
   void attention(Region& region) {
     region.rows = RowKind::kTokens;
     region.input = buffer();
-    region.layer = reader_.integer();
+    const KvPool& pool = layer_of_pool(region.pool, region.layer);
     region.head_count = positive("heads of an attention");
     region.kv_head_count = positive("K/V heads of an attention");
     region.head_size = positive("head size of an attention");
@@ -207,8 +214,7 @@ class Decoder {
     region.sink_rope = reader_.integer();
     region.sink_interleaved = reader_.integer() != 0;
     region.out = buffer();
-    require(region.layer >= 0 && region.layer < context_.pool.layer_count, "no such layer");
-    require(region.kv_head_count == context_.pool.kv_head_count && region.head_size == context_.pool.head_size,
+    require(region.kv_head_count == pool.kv_head_count && region.head_size == pool.head_size,
             "an attention's heads differ from the pool's");
     require(region.head_count % region.kv_head_count == 0, "heads are not a multiple of the K/V heads");
     require(region.window >= 0, "a window is negative");

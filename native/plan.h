@@ -48,7 +48,8 @@ struct RowInstruction {
   int32_t width = 0;
   int32_t count = 0;  // slices or heads
   int32_t rotary_dim = 0;
-  int32_t layer = 0;
+  int32_t pool = 0;
+  int32_t layer = 0;  // of the pool
   bool interleaved = false;
   bool halves = false;
   float epsilon = 0;
@@ -69,7 +70,8 @@ struct Region {
   int32_t input = -1;  // kLinear, kAttention (queries)
   int32_t quantized = -1;  // kLinear: buffer of quantised rows, or -1
   std::vector<LinearOutput> outputs;  // kLinear
-  int32_t layer = 0;  // kAttention from here on
+  int32_t pool = 0;  // kAttention from here on
+  int32_t layer = 0;  // of the pool
   int32_t head_count = 0;
   int32_t kv_head_count = 0;
   int32_t head_size = 0;
@@ -94,7 +96,7 @@ struct PlanContext {
   const std::vector<Matrix>& matrices;
   const std::vector<int32_t>& vector_lengths;
   const std::vector<int32_t>& rope_dims;  // rotary_dim of each table
-  const KvPool& pool;
+  const std::vector<KvPool>& pools;  // of one head count and size
 };
 
 /** Throws PlanError naming the first thing that does not fit. */

@@ -1,4 +1,4 @@
-// Which sequences of a step share leading blocks: the same physical blocks at the same places of their block tables.
+// Which sequences of a step share leading blocks: the same physical blocks at the same places of their block tables in a pool.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ class SharedPrefixes {
   explicit SharedPrefixes(int32_t max_sequences) { leaves_.reserve(static_cast<size_t>(max_sequences)); }
 
   /** Sorts the sequences of a step. Compares tables in strides of many entries: far cheaper than copying them was. */
-  void find(const StepBindings& bindings, int32_t block_size);
+  void find(const StepBindings& bindings, int32_t pool, int32_t block_size);
 
   const std::vector<Leaf>& leaves() const { return leaves_; }
 

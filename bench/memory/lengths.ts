@@ -1,6 +1,7 @@
 // Lengths drawn from log-normal distributions of a given mean.
 
-import { normal, type Random } from '../common/random.ts';
+import type { TraceRequest } from '../../src/simulation/index.ts';
+import { createRandom, normal, type Random } from '../common/random.ts';
 
 /** Integers from 1 to `limit`, log-normal with `mean` (before it is cut off) and `sigma`, the deviation of the logarithm. */
 export function lengthSampler(mean: number, sigma: number, limit: number, random: Random): () => number {
@@ -20,4 +21,15 @@ export interface ChatLengths {
  */
 export function chatLengths(outputSigma: number, random: Random): ChatLengths {
   return { prompt: lengthSampler(161, 1.1, 2048, random), output: lengthSampler(338, outputSigma, 2048, random) };
+}
+
+/** Requests with such lengths, all at once. */
+export function chatRequests(count: number, seed: number, outputSigma: number): TraceRequest[] {
+  const { prompt, output } = chatLengths(outputSigma, createRandom(seed));
+  return Array.from({ length: count }, () => ({
+    arrivalMs: 0,
+    promptTokens: prompt(),
+    outputTokens: output(),
+    hashIds: null,
+  }));
 }

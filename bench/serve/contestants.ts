@@ -3,8 +3,8 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { drive } from './drive.ts';
-import { createHttpClient } from './http-client.ts';
+import { drive } from '../../src/cli/load/drive.ts';
+import { createHttpClient } from '../../src/cli/load/http-client.ts';
 import { type Measures, measureRun, type Objectives } from './measures.ts';
 import { parseMetrics, reportOf, type ServerReport } from './metrics.ts';
 import type { PeerRun, PeerSettings } from './peer-worker.ts';

@@ -2,7 +2,7 @@
 // prompt and the next have in common, as llama.cpp's server does for each slot.
 
 import { getLlama, LlamaLogLevel, type Token } from 'node-llama-cpp';
-import { type DrivenRun, drive } from './drive.ts';
+import { type DrivenRun, drive } from '../../src/cli/load/drive.ts';
 import { peakResidentBytes } from './server.ts';
 import type { Workload } from './workload.ts';
 

@@ -1,9 +1,9 @@
 // The load generator's parts: workloads, traces, the event reader and the measures, each against hand-made cases.
 
 import { describe, expect, it } from 'vitest';
+import { drive } from '../../src/cli/load/drive.ts';
+import { createEventReader } from '../../src/cli/load/http-client.ts';
 import { createRandom, gamma } from '../common/random.ts';
-import { drive } from './drive.ts';
-import { createEventReader } from './http-client.ts';
 import { measureRun, parseObjectives } from './measures.ts';
 import { parseMetrics, reportOf } from './metrics.ts';
 import { parseTrace, tracePrompts } from './trace.ts';

@@ -1,9 +1,9 @@
 // `octavo serve` as a process of its own: started, watched, stopped.
 
-import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { startServeProcess } from '../../src/cli/load/serve-process.ts';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
@@ -30,45 +30,19 @@ export async function startServer(options: ServerOptions): Promise<ServedProcess
   const isBuilt = isDistFresh();
   const entry = isBuilt ? ['dist/cli/main.js'] : ['--import', 'tsx', 'src/cli/main.ts'];
   const flags = [
-    ...['--port', '0'],
     ...['--threads', String(options.threads)],
     ...['--max-model-len', String(options.maxModelLen)],
     ...['--max-num-seqs', String(options.maxNumSeqs)],
     ...['--kv-cache-memory-bytes', options.kvCacheMemoryBytes],
     ...options.extraFlags,
   ];
-  const child = spawn(process.execPath, [...entry, 'serve', options.model, ...flags], {
-    cwd: root,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, NO_COLOR: '1' },
-  });
-  const url = await untilListening(child);
+  const served = await startServeProcess({ entry, args: [options.model, ...flags], cwd: root });
   return {
-    url,
+    url: served.url,
     from: isBuilt ? 'dist' : 'src through tsx',
-    peakResidentBytes: () => peakResidentBytes(child.pid),
-    stop: () =>
-      new Promise((resolve) => {
-        if (child.exitCode !== null) resolve();
-        child.once('exit', () => resolve());
-        child.kill('SIGTERM');
-      }),
+    peakResidentBytes: () => peakResidentBytes(served.pid),
+    stop: served.stop,
   };
-}
-
-function untilListening(child: ChildProcess): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let written = '';
-    const onText = (chunk: Buffer) => {
-      written += chunk.toString('utf8');
-      const match = /(http:\/\/[\d.]+:\d+)\/v1/.exec(written);
-      if (match !== null) resolve(match[1]);
-    };
-    child.stdout?.on('data', onText);
-    child.stderr?.on('data', onText);
-    child.once('error', reject);
-    child.once('exit', (code) => reject(new Error(`octavo serve ended with code ${code}:\n${written}`)));
-  });
 }
 
 /** Whether `npm run build` has run since the sources changed. */

@@ -1,20 +1,10 @@
 // The requests of a run, made in full before it starts: prompts as token ids, answer lengths, arrival times.
 
+import type { PlannedRequest, Workload } from '../../src/cli/load/drive.ts';
 import { createRandom, gamma, randomTokens } from '../common/random.ts';
 import { type TraceEntry, tracePrompts } from './trace.ts';
 
-export interface PlannedRequest {
-  /** Milliseconds after the start; 0 in a closed loop. */
-  readonly arrivalMs: number;
-  readonly prompt: readonly number[];
-  readonly outputTokens: number;
-}
-
-export interface Workload {
-  readonly requests: readonly PlannedRequest[];
-  /** Requests in flight at most: a closed loop starts the next as one ends. Null: each starts when it arrives. */
-  readonly concurrency: number | null;
-}
+export type { PlannedRequest, Workload };
 
 export interface SyntheticOptions {
   readonly requestCount: number;

@@ -65,9 +65,12 @@ struct AttentionFold {
 
 struct Kernels {
   const char* name;
+  /** Called by a thread before and after its calls of linear_panel over up to `rows` rows at a time. */
+  void (*begin_linear)(int32_t rows);
+  void (*end_linear)(int32_t rows);
   /** (token, head) rows of one register tile of attention_piece. */
   int32_t attention_tile_rows;
-  /** Computes 32 outputs (panel) of rows [first_row, last_row); first_row is a multiple of kLinearRowStep. `scratch`: linear_scratch_floats(row count). */
+  /** Computes 32 outputs (panel) of rows [first_row, last_row); first_row is a multiple of kTileRows, as kLinearRowStep is. `scratch`: linear_scratch_floats(row count). */
   void (*linear_panel)(const LinearJob& job, int32_t panel, int32_t first_row, int32_t last_row, float* scratch);
   /** Writes a row into slot `slot` of a tile; `halves`: with the sums over 16 columns. */
   void (*quantize_row)(const float* input, int32_t columns, uint8_t* tile, int32_t slot, bool halves);
@@ -86,7 +89,7 @@ struct Kernels {
 };
 
 /** Work on linears is split over rows in multiples of this: whole tiles of every kernel. */
-constexpr int32_t kLinearRowStep = 24;
+constexpr int32_t kLinearRowStep = 48;
 static_assert(kLinearRowStep % kTileRows == 0, "rows are split between tiles");
 
 /** Floats of a piece of a panel in a form made for many rows. */
@@ -104,5 +107,7 @@ const Kernels& portable_kernels();
 /** Linked on x86-64 only; call them only where the machine has the instructions. */
 const Kernels& avx2_kernels();
 const Kernels& avx512_kernels();
+/** Those of AVX-512 with products on tiles; only after allow_amx() (amx_support.h). Without a compiler for them, those of AVX-512. */
+const Kernels& amx_kernels();
 
 }  // namespace octavo

@@ -4,6 +4,7 @@
 #include "kernels.h"
 #include "linear_float.h"
 #include "linear_int8.h"
+#include "panel_output.h"
 #include "simd.h"
 
 namespace octavo {
@@ -13,13 +14,9 @@ void linear_panel(const LinearJob& job, int32_t panel_index, int32_t first_row, 
   const Matrix& matrix = *job.weight;
   const uint8_t* panel = matrix.data + static_cast<size_t>(panel_index) * matrix.panel_bytes;
   const int32_t rows = last_row - first_row;
-  const int32_t lane_count = matrix.rows - panel_index * kPanelRows;
-  // A panel with fewer than 32 outputs is computed aside: `out` may be as narrow as the matrix. So is one whose outputs are
-  // read and written several times: the rows of `out` often lie a power of two apart, and would evict each other.
-  const bool aside = lane_count < kPanelRows || (is_quantized(matrix.dtype) && int8_takes_turns(matrix.dtype, rows));
-  float* const target = job.out + static_cast<size_t>(first_row) * job.out_stride + static_cast<size_t>(panel_index) * kPanelRows;
-  float* const out = aside ? scratch + kLinearScratchFloats : target;
-  const size_t out_stride = aside ? kPanelRows : job.out_stride;
+  const PanelOutput output = panel_output(job, panel_index, first_row, scratch, is_quantized(matrix.dtype) && int8_takes_turns(matrix.dtype, rows));
+  float* const out = output.out;
+  const size_t out_stride = output.stride;
   const float* input = job.input + static_cast<size_t>(first_row) * job.input_stride;
   QuantizedRows rows_in = job.quantized;
   if (rows_in.tiles != nullptr) rows_in.tiles += static_cast<size_t>(first_row / kTileRows) * rows_in.tile_bytes;
@@ -46,15 +43,7 @@ void linear_panel(const LinearJob& job, int32_t panel_index, int32_t first_row, 
     case DType::kQ5_K: int8_panel<DType::kQ5_K>(panel, units, rows_in, rows, out, out_stride, expanded); break;
     case DType::kQ6_K: int8_panel<DType::kQ6_K>(panel, units, rows_in, rows, out, out_stride, expanded); break;
   }
-  const float* bias = job.bias == nullptr ? nullptr : job.bias + static_cast<size_t>(panel_index) * kPanelRows;
-  if (!aside && bias == nullptr) return;
-  const int32_t lanes = lane_count < kPanelRows ? lane_count : kPanelRows;
-  for (int32_t row = 0; row < rows; ++row) {
-    const float* from = out + row * out_stride;
-    float* to = target + row * job.out_stride;
-    if (bias == nullptr) std::memcpy(to, from, static_cast<size_t>(lanes) * 4);
-    else for (int32_t lane = 0; lane < lanes; ++lane) to[lane] = from[lane] + bias[lane];
-  }
+  finish_panel(output, rows);
 }
 
 }  // namespace

@@ -57,9 +57,9 @@ struct TileRows {
   __attribute__((always_inline)) const uint8_t* quants(int32_t unit) const {
     return tile + static_cast<size_t>(unit) * block_bytes + static_cast<size_t>(slot) * kQuantBlock;
   }
-  /** Table of four bytes for each row, `offset` bytes into the block. */
+  /** Table whose entries, `offset` bytes into the block, lie kTileEntry apart. */
   __attribute__((always_inline)) const uint8_t* table(int32_t unit, size_t offset) const {
-    return tile + static_cast<size_t>(unit) * block_bytes + offset + static_cast<size_t>(slot) * 4;
+    return tile + static_cast<size_t>(unit) * block_bytes + offset + static_cast<size_t>(slot) * kTileEntry;
   }
 };
 
@@ -81,10 +81,10 @@ OCTAVO_INLINE I16 initial_dot(const TileRows& rows, int32_t unit, int half, int 
   if constexpr (F::kWide) return i_set1(kDotBias);
 #endif
   if constexpr (F::kZero == 0) return i_set1(kDotBias);
-  else if constexpr (F::kZero == 128) return i_set1(read_int(rows.table(unit, kTileMinus128) + row * 4));
+  else if constexpr (F::kZero == 128) return i_set1(read_int(rows.table(unit, kTileMinus128) + row * kTileEntry));
   else if constexpr (F::kHalves == 2)
-    return scaled_initial<log2_of(F::kZero / 4)>(read_int(rows.table(unit, kTileMinus4Halves + static_cast<size_t>(half) * 32) + row * 4));
-  else return scaled_initial<log2_of(F::kZero / 8)>(read_int(rows.table(unit, kTileMinus8) + row * 4));
+    return scaled_initial<log2_of(F::kZero / 4)>(read_int(rows.table(unit, kTileMinus4Halves + static_cast<size_t>(half) * 4) + row * kTileEntry));
+  else return scaled_initial<log2_of(F::kZero / 8)>(read_int(rows.table(unit, kTileMinus8) + row * kTileEntry));
 }
 
 template <class F, int kRows, int kStep>
@@ -122,7 +122,7 @@ OCTAVO_INLINE void add_half(const F& weights, const TileRows& rows, int32_t unit
   else if constexpr (kHalf == 0) dot_steps(weights, quants, group, dots, std::integer_sequence<int, 0, 1, 2, 3>{});
   else dot_steps(weights, quants, group, dots, std::integer_sequence<int, 4, 5, 6, 7>{});
   const uint8_t* scales = rows.table(unit, kTileScales);
-  const uint8_t* weighted = rows.table(unit, F::kHalves == 1 ? kTileWeighted : kTileWeightedHalves + kHalf * 32);
+  const uint8_t* weighted = rows.table(unit, F::kHalves == 1 ? kTileWeighted : kTileWeightedHalves + kHalf * 4);
 #pragma GCC unroll 2
   for (int g = 0; g < kTileGroups; ++g) {
     const V16 scale = weights.scale(kHalf, group + g);
@@ -130,14 +130,14 @@ OCTAVO_INLINE void add_half(const F& weights, const TileRows& rows, int32_t unit
 #pragma GCC unroll 8
     for (int row = 0; row < kRows; ++row) {
       V16& sum = sums[group + g][row];
-      sum = v_fma(v_fma(i_as_float(dots[g][row]), scale, bias), v_set1(read_float(scales + row * 4)), sum);
+      sum = v_fma(v_fma(i_as_float(dots[g][row]), scale, bias), v_set1(read_float(scales + row * kTileEntry)), sum);
     }
     if constexpr (F::kHasMin) {
       const V16 min = weights.min(kHalf, group + g);
 #pragma GCC unroll 8
       for (int row = 0; row < kRows; ++row) {
         V16& sum = sums[group + g][row];
-        const V16 x = v_set1(read_float(weighted + row * 4));
+        const V16 x = v_set1(read_float(weighted + row * kTileEntry));
         sum = F::kSubtractsMin ? v_fnma(min, x, sum) : v_fma(min, x, sum);
       }
     }
@@ -201,7 +201,7 @@ void int8_tile(const uint8_t* panel, int32_t first_unit, int32_t units, const Ti
       }
       for (int half = 0; half < F::kHalves; ++half) {
         const V16 scale = unit_weights.scale(half, group);
-        const uint8_t* weighted = rows.table(unit, F::kHalves == 1 ? kTileWeighted : kTileWeightedHalves + static_cast<size_t>(half) * 32);
+        const uint8_t* weighted = rows.table(unit, F::kHalves == 1 ? kTileWeighted : kTileWeightedHalves + static_cast<size_t>(half) * 4);
         for (int row = 0; row < kRows; ++row) {
           const int8_t* quants = reinterpret_cast<const int8_t*>(rows.quants(unit) + row * kQuantBlock);
           int32_t dots[kGroupRows] = {};
@@ -212,9 +212,9 @@ void int8_tile(const uint8_t* panel, int32_t first_unit, int32_t units, const Ti
           float lanes[kGroupRows];
           for (int lane = 0; lane < kGroupRows; ++lane) lanes[lane] = static_cast<float>(dots[lane]);
           V16& sum = sums[row][group];
-          sum = v_fma(v_mul(v_load(lanes), scale), v_set1(read_float(rows.table(unit, kTileScales) + row * 4)), sum);
+          sum = v_fma(v_mul(v_load(lanes), scale), v_set1(read_float(rows.table(unit, kTileScales) + row * kTileEntry)), sum);
           if constexpr (F::kHasMin) {
-            const V16 x = v_set1(read_float(weighted + row * 4));
+            const V16 x = v_set1(read_float(weighted + row * kTileEntry));
             sum = F::kSubtractsMin ? v_fnma(unit_weights.min(half, group), x, sum) : v_fma(unit_weights.min(half, group), x, sum);
           }
         }

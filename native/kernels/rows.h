@@ -88,7 +88,7 @@ void quantize_row(const float* input, int32_t columns, uint8_t* tile, int32_t sl
   const int32_t blocks = columns / kQuantBlock;
   V16 poison = v_zero();
   uint8_t* at = tile;
-  const size_t entry = static_cast<size_t>(slot) * 4;
+  const size_t entry = static_cast<size_t>(slot) * kTileEntry;
   for (int32_t block = 0; block < blocks; ++block, at += block_bytes) {
     const V16 low = v_load(input + block * kQuantBlock);
     const V16 high = v_load(input + block * kQuantBlock + 16);
@@ -108,9 +108,9 @@ void quantize_row(const float* input, int32_t columns, uint8_t* tile, int32_t sl
       const int32_t first = sum_bytes(quants);
       const int32_t second = sum - first;
       write_int(at + kTileMinus4Halves + entry, kDotBias - 4 * first);
-      write_int(at + kTileMinus4Halves + 32 + entry, kDotBias - 4 * second);
+      write_int(at + kTileMinus4Halves + 4 + entry, kDotBias - 4 * second);
       write_float(at + kTileWeightedHalves + entry, scale * static_cast<float>(first));
-      write_float(at + kTileWeightedHalves + 32 + entry, scale * static_cast<float>(second));
+      write_float(at + kTileWeightedHalves + 4 + entry, scale * static_cast<float>(second));
     }
   }
   // What is not finite must show in the outputs, not turn into plausible integers.

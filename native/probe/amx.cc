@@ -1,12 +1,9 @@
-// Loops for AMX: tiles of 16 by 16 products, in int8 and in bf16. Linux gives a process tiles only when it asks.
+// Loops for AMX: tiles of 16 by 16 products, in int8 and in bf16.
+#include "../amx_support.h"
 #include "probe.h"
 
-#if defined(OCTAVO_X86) && defined(__linux__) && (defined(__clang__) ? __clang_major__ >= 12 : __GNUC__ >= 11)
-#define OCTAVO_AMX 1
-#include <cpuid.h>
+#ifdef OCTAVO_AMX
 #include <immintrin.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <cstring>
 
@@ -64,20 +61,14 @@ OCTAVO_TARGET double bf16_loop(int64_t rounds) {
   return static_cast<double>(rounds) * 4 * 16 * 16 * 32 * 2;
 }
 
-/** Whether the kernel lets this process use the tile data (arch_prctl ARCH_REQ_XCOMP_PERM, feature 18). */
-bool may_use_tiles() { return syscall(SYS_arch_prctl, 0x1023, 18) == 0; }
-
 }  // namespace
 #endif
 
 void set_amx_loops(ProbeLoops& loops) {
 #ifdef OCTAVO_AMX
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return;
-  const bool tiles = (d >> 24 & 1) != 0, int8 = (d >> 25 & 1) != 0, bf16 = (d >> 22 & 1) != 0;
-  if (!tiles || !may_use_tiles()) return;
-  if (int8) loops.amx_int8 = int8_loop;
-  if (bf16) loops.amx_bf16 = bf16_loop;
+  const AmxSupport support = allow_amx();
+  if (support.int8) loops.amx_int8 = int8_loop;
+  if (support.bf16) loops.amx_bf16 = bf16_loop;
 #else
   (void)loops;
 #endif

@@ -34,44 +34,59 @@ export interface StepLimits {
   readonly maxContextTokens: number;
 }
 
-export interface CompileOptions {
-  readonly weights: WeightSource;
+/** One KV pool. */
+export interface PoolOptions {
   readonly kv: KvLayout;
   readonly blockCount: number;
+}
+
+export interface CompileOptions extends PoolOptions {
+  readonly weights: WeightSource;
+  /**
+   * Pools of all cache groups of the program but the first (cacheGroupsOf), in their order; `kv` and `blockCount` are then those of the first.
+   * Without them all layers lie in one pool.
+   */
+  readonly otherPools?: readonly PoolOptions[];
   readonly limits: StepLimits;
   /** Called as weights arrive. */
   readonly onProgress?: (loadedBytes: number, totalBytes: number) => void;
   readonly signal?: AbortSignal;
 }
 
-/**
- * One step as flat arrays. Arrays may be longer than the counts say (they are reused from step to step).
- * `execute` has read all of them when it returns its promise, so the caller may change them at once.
- */
-export interface StepBindings {
-  readonly tokenCount: number;
-  readonly sequenceCount: number;
-  readonly outputCount: number;
+/** What a step reads and writes of one pool. */
+export interface PoolBindings {
   readonly copyCount: number;
-  /** [tokenCount] */
-  readonly tokenIds: Int32Array;
-  /** [tokenCount] position of each token in its sequence, from 0 */
-  readonly positions: Int32Array;
   /** [tokenCount] slot (block id * blockSize + offset) where each token's K and V are written */
   readonly slotMapping: Int32Array;
-  /** [sequenceCount + 1] first token row of each sequence, then tokenCount */
-  readonly queryStarts: Int32Array;
-  /** [sequenceCount] tokens of context of each sequence, those of this step included */
-  readonly contextLengths: Int32Array;
   /** rows of `blockTableStride` block ids; the row of sequence s is `tableRows[s]` */
   readonly blockTables: Int32Array;
   readonly blockTableStride: number;
   /** [sequenceCount] */
   readonly tableRows: Int32Array;
-  /** [outputCount] token rows whose logits are wanted */
-  readonly outputRows: Int32Array;
   /** [copyCount * 2] (source, destination) block ids, copied before anything of the step is written */
   readonly blockCopies: Int32Array;
+}
+
+/**
+ * One step as flat arrays. Arrays may be longer than the counts say (they are reused from step to step).
+ * `execute` has read all of them when it returns its promise, so the caller may change them at once.
+ */
+export interface StepBindings extends PoolBindings {
+  readonly tokenCount: number;
+  readonly sequenceCount: number;
+  readonly outputCount: number;
+  /** [tokenCount] */
+  readonly tokenIds: Int32Array;
+  /** [tokenCount] position of each token in its sequence, from 0 */
+  readonly positions: Int32Array;
+  /** [sequenceCount + 1] first token row of each sequence, then tokenCount */
+  readonly queryStarts: Int32Array;
+  /** [sequenceCount] tokens of context of each sequence, those of this step included */
+  readonly contextLengths: Int32Array;
+  /** [outputCount] token rows whose logits are wanted */
+  readonly outputRows: Int32Array;
+  /** Of `CompileOptions.otherPools`, in their order. */
+  readonly otherPools?: readonly PoolBindings[];
   /** Tokens to pick from the output rows, in ascending order of the rows. Defaults to none. */
   readonly picks?: readonly TokenPick[];
 }
@@ -99,7 +114,7 @@ export interface Executable {
   /** Runs one step; one at a time. Rejects with BackendError; the pool's other blocks are untouched by a failed step. */
   execute(step: StepBindings): Promise<StepOutput>;
   /**
-   * Copies the raw bytes of a block out of or into the pool (kvBlockBytes long). Also while a step runs, if the step does not
+   * Copies the raw bytes of a block out of or into the (first) pool (kvBlockBytes long). Also while a step runs, if the step does not
    * write a block that is read, and does not touch one that is written.
    */
   readBlock(blockId: number, into: Uint8Array): void;

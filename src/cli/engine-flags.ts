@@ -33,6 +33,7 @@ export interface EngineFlags {
   readonly adaptiveMemory: boolean;
   readonly allocator: AllocatorName;
   readonly compactionBlocksPerStep: number;
+  readonly hybridCacheGroups: boolean;
   readonly attentionWindow?: number;
   readonly attentionSinks: number;
   readonly hostTierBytes?: number;
@@ -122,6 +123,10 @@ export function addEngineFlags(command: Command): Command {
       0,
     )
     .option(
+      '--no-hybrid-cache-groups',
+      'keep the blocks of windowed layers too, in models where others attend to everything (for sessions)',
+    )
+    .option(
       '--attention-window <tokens>',
       'attend to the last tokens only, and to the sinks: input without end in a fixed pool; changes answers (default: the whole context)',
       integerFlag(1),
@@ -165,6 +170,7 @@ export function toEngineOptions(flags: EngineFlags, model: string): EngineOption
     adaptiveMemory: flags.adaptiveMemory,
     allocator: flags.allocator,
     compactionBlocksPerStep: flags.compactionBlocksPerStep,
+    hybridCacheGroups: flags.hybridCacheGroups ? undefined : false,
     attentionWindow:
       flags.attentionWindow === undefined
         ? undefined

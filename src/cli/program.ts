@@ -2,8 +2,11 @@
 
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from './bundled-model.ts';
+import { addCalibrateCommand } from './commands/calibrate.ts';
 import { addChatCommand } from './commands/chat.ts';
 import { addInspectCommand } from './commands/inspect.ts';
+import { addPlanCommand } from './commands/plan.ts';
+import { addReportCommand } from './commands/report.ts';
 import { addRunCommand } from './commands/run.ts';
 import { addServeCommand } from './commands/serve.ts';
 import { addSimulateCommand } from './commands/simulate.ts';
@@ -37,8 +40,11 @@ export function createProgram(): Command {
   addRunCommand(program);
   addChatCommand(program);
   addInspectCommand(program);
+  addPlanCommand(program);
+  addReportCommand(program);
   addSynthCommand(program);
   addSimulateCommand(program);
+  addCalibrateCommand(program);
   return program;
 }
 

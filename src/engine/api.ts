@@ -241,6 +241,12 @@ export interface EngineOptions {
   /** Blocks that a step may move to rebuild runs while free space is fragmented; 0 for none. Paged memory only. Defaults to 0. */
   readonly compactionBlocksPerStep?: number;
   /**
+   * On models in which some layers have a sliding window and others attend to everything: whether each kind gets blocks of its own, so that blocks
+   * of windowed layers are given back when they fall out of the window; else all layers share their blocks, and keep them. Without effect on other
+   * models; never changes what is generated. Groups have no tiers, pins and sessions. Defaults to true, with tiers or contiguous memory to false.
+   */
+  readonly hybridCacheGroups?: boolean;
+  /**
    * Where pages go that are evicted from the pool, and come back from when a prompt needs them: host memory, files, or one over
    * the other. Never changes what is generated, except with a lossy `hostForm`. Needs prefix caching. Defaults to none.
    */
@@ -321,6 +327,7 @@ export interface BlockMap {
 export interface RequestTimes {
   readonly requestId: string;
   readonly arrivedMs: number;
+  /** When the first step that it takes part in began: what lies before is waiting. */
   readonly firstScheduledMs: number | null;
   readonly firstTokenMs: number | null;
   readonly finishedMs: number;

@@ -1,16 +1,37 @@
-// The attentionWindow option: checked, and applied to a loaded model.
+// How far attention reaches: the attentionWindow option, checked and applied to a loaded model, and which layers share blocks.
 
 import { InvalidRequestError } from '../errors/errors.ts';
 import type { LoadedModel } from '../models/model.ts';
+import { type CacheGroup, cacheGroupsOf, soleCacheGroup } from '../program/cache-groups.ts';
 import type { Program } from '../program/program.ts';
 import { type AttentionWindow, maxSinkTokens, streamingProgram } from '../program/streaming.ts';
+import type { EngineOptions } from './api.ts';
 import { requireInteger } from './memory-plan.ts';
 
 export interface WindowedModel {
   readonly program: Program;
-  /** What attention reaches in all layers; null for everything. */
-  readonly windowTokens: number | null;
-  readonly sinkTokens: number;
+  /** Layers by what their attention reaches. */
+  readonly groups: readonly CacheGroup[];
+}
+
+/**
+ * The groups that get blocks of their own: those of the model, or one for all layers where that was asked for or where what was asked for needs it.
+ * Throws InvalidRequestError for groups that were asked for together with contiguous memory or tiers.
+ */
+export function chooseCacheGroups(
+  { program, groups }: WindowedModel,
+  { hybridCacheGroups, memory = 'paged', tiers }: Pick<EngineOptions, 'hybridCacheGroups' | 'memory' | 'tiers'>,
+): readonly CacheGroup[] {
+  if (groups.length === 1) return groups;
+  const needsOne = memory !== 'paged' ? 'contiguous memory' : tiers !== undefined ? 'tiers' : null;
+  if (hybridCacheGroups && needsOne !== null) {
+    throw new InvalidRequestError(
+      `hybridCacheGroups does not go together with ${needsOne}: all layers then share their blocks`,
+      'hybridCacheGroups',
+      hybridCacheGroups,
+    );
+  }
+  return hybridCacheGroups === false || needsOne !== null ? [soleCacheGroup(program)] : groups;
 }
 
 /** Throws InvalidRequestError for values out of range, UnsupportedModelError where the model's own attention is in the way. */
@@ -18,7 +39,7 @@ export function applyAttentionWindow(
   { program, config }: Pick<LoadedModel, 'program' | 'config'>,
   window: AttentionWindow | undefined,
 ): WindowedModel {
-  if (window === undefined) return { program, windowTokens: config.slidingWindow, sinkTokens: 0 };
+  if (window === undefined) return { program, groups: cacheGroupsOf(program) };
   const { sinkTokens, windowTokens } = window;
   requireInteger('attentionWindow.sinkTokens', sinkTokens, 0, maxSinkTokens);
   requireInteger('attentionWindow.windowTokens', windowTokens, 1, config.contextLength);
@@ -29,5 +50,6 @@ export function applyAttentionWindow(
       window,
     );
   }
-  return { program: streamingProgram(program, window), windowTokens, sinkTokens };
+  const streaming = streamingProgram(program, window);
+  return { program: streaming, groups: cacheGroupsOf(streaming) };
 }

@@ -3,8 +3,10 @@
 import { availableParallelism } from 'node:os';
 import { InvalidRequestError } from '../errors/errors.ts';
 import {
+  createHybridMemory,
   createMemory,
   defaultEvictionPolicy,
+  type KvMemoryOptions,
   requireAllocatorName,
   requireEvictionPolicyName,
 } from '../memory/index.ts';
@@ -12,7 +14,7 @@ import { loadModel } from '../models/load.ts';
 import { createScheduler } from '../scheduler/index.ts';
 import type { TierStack } from '../tiers/index.ts';
 import type { Engine, EngineOptions } from './api.ts';
-import { applyAttentionWindow } from './attention-window.ts';
+import { applyAttentionWindow, chooseCacheGroups } from './attention-window.ts';
 import { type ChosenBackend, chooseBackend } from './backend-choice.ts';
 import { resolveKvDTypes } from './kv-cache-dtype.ts';
 import { modelFingerprint } from './kv-fingerprint.ts';
@@ -87,14 +89,13 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   let tiers: TierStack | null = null;
   try {
     const windowed = applyAttentionWindow(model, options.attentionWindow);
-    const { windowTokens, sinkTokens } = windowed;
     const isPaged = (options.memory ?? 'paged') === 'paged';
+    const groups = chooseCacheGroups(windowed, options);
     chosen = chooseBackend(options.backend ?? 'auto', options.threads ?? availableParallelism());
     const plan = planMemory({
       config: model.config,
       // Contiguous memory keeps what a window leaves behind.
-      windowTokens: isPaged ? windowTokens : null,
-      sinkTokens: isPaged ? sinkTokens : 0,
+      groups: isPaged ? groups : groups.map((group) => ({ ...group, windowTokens: null, sinkTokens: 0 })),
       streams: options.attentionWindow !== undefined,
       kvDTypes: resolveKvDTypes(options.kvCacheDtype ?? 'auto', model.weights),
       blockSize: options.blockSize ?? 16,
@@ -114,6 +115,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       weights: model.weights,
       kv: plan.kv,
       blockCount: plan.blockCount,
+      otherPools: plan.pools.slice(1),
       limits,
       onProgress: (loadedBytes, totalBytes) => options.onProgress?.({ phase: 'weights', loadedBytes, totalBytes }),
     });
@@ -129,31 +131,37 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     });
     const pace = createPrefillPace(maxStepStretch);
     const pagesReady = { notify: () => {} };
-    const memory = createMemory(options.memory ?? 'paged', {
-      blockCount: plan.blockCount,
-      blockSize: plan.kv.blockSize,
-      maxNumSeqs: runningLimit,
-      maxBlocksPerSequence: Math.ceil(plan.maxModelLen / plan.kv.blockSize),
-      enablePrefixCaching: options.enablePrefixCaching ?? true,
-      // With a window, what was used last is what the next hit needs.
-      evictionPolicy: options.evictionPolicy ?? (windowTokens === null ? defaultEvictionPolicy : 'lru'),
-      allocator,
-      compactionBlocksPerStep,
-      windowTokens,
-      sinkTokens,
-      tiers:
-        tiers === null
-          ? null
-          : {
-              tier: tiers,
-              bytes: { pageBytes: plan.blockBytes, read: executable.readBlock, write: executable.writeBlock },
-              now,
-              recomputeMs: pace.promptMs,
-              after,
-            },
-      now,
-      remembersSalts: options.reportOtherSalts ?? false,
-    });
+    const memoryOptions = plan.pools.map(
+      ({ group: { windowTokens, sinkTokens }, blockCount }): KvMemoryOptions => ({
+        blockCount,
+        blockSize: plan.kv.blockSize,
+        maxNumSeqs: runningLimit,
+        maxBlocksPerSequence: Math.ceil(plan.maxModelLen / plan.kv.blockSize),
+        enablePrefixCaching: options.enablePrefixCaching ?? true,
+        // With a window, what was used last is what the next hit needs.
+        evictionPolicy: options.evictionPolicy ?? (windowTokens === null ? defaultEvictionPolicy : 'lru'),
+        allocator,
+        compactionBlocksPerStep,
+        windowTokens,
+        sinkTokens,
+        tiers:
+          tiers === null
+            ? null
+            : {
+                tier: tiers,
+                bytes: { pageBytes: plan.blockBytes, read: executable.readBlock, write: executable.writeBlock },
+                now,
+                recomputeMs: pace.promptMs,
+                after,
+              },
+        now,
+        remembersSalts: options.reportOtherSalts ?? false,
+      }),
+    );
+    const memory =
+      memoryOptions.length > 1
+        ? createHybridMemory(memoryOptions)
+        : createMemory(options.memory ?? 'paged', memoryOptions[0]);
     const scheduler = createScheduler({
       memory,
       promptTokensBesideDecoding: pace.allowance,

@@ -5,6 +5,8 @@
 // which number is right depends on model and machine, so it is measured here. Timing decides only when tokens are computed,
 // never which ones.
 
+import type { StepPlan } from '../scheduler/types.ts';
+
 export interface StepLoad {
   /** Tokens of sequences that decode. */
   readonly decodeTokens: number;
@@ -53,4 +55,11 @@ export function createPrefillPace(maxStretch: number): PrefillPace {
       if (promptTokens >= leastAllowance && promptMs > 0) promptTokenMs = mean(promptTokenMs, promptMs / promptTokens);
     },
   };
+}
+
+/** A share of one token that samples decodes. */
+export function loadOf({ sequences, bindings }: Pick<StepPlan, 'sequences' | 'bindings'>): StepLoad {
+  let decodeTokens = 0;
+  for (const { tokenCount, samples } of sequences) if (tokenCount === 1 && samples) decodeTokens++;
+  return { decodeTokens, promptTokens: bindings.tokenCount - decodeTokens };
 }

@@ -112,6 +112,15 @@ export function runEngine(parts: EngineParts): Engine {
   parts.pagesReady.notify = () => loop.wake();
   const prefixPins = createPrefixPins(memory, () => loop.wake());
   const kvDType = formatKvDTypes(plan.kv);
+  /** What moves or holds blocks knows of one cache group only. */
+  function refuseGroups(what: string): void {
+    if (plan.pools.length === 1) return;
+    throw new InvalidRequestError(
+      `${what} is not possible with several cache groups; load the model with hybridCacheGroups: false`,
+      'hybridCacheGroups',
+      true,
+    );
+  }
   const sessions = createSessions({
     ...parts,
     kvType: kvDType,
@@ -303,12 +312,14 @@ export function runEngine(parts: EngineParts): Engine {
     const blocks = memory.blockMap();
     return {
       blockSize: plan.kv.blockSize,
-      blockCount: plan.blockCount,
+      blockCount: blocks.references.length,
       references: blocks.references,
       cached: blocks.cached,
-      sequences: scheduler.describe().map(({ id, blocks: held, ...sequence }) => ({
+      sequences: scheduler.describe().map(({ id, blocks: held, state, computedTokens, totalTokens }) => ({
         requestId: owners.get(id)?.state.requestId ?? `sequence-${id}`,
-        ...sequence,
+        state,
+        computedTokens,
+        totalTokens,
         blocks: held.filter((block) => block !== -1),
       })),
     };
@@ -355,12 +366,17 @@ export function runEngine(parts: EngineParts): Engine {
     encodePrompt: (request, signal) => readPromptAsync(request, model, signal),
     pinPrefix({ leaseMs, cacheSalt = '', ...prompt }) {
       refuseIfClosed();
+      refuseGroups('pinPrefix');
       return prefixPins.pin(readPrompt(prompt, model), cacheSalt, leaseMs);
     },
     async saveSession({ path, cacheSalt = '', data = null, ...prompt }) {
+      refuseGroups('saveSession');
       return sessions.save(path, await readPromptAsync(prompt, model), cacheSalt, data);
     },
-    loadSession: (path, { cacheSalt = '' } = {}) => sessions.load(path, cacheSalt),
+    async loadSession(path, { cacheSalt = '' } = {}) {
+      refuseGroups('loadSession');
+      return sessions.load(path, cacheSalt);
+    },
     renderChat: (messages, options = {}) => renderChat(model, messages, options),
     get failure() {
       return failure;

@@ -85,6 +85,18 @@ export class TraceFileError extends OctavoError {
   }
 }
 
+/** A calibration that cannot be read, is malformed, or was measured with another model. */
+export class CalibrationFileError extends OctavoError {
+  readonly code = 'calibration_file';
+  readonly path: string;
+  readonly detail: string;
+  constructor(path: string, detail: string, options?: ErrorOptions) {
+    super(`${path}: ${detail}`, options);
+    this.path = path;
+    this.detail = detail;
+  }
+}
+
 /** A model file that is well-formed but uses something Octavo does not support. */
 export class UnsupportedModelError extends OctavoError {
   readonly code = 'model_unsupported';
@@ -180,4 +192,14 @@ export class SessionFileError extends OctavoError {
 /** An invariant of Octavo itself does not hold. Always a bug; the message says which. */
 export class IntegrityError extends OctavoError {
   readonly code = 'integrity';
+}
+
+/** A line of a recording that cannot be read. `line` counts from 1. */
+export class RecordingFormatError extends OctavoError {
+  readonly code = 'recording_format';
+  readonly line: number;
+  constructor(line: number, problem: string) {
+    super(`line ${line} of the recording: ${problem}`);
+    this.line = line;
+  }
 }

@@ -1,6 +1,7 @@
 // Fills: blocks that get their content from elsewhere (a tier, a file) and then join the prefix cache; and holds on what is cached.
 
 import { IntegrityError } from '../errors/index.ts';
+import type { BlockJournal, HoldCause } from '../events/index.ts';
 import type { AttentionReach } from './attention-reach.ts';
 import { type BlockHasher, HASH_WORDS } from './block-hash.ts';
 import type { BlockStore } from './block-store.ts';
@@ -27,7 +28,13 @@ export interface BlockFills {
   readonly open: ReadonlySet<BlockFill>;
   /** Filled blocks that were freed because an identical one was there already. */
   readonly merges: number;
-  begin(sequence: KvSequenceState, firstBlock: number, count: number, spareBlocks: number): BlockFill | null;
+  begin(
+    sequence: KvSequenceState,
+    firstBlock: number,
+    count: number,
+    spareBlocks: number,
+    cause: HoldCause,
+  ): BlockFill | null;
   end(fill: BlockFill, filledCount: number): void;
   hold(sequence: KvSequenceState): BlockFill;
 }
@@ -35,6 +42,7 @@ export interface BlockFills {
 interface OpenFill extends BlockFill {
   /** The tokens that the chain is of: the sequence may be truncated meanwhile. */
   readonly tokenIds: readonly number[];
+  readonly cause: HoldCause;
 }
 
 /** See KvMemory.beginFill, endFill and holdPrefix. `origin` says which block holds a block's content until the open step has run. */
@@ -44,12 +52,19 @@ export function createBlockFills(
   hasher: BlockHasher,
   blockSize: number,
   reach: AttentionReach,
+  journal: BlockJournal,
   origin: (block: number) => number = (block) => block,
 ): BlockFills {
   const open = new Set<OpenFill>();
   let merges = 0;
 
-  function begin(sequence: KvSequenceState, firstBlock: number, count: number, spareBlocks: number): BlockFill | null {
+  function begin(
+    sequence: KvSequenceState,
+    firstBlock: number,
+    count: number,
+    spareBlocks: number,
+    cause: HoldCause,
+  ): BlockFill | null {
     const endBlock = firstBlock + count;
     if (firstBlock < 0 || count < 0 || endBlock * blockSize > sequence.tokenIds.length) {
       throw new IntegrityError(
@@ -75,7 +90,9 @@ export function createBlockFills(
       for (const block of cachedBlocks.toReversed()) store.drop(block);
       return null;
     }
+    journal.evictionCause = 'fill';
     const fill: OpenFill = {
+      cause,
       blocks: indices.map(() => store.allocate()),
       indices,
       cachedBlocks,
@@ -83,22 +100,32 @@ export function createBlockFills(
       chain: sequence.chain.slice(0, (endBlock + 1) * HASH_WORDS),
       tokenIds: sequence.tokenIds.slice(0, endBlock * blockSize),
     };
+    journal.evictionCause = 'demand';
+    journal.held('prefix', cachedBlocks);
+    journal.held(cause, fill.blocks);
     open.add(fill);
     return fill;
   }
 
   function end(fill: BlockFill, filledCount: number): void {
-    const { blocks, indices, cachedBlocks, chain, tokenIds } = fill as OpenFill;
+    const { blocks, indices, cachedBlocks, chain, tokenIds, cause } = fill as OpenFill;
     if (!open.delete(fill as OpenFill)) throw new IntegrityError('the end of a fill that has ended');
+    journal.contentSource = cause === 'fill' ? 'fill' : 'page_in';
     for (const [i, index] of indices.slice(0, filledCount).entries()) {
       // A pending twin counts as one: the step in flight computes it.
-      if (cache.find(chain, index + 1) !== -1) merges++;
-      else {
-        // Leaves go before roots only where a chain is worth nothing without its roots.
-        const parent = reach.windowTokens === null ? cache.find(chain, index) : -1;
-        store.cacheContent(blocks[i], chain, index + 1, tokenIds, parent);
+      const twin = cache.find(chain, index + 1);
+      if (twin !== -1) {
+        merges++;
+        if (journal.isOn) journal.merged({ sequence: null, index, from: blocks[i], to: twin });
+        continue;
       }
+      // Leaves go before roots only where a chain is worth nothing without its roots.
+      const parent = reach.windowTokens === null ? cache.find(chain, index) : -1;
+      store.cacheContent(blocks[i], chain, index + 1, tokenIds, parent);
     }
+    journal.contentSource = 'step';
+    journal.unheld(cause, blocks);
+    journal.unheld('prefix', cachedBlocks);
     // The tail first, so that it is evicted before what it continues.
     for (const block of blocks.toReversed()) store.drop(block);
     for (const block of cachedBlocks.toReversed()) store.drop(block);
@@ -129,7 +156,16 @@ export function createBlockFills(
         cachedIndices.push(index);
       }
       const chain = sequence.chain.slice(0, (count + 1) * HASH_WORDS);
-      const hold: OpenFill = { blocks: [], indices: [], cachedBlocks, cachedIndices, chain, tokenIds: [] };
+      const hold: OpenFill = {
+        blocks: [],
+        indices: [],
+        cachedBlocks,
+        cachedIndices,
+        chain,
+        tokenIds: [],
+        cause: 'prefix',
+      };
+      journal.held('prefix', cachedBlocks);
       open.add(hold);
       return hold;
     },

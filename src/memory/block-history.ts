@@ -28,6 +28,8 @@ export interface BlockHistory {
   /** Those of `figures`, without the rest. */
   readonly refaults: number;
   readonly figures: BlockHistoryFigures;
+  /** When a cached block was last used, by the clock as it was read last; 0 without one. */
+  usedMs(block: number): number;
   /** Reads the clock: call it once for whatever happens together. */
   tick(): void;
   /** Keys are the first two words of a content's hash. */
@@ -75,6 +77,7 @@ export function createBlockHistory(blockCount: number, now: (() => number) | nul
         reuseGapSeconds: reuseGap.figures(),
       };
     },
+    usedMs: (block) => usedMs[block],
     tick() {
       if (now !== null) nowMs = now();
     },

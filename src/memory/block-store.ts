@@ -1,6 +1,7 @@
 // Pool, prefix cache and eviction as one store of blocks: a block that loses its last reference stays evictable while it is cached.
 
 import { IntegrityError } from '../errors/index.ts';
+import type { BlockJournal, PageFate } from '../events/index.ts';
 import { HASH_WORDS } from './block-hash.ts';
 import type { BlockHistory } from './block-history.ts';
 import type { BlockPool } from './block-pool.ts';
@@ -39,14 +40,15 @@ export interface BlockStore {
 
 /**
  * `cache` and `evictable` are null without prefix caching. `onEvict` is called with a block that loses its content, while the
- * cache still knows its hash and nobody has written to it.
+ * cache still knows its hash and nobody has written to it, and says what becomes of it.
  */
 export function createBlockStore(
   pool: BlockPool,
   cache: PrefixCache | null,
   evictable: EvictableSet | MovableEvictableSet | null,
   history: BlockHistory,
-  onEvict: (block: number) => void = () => {},
+  journal: BlockJournal,
+  onEvict: (block: number) => PageFate,
 ): BlockStore {
   let evictions = 0;
   let grantedRuns = 0;
@@ -58,7 +60,7 @@ export function createBlockStore(
   function takeVictim(): number {
     const block = evictable?.take() ?? -1;
     if (block === -1) return -1;
-    onEvict(block);
+    journal.evicted(block, onEvict(block));
     const key = block * HASH_WORDS;
     if (cache !== null) history.evicted(block, cache.hashes[key], cache.hashes[key + 1]);
     cache?.remove(block);
@@ -136,12 +138,16 @@ export function createBlockStore(
     },
     cacheContent(block, chain, index, tokenIds, parent) {
       cache?.addCached(block, chain, index, tokenIds);
+      journal.cached(block, chain, index - 1);
       const key = index * HASH_WORDS;
       history.cached(block, chain[key], chain[key + 1]);
       evictable?.admit(block, chain[key], chain[key + 1], index - 1, parent);
     },
     forgetContent(block) {
-      if (isCached(block)) evictable?.forget(block);
+      if (isCached(block)) {
+        evictable?.forget(block);
+        journal.uncached(block);
+      }
       cache?.remove(block);
     },
     evict() {
@@ -151,6 +157,7 @@ export function createBlockStore(
     },
     moveContent(from, to) {
       history.moved(from, to);
+      journal.moved(from, to);
       cache?.move(from, to);
       if (evictable !== null) (evictable as MovableEvictableSet).exchange(from, to);
     },

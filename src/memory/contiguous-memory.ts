@@ -1,12 +1,15 @@
 // The contiguous baseline: every sequence gets one run of blocks for all that it may come to hold, as servers did before paging.
 
 import { IntegrityError, InvalidRequestError } from '../errors/index.ts';
+import { createBlockJournal, createSilentSink } from '../events/index.ts';
 import { createAllocator } from './allocators/index.ts';
+import { HASH_WORDS } from './block-hash.ts';
 import { createBlockHistory } from './block-history.ts';
 import { checkContiguousIntegrity } from './contiguous-integrity.ts';
 import type { KvSequence } from './kv-sequence.ts';
 import { measureLayout } from './layout.ts';
 import { createPageTable } from './page-table.ts';
+import { snapshotOf } from './snapshot.ts';
 import type { KvMemory, KvMemoryOptions } from './types.ts';
 
 /**
@@ -61,8 +64,13 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
   const holders: (ContiguousSequence | null)[] = new Array(maxNumSeqs).fill(null);
   const stepSequences: ContiguousSequence[] = [];
   const copies: number[] = [];
+  const sink = options.events ?? createSilentSink();
+  const journal = createBlockJournal(sink, { group: options.group ?? 0, blockCount, hashWords: HASH_WORDS });
+  let unnamedCount = 0;
 
+  const noHistory = createBlockHistory(0, null);
   const blocksFor = (tokens: number): number => Math.ceil(tokens / blockSize);
+  const blocksOfRun = ({ first, count }: BlockRun): number[] => Array.from({ length: count }, (_, i) => first + i);
   const state = (sequence: KvSequence): ContiguousSequence => sequence as ContiguousSequence;
 
   function runLength(sequence: ContiguousSequence): number {
@@ -82,6 +90,7 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
     sequence.blockCount = count;
     holders[sequence.row] = sequence;
     for (let i = 0; i < count; i++) table.set(sequence.row, i, first + i);
+    if (journal.isOn) journal.allocated(sequence.id, 0, blocksOfRun(sequence.run));
     return true;
   }
 
@@ -91,12 +100,16 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
   }
 
   function dropSource(sequence: ContiguousSequence): void {
-    if (sequence.source !== null) unreference(sequence.source.run);
+    if (sequence.source !== null) {
+      if (journal.isOn) journal.unheld('fork', blocksOfRun(sequence.source.run));
+      unreference(sequence.source.run);
+    }
     sequence.source = null;
     sequence.copying = false;
   }
 
   function letGo(sequence: ContiguousSequence): void {
+    if (journal.isOn) journal.released(sequence.id, 0, blocksOfRun(sequence.run!));
     for (let i = 0; i < sequence.blockCount; i++) table.clear(sequence.row, i);
     table.giveRow(sequence.row);
     holders[sequence.row] = null;
@@ -118,13 +131,20 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
     source.tokens = tokenCount;
     if (sequence.copying) return;
     sequence.computedTokens = tokenCount;
+    journal.truncated(sequence.id, tokenCount);
     if (tokenCount === 0) dropSource(sequence);
   }
 
   function copySource(sequence: ContiguousSequence): void {
     const { run, source } = sequence;
     if (run === null || source === null) return;
-    for (let i = 0; i < blocksFor(source.tokens); i++) copies.push(source.run.first + i, run.first + i);
+    for (let i = 0; i < blocksFor(source.tokens); i++) {
+      const from = source.run.first + i;
+      const to = run.first + i;
+      copies.push(from, to);
+      const tokens = Math.min(blockSize, source.tokens - i * blockSize);
+      if (journal.isOn) journal.copied('fork', { from, to, sequences: [sequence.id], index: i, tokens });
+    }
     sequence.copying = true;
   }
 
@@ -164,8 +184,9 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
       };
     },
 
-    open(tokenIds, salt, finalTokens = Number.POSITIVE_INFINITY): ContiguousSequence {
+    open(tokenIds, salt, finalTokens = Number.POSITIVE_INFINITY, id = -++unnamedCount): ContiguousSequence {
       return {
+        id,
         salt,
         tokenIds,
         finalTokens: Math.min(finalTokens, longestRun * blockSize),
@@ -215,6 +236,11 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
     relocate() {},
 
     commit() {
+      if (journal.isOn) {
+        const ends = stepSequences.map((sequence) => sequence.computedTokens + sequence.scheduledTokens);
+        const ids = stepSequences.map(({ id }) => id);
+        journal.computed(ids, ends);
+      }
       for (const sequence of stepSequences) {
         sequence.computedTokens += sequence.scheduledTokens;
         sequence.scheduledTokens = 0;
@@ -230,6 +256,7 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
         if (source === null) continue;
         sequence.copying = false;
         sequence.computedTokens = source.tokens;
+        journal.truncated(sequence.id, source.tokens);
         if (source.tokens === 0) dropSource(sequence);
       }
       for (const sequence of stepSequences) if (sequence.joined) sequence.releasing = true;
@@ -248,6 +275,8 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
       run.references++;
       child.source = { run, tokens: shared };
       child.computedTokens = shared;
+      if (journal.isOn) journal.held('fork', blocksOfRun(run));
+      journal.joined(child.id, shared);
       return true;
     },
 
@@ -265,6 +294,7 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
       }
       shrinkSource(sequence, tokenCount);
       sequence.computedTokens = tokenCount;
+      journal.truncated(sequence.id, tokenCount);
     },
 
     release(handle) {
@@ -286,7 +316,7 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
     openFillCount: 0,
     holdPrefix: () => ({ blocks: [], indices: [], cachedBlocks: [], cachedIndices: [], chain: new Uint32Array(0) }),
 
-    blockHistory: createBlockHistory(0, null).figures,
+    blockHistory: noHistory.figures,
     refaults: 0,
     slotUse() {
       const heldSlots = (blockCount - allocator.freeCount) * blockSize;
@@ -306,9 +336,14 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
       for (const run of runs) if (run) references.fill(run.references, run.first, run.first + run.count);
       return { references, cached: references.map(() => false) };
     },
+    snapshot() {
+      const { references } = this.blockMap();
+      const pool = { blockCount, references: (block: number) => references[block] };
+      return snapshotOf({ blockSize, pool, table, cache: null, journal, history: noHistory, holders });
+    },
     blocksOf(sequence) {
       const { run } = state(sequence);
-      return run === null ? [] : Array.from({ length: run.count }, (_, i) => run.first + i);
+      return run === null ? [] : blocksOfRun(run);
     },
     checkIntegrity: () => checkContiguousIntegrity({ blockSize, allocator, table, holders, stepSequences, copies }),
   };

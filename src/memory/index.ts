@@ -20,6 +20,7 @@ export {
   evictionPolicyNames,
   requireEvictionPolicyName,
 } from './eviction/index.ts';
+export { createHybridMemory } from './hybrid-memory.ts';
 export { createKvMemory } from './kv-memory.ts';
 export type { KvSequence } from './kv-sequence.ts';
 export type { MemoryLayout } from './layout.ts';
@@ -27,6 +28,7 @@ export { type NumaOptions, type NumaTopology, readNumaTopology, systemReader } f
 export type { PageTableCounters } from './page-table.ts';
 export type { BlockBytes, TierOptions } from './pager.ts';
 export type {
+  KvGroup,
   KvMemory,
   KvMemoryOptions,
   MemoryCounters,

@@ -32,14 +32,14 @@ function checkBroken(breakIt: (parts: Broken) => void): void {
   const cache = createPrefixCache(6, 2);
   const evictable = createEvictableSet(6, createEvictionPolicy('lru', { blockCount: 6, attentionDepth: 4 }));
   const hasher = createBlockHasher(2);
-  const sequence = createKvSequence([1, 2, 3, 4, 5], '', hasher);
+  const sequence = createKvSequence([1, 2, 3, 4, 5], '', hasher, 1);
   extendChain(sequence, 2, hasher);
   sequence.row = table.takeRow();
   for (let index = 0; index < 2; index++) table.set(sequence.row, index, pool.allocate());
   Object.assign(sequence, { blockCount: 2, computedTokens: 3 });
   cache.addCached(0, sequence.chain, 1, sequence.tokenIds);
   const evicted = pool.allocate();
-  const other = createKvSequence([8, 9], '', hasher);
+  const other = createKvSequence([8, 9], '', hasher, 2);
   extendChain(other, 1, hasher);
   cache.addCached(evicted, other.chain, 1, other.tokenIds);
   pool.release(evicted);

@@ -1,9 +1,10 @@
 // KvMemory: the one object through which the scheduler sees paged memory.
 
 import { IntegrityError, InvalidRequestError } from '../errors/index.ts';
+import { type CopyCause, createBlockJournal, createSilentSink } from '../events/index.ts';
 import { type AddressableAllocator, createAllocator } from './allocators/index.ts';
 import { createAttentionReach } from './attention-reach.ts';
-import { createBlockFills } from './block-fill.ts';
+import { type BlockFill, createBlockFills } from './block-fill.ts';
 import { createBlockHasher, HASH_WORDS } from './block-hash.ts';
 import { createBlockHistory } from './block-history.ts';
 import { createBlockPool } from './block-pool.ts';
@@ -26,6 +27,7 @@ import { createPaging } from './paging.ts';
 import { createPrefixCache } from './prefix-cache.ts';
 import { createRelocator } from './relocation.ts';
 import { slotUseOf } from './slot-use.ts';
+import { snapshotOf } from './snapshot.ts';
 import type { KvMemory, KvMemoryOptions, PrefixMatch } from './types.ts';
 import { isReached, longestHit, matchInWindow } from './window-match.ts';
 
@@ -69,11 +71,20 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
   const policy = createEvictionPolicy(evictionPolicy, { blockCount: cachedBlockCount, attentionDepth });
   const evictableSet = caching ? createEvictableSet(blockCount, policy) : null;
   const evictable = evictableSet && moves ? createMovableEvictableSet(blockCount, evictableSet) : evictableSet;
-  const paging = caching && options.tiers ? createPaging(blockCount, options.tiers) : null;
   const history = createBlockHistory(cachedBlockCount, options.now ?? null);
   const reports = createCacheReports(cachedBlockCount, blockSize, hasher, history, options.remembersSalts ?? false);
-  const store = createBlockStore(pool, caching ? cache : null, evictable, history, (block) =>
-    paging?.evict(block, cache.hashes),
+  const sink = options.events ?? createSilentSink();
+  const journal = createBlockJournal(sink, { group: options.group ?? 0, blockCount, hashWords: HASH_WORDS });
+  const paging = caching && options.tiers ? createPaging(blockCount, options.tiers, journal, sink) : null;
+  /** Who waits for a load. */
+  const askers = new WeakMap<Promise<void>, number[]>();
+  const store = createBlockStore(
+    pool,
+    caching ? cache : null,
+    evictable,
+    history,
+    journal,
+    (block) => paging?.evict(block, cache.hashes) ?? 'dropped',
   );
   const { allocate, retain, hit, drop, cacheContent, forgetContent, isCached, isFree } = store;
   /** Who holds which row. */
@@ -83,7 +94,9 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
   const copies: number[] = [];
   const pins = new Map<number, Pin>();
   const onMove = (from: number, to: number): void => paging?.noteMove(from, to);
-  const relocator = moves ? createRelocator({ blockSize, pool, store, table, holders, pins, copies, onMove }) : null;
+  const relocator = moves
+    ? createRelocator({ blockSize, pool, store, table, holders, pins, copies, journal, onMove })
+    : null;
   const compact =
     relocator && allocator && compactionBlocks > 0
       ? createCompactor({
@@ -102,7 +115,8 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
   for (const [node, { first, count }] of nodes?.ranges.entries() ?? []) {
     numa?.bind?.(first, count, numa.topology.nodes[node].id);
   }
-  const fills = createBlockFills(store, cache, hasher, blockSize, reach, relocator?.origin);
+  const fills = createBlockFills(store, cache, hasher, blockSize, reach, journal, relocator?.origin);
+  let unnamedCount = 0;
   let copyOnWrites = 0;
   let partialHitCopies = 0;
   let prefixHitTokens = 0;
@@ -155,8 +169,14 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     return block === -1 ? undefined : block;
   }
 
+  /** What a sequence's block table holds from `index` on, before `end`. */
+  function entries({ row, blockCount: count }: KvSequenceState, index: number, end = count): number[] {
+    return Array.from(table.entries.subarray(row * table.stride + index, row * table.stride + end));
+  }
+
   /** Gives a sequence new blocks up to `blockCount`; they are there. */
   function extend(sequence: KvSequenceState, wantedBlocks: number): void {
+    const held = sequence.blockCount;
     // The free list gives no runs.
     if (allocatorName === 'free-list') {
       while (sequence.blockCount < wantedBlocks) append(sequence, allocate(placement?.near(sequence)));
@@ -164,6 +184,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       const take = (block: number): void => append(sequence, block);
       store.allocateRuns(wantedBlocks - sequence.blockCount, nearBlock(sequence), take);
     }
+    if (journal.isOn && wantedBlocks > held) journal.allocated(sequence.id, held, entries(sequence, held));
   }
 
   /** Has a block copied before the open step writes, from where its content is until then. */
@@ -171,8 +192,18 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     copies.push(relocator === null ? from : relocator.origin(from), to);
   }
 
+  /** A copy into the block that the sequence's next token goes to. */
+  function noteCopy(cause: CopyCause, sequence: KvSequenceState, from: number, to: number, tokens: number): void {
+    if (journal.isOn) {
+      journal.copied(cause, { from, to, sequences: [sequence.id], index: sequence.blockCount - 1, tokens });
+    }
+  }
+
   /** Removes blocks from the end of a block table, last first, so that a sequence's tail is evicted before its head. */
   function shrink(sequence: KvSequenceState, keepBlocks: number): void {
+    if (journal.isOn && sequence.blockCount > keepBlocks) {
+      journal.released(sequence.id, keepBlocks, entries(sequence, keepBlocks));
+    }
     while (sequence.blockCount > keepBlocks) {
       const index = --sequence.blockCount;
       const block = table.get(sequence.row, index);
@@ -185,7 +216,9 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
   /** Gives back the blocks that the window has left behind since `fromTokens`; those that are cached stay evictable. */
   function leaveBehind(sequence: KvSequenceState, fromTokens: number): void {
     const end = reach.firstBlock(sequence.computedTokens);
-    for (let index = Math.max(reach.sinkBlocks, reach.firstBlock(fromTokens)); index < end; index++) {
+    const first = Math.max(reach.sinkBlocks, reach.firstBlock(fromTokens));
+    if (journal.isOn && first < end) journal.leftBehind(sequence.id, first, entries(sequence, first, end));
+    for (let index = first; index < end; index++) {
       const block = table.get(sequence.row, index);
       table.clear(sequence.row, index);
       drop(block);
@@ -219,6 +252,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       hit(block);
       append(sequence, block);
     }
+    if (journal.isOn && sequence.blockCount > 0) journal.shared('prefix_hit', sequence.id, 0, entries(sequence, 0));
     if (match.copySource !== -1) {
       retain(match.copySource);
       pin(match.copySource, 0);
@@ -226,7 +260,9 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       append(sequence, block);
       copy(match.copySource, block);
       partialHitCopies++;
+      noteCopy('partial_hit', sequence, match.copySource, block, match.cachedTokens % blockSize);
     }
+    if (match.cachedTokens > 0) journal.joined(sequence.id, match.cachedTokens);
     sequence.joined = true;
     sequence.cachedTokens = match.cachedTokens;
     sequence.computedTokens = match.cachedTokens;
@@ -244,6 +280,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       copy(block, own);
       sequence.copiedFrom = block;
       copyOnWrites++;
+      noteCopy('copy_on_write', sequence, block, own, sequence.computedTokens % blockSize);
     } else if (isCached(block)) {
       forgetContent(block);
     }
@@ -277,6 +314,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
         table.set(sequence.row, index, twin);
         drop(block);
         merges++;
+        if (journal.isOn) journal.merged({ sequence: sequence.id, index, from: block, to: twin });
       }
     }
   }
@@ -312,11 +350,34 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       sequence.joined = false;
       sequence.copiedFrom = -1;
     }
-    for (const [block, { count }] of pins) for (let i = 0; i < count; i++) drop(block);
+    for (const [block, { count }] of pins) {
+      for (let i = 0; i < count; i++) {
+        journal.unheld('copy', [block]);
+        drop(block);
+      }
+    }
     pins.clear();
     copies.length = 0;
     for (const sequence of stepSequences) if (sequence.releasing) letGo(sequence);
     stepSequences.length = 0;
+  }
+
+  /** What tells of a load when it ends; null while nobody listens. */
+  function noteLoad(fill: BlockFill, sequences: readonly number[], ahead: boolean): ((filled: number) => void) | null {
+    if (!journal.isOn || paging === null || !options.tiers) return null;
+    const { now, bytes } = options.tiers;
+    const startedMs = now();
+    const places = paging.pager.placesOf(fill);
+    return (filled) => {
+      const tiers: Record<string, number> = {};
+      for (const place of places.slice(0, filled)) tiers[place] = (tiers[place] ?? 0) + 1;
+      const { group } = journal;
+      const blocks = fill.blocks.slice(0, filled);
+      const failed = fill.blocks.length - filled;
+      const tookMs = now() - startedMs;
+      const sizes = { failed, bytes: filled * bytes.pageBytes, tookMs };
+      journal.emit({ type: 'paged_in', group, sequences: [...sequences], blocks, tiers, ...sizes, ahead });
+    };
   }
 
   const state = (sequence: KvSequence): KvSequenceState => sequence as KvSequenceState;
@@ -345,7 +406,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       const migratedBlocks = placement?.migratedBlocks ?? 0;
       return { evictions, ...counted, merges: merges + fills.merges, ...placed, migratedBlocks, pageTable };
     },
-    open: (tokenIds, salt) => createKvSequence(tokenIds, salt, hasher),
+    open: (tokenIds, salt, _finalTokens, id) => createKvSequence(tokenIds, salt, hasher, id ?? -++unnamedCount),
 
     match(handle, limitTokens, allowCopy = true) {
       const sequence = state(handle);
@@ -422,6 +483,11 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
 
     commit() {
       history.tick();
+      if (journal.isOn) {
+        const ends = stepSequences.map((sequence) => sequence.computedTokens + sequence.scheduledTokens);
+        const ids = stepSequences.map(({ id }) => id);
+        journal.computed(ids, ends);
+      }
       for (const sequence of stepSequences) {
         const fromTokens = sequence.computedTokens;
         sequence.computedTokens += sequence.scheduledTokens;
@@ -455,6 +521,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
         if (sequence.copiedFrom !== -1) {
           const index = sequence.blockCount - 1;
           drop(table.get(sequence.row, index));
+          noteCopy('copy_on_write_undone', sequence, table.get(sequence.row, index), sequence.copiedFrom, 0);
           table.set(sequence.row, index, sequence.copiedFrom);
           const held = pins.get(sequence.copiedFrom)!;
           pins.set(sequence.copiedFrom, { ...held, count: held.count - 1 });
@@ -484,6 +551,10 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
         append(child, block);
       }
       child.computedTokens = shared;
+      if (journal.isOn) {
+        journal.shared('fork', child.id, 0, entries(child, 0));
+        journal.joined(child.id, shared);
+      }
       if (caching) {
         const fullBlocks = Math.floor(shared / blockSize);
         extendChain(parent, Math.max(parent.hashedBlocks, fullBlocks), hasher);
@@ -506,6 +577,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       }
       sequence.computedTokens = tokenCount;
       shrink(sequence, blocksFor(tokenCount));
+      journal.truncated(sequence.id, tokenCount);
     },
 
     exclusiveBlocks(sequence) {
@@ -530,29 +602,45 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       const { endBlock, lacking } = reachable(sequence, match.wholeBlocks.length, limitTokens, pager);
       if (lacking.length === 0) return null;
       const other = pager.loadOf(sequence.chain, lacking[0] + 1);
-      if (other !== undefined) return other;
+      if (other !== undefined) {
+        askers.get(other)?.push(sequence.id);
+        return other;
+      }
       const gainedTokens = endBlock * blockSize - match.cachedTokens;
       if (!pager.isWorthwhile(lacking.length, gainedTokens, match.cachedTokens)) return null;
-      const fill = memory.beginFill(handle, 0, endBlock, spareBlocks);
+      history.tick();
+      const fill = fills.begin(sequence, 0, endBlock, spareBlocks, isAhead ? 'readahead' : 'page_in');
       if (fill === null) return null;
       if (isAhead) paging.noteReadahead(fill.blocks);
-      return pager.load(fill, (filled) => {
+      const asking = [sequence.id];
+      const noteEnd = noteLoad(fill, asking, isAhead);
+      const load = pager.load(fill, (filled) => {
         if (isAhead) paging.forgetReadahead(fill.blocks.slice(filled));
+        noteEnd?.(filled);
         memory.endFill(fill, filled);
       });
+      askers.set(load, asking);
+      return load;
     },
     get readaheadLimit() {
       return paging?.readaheadLimit ?? 0;
     },
-    reclaim: () => paging?.reclaim(pool, store),
+    reclaim() {
+      journal.evictionCause = 'background';
+      paging?.reclaim(pool, store);
+      journal.evictionCause = 'demand';
+    },
     get paging() {
       return paging?.figures ?? null;
     },
     settled: async () => paging?.pager.settled(),
-    pageOutAll: async () => paging?.evictAll(store),
+    async pageOutAll() {
+      journal.evictionCause = 'close';
+      await paging?.evictAll(store);
+    },
     beginFill(sequence, firstBlock, count, spareBlocks = 0) {
       history.tick();
-      return caching ? fills.begin(state(sequence), firstBlock, count, spareBlocks) : null;
+      return caching ? fills.begin(state(sequence), firstBlock, count, spareBlocks, 'fill') : null;
     },
     endFill(fill, filledCount) {
       history.tick();
@@ -593,6 +681,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       }
       return { references, cached };
     },
+    snapshot: () => snapshotOf({ blockSize, pool, table, cache: caching ? cache : null, journal, history, holders }),
     blocksOf(sequence) {
       if (sequence.row === -1) return [];
       const start = sequence.row * table.stride;

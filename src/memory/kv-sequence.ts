@@ -7,6 +7,8 @@ import { type BlockHasher, HASH_WORDS } from './block-hash.ts';
  * append to the array of token ids that they opened it with.
  */
 export interface KvSequence {
+  /** Names it in events: its opener's number, or a negative one of the memory's. */
+  readonly id: number;
   readonly salt: string;
   /** All tokens known so far, computed or not. */
   readonly tokenIds: readonly number[];
@@ -22,6 +24,7 @@ export interface KvSequence {
 
 /** The same as the memory layer writes it. */
 export interface KvSequenceState {
+  readonly id: number;
   readonly salt: string;
   readonly tokenIds: readonly number[];
   row: number;
@@ -41,10 +44,16 @@ export interface KvSequenceState {
   hashedBlocks: number;
 }
 
-export function createKvSequence(tokenIds: readonly number[], salt: string, hasher: BlockHasher): KvSequenceState {
+export function createKvSequence(
+  tokenIds: readonly number[],
+  salt: string,
+  hasher: BlockHasher,
+  id: number,
+): KvSequenceState {
   const chain = new Uint32Array(HASH_WORDS * 8);
   hasher.root(salt, chain);
   return {
+    id,
     salt,
     tokenIds,
     row: -1,

@@ -7,7 +7,8 @@
 // sequence which waits for them hits them like any other prefix; whoever waits for the same pages waits for the same load.
 // A page that cannot be stored or read back costs a recompute and nothing else.
 
-import { allocatePages, type BuffersInUse, type PageKey, pageKey, type Tier } from '../tiers/index.ts';
+import type { PageFate } from '../events/index.ts';
+import { allocatePages, type BuffersInUse, type PageKey, pageKey, type Tier, type TierStack } from '../tiers/index.ts';
 import type { BlockFill } from './block-fill.ts';
 import { HASH_WORDS } from './block-hash.ts';
 
@@ -60,11 +61,13 @@ export interface PagerCounters {
 export interface Pager {
   readonly counters: PagerCounters;
   /** Takes a copy of an evicted block, whose hash is `hashes[block]`, before anybody writes to it. */
-  save(block: number, hashes: Uint32Array): void;
+  save(block: number, hashes: Uint32Array): PageFate;
   /** Whether the tiers have the page `chain[index]`, and loads can be had. */
   has(chain: Uint32Array, index: number): boolean;
   /** Whether loading is expected to beat computing. */
   isWorthwhile(blockCount: number, tokenCount: number, position: number): boolean;
+  /** The names of the tiers that a fill's pages are in now, in its order; '' where there is none. */
+  placesOf(fill: BlockFill): string[];
   /** The load that brings in the page `chain[index]` already, or undefined. */
   loadOf(chain: Uint32Array, index: number): Promise<void> | undefined;
   /** Reads the pages of a fill into its blocks, then calls `done` with how many leading ones arrived. Never rejects. */
@@ -90,7 +93,8 @@ const newestWeight = 0.25;
 /** What a load is expected to take falls by this with each one that is not begun. */
 const refusalDecay = 0.95;
 
-export function createPager(options: TierOptions): Pager {
+/** `onWritten` is called when pages have gone out: how many were stored, and how many found no room. */
+export function createPager(options: TierOptions, onWritten: (pages: number, lost: number) => void = () => {}): Pager {
   const { tier, bytes, now, recomputeMs, stagingPages = 64, after, patienceMs = 1000 } = options;
   const outBuffers = allocatePages(stagingPages, bytes.pageBytes);
   const inBuffers = allocatePages(stagingPages, bytes.pageBytes);
@@ -109,6 +113,8 @@ export function createPager(options: TierOptions): Pager {
     loadMs: 0,
   };
   let saved: { key: PageKey; bytes: Uint8Array }[] = [];
+  /** Pages that a tier took at once, and nobody has been told of. */
+  let placedPages = 0;
   let pageMs: number | null = null;
   /** One load reads at a time: the buffers are shared, and the tier has the parallelism. */
   let lastLoad: Promise<void> = Promise.resolve();
@@ -127,13 +133,19 @@ export function createPager(options: TierOptions): Pager {
     saved = [];
     const inUse: BuffersInUse = [];
     const results = await tier.put(pages, inUse);
-    for (const result of results) {
-      if (result === 'ok') counters.pagesOut++;
-      else counters.lostPages++;
-    }
+    const stored = results.filter((result) => result === 'ok').length;
+    counters.pagesOut += stored;
+    counters.lostPages += pages.length - stored;
+    onWritten(stored, pages.length - stored);
     const giveBack = () => outBuffers.push(...pages.map((page) => page.bytes));
     if (inUse.length === 0) giveBack();
     else void track(Promise.allSettled(inUse).then(giveBack).then());
+  }
+
+  function tellPlaced(): void {
+    const pages = placedPages;
+    placedPages = 0;
+    onWritten(pages, 0);
   }
 
   /** Reads pages into blocks until `load` is over, in batches of all buffers. */
@@ -188,6 +200,12 @@ export function createPager(options: TierOptions): Pager {
     end(load);
   }
 
+  function placeOf(key: PageKey): string {
+    if (!('locate' in tier)) return tier.has(key) ? tier.name : '';
+    const stack = tier as TierStack;
+    return stack.tiers[stack.locate(key)]?.name ?? '';
+  }
+
   const keyAt = (chain: Uint32Array, index: number): PageKey => pageKey(chain, index * HASH_WORDS);
 
   return {
@@ -197,21 +215,24 @@ export function createPager(options: TierOptions): Pager {
       if (tier.has(key)) {
         tier.touch(key);
         counters.cleanEvictions++;
-        return;
+        return 'kept';
       }
       if (tier.place?.(key, (into) => bytes.read(block, into)) ?? false) {
         counters.pagesOut++;
-        return;
+        // All that one piece of work evicts is told together.
+        if (placedPages++ === 0) queueMicrotask(tellPlaced);
+        return 'saved';
       }
       const into = outBuffers.pop();
       if (into === undefined) {
         counters.lostPages++;
-        return;
+        return 'lost';
       }
       bytes.read(block, into);
       saved.push({ key, bytes: into });
       // All blocks that one piece of work evicts go out together.
       if (saved.length === 1) void track(Promise.resolve().then(flush));
+      return 'saved';
     },
     has: (chain, index) => stuckLoads === 0 && tier.has(keyAt(chain, index)),
     isWorthwhile(blockCount, tokenCount, position) {
@@ -224,6 +245,7 @@ export function createPager(options: TierOptions): Pager {
       }
       return isCheaper;
     },
+    placesOf: ({ indices, chain }) => indices.map((index) => placeOf(keyAt(chain, index + 1))),
     loadOf(chain, index) {
       const load = loading.get(keyAt(chain, index));
       if (load !== undefined) counters.joinedLoads++;

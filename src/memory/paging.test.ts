@@ -9,6 +9,7 @@ import { evictionPolicyNames } from './eviction/index.ts';
 import type { KvSequence } from './kv-sequence.ts';
 import type { NumaTopology } from './numa/index.ts';
 import { appendToken, createContentPool, type ModelSequence } from './testing/content.ts';
+import { createEventWatch } from './testing/watch-events.ts';
 
 interface Held {
   readonly sequence: KvSequence;
@@ -78,6 +79,38 @@ function leading(model: ModelSequence, tokenCount: number): ModelSequence {
   return copy;
 }
 
+/** What the histories must have made happen, so that the comparison of states means something. */
+const eventsOf = {
+  paged: [
+    'allocated',
+    'cached fill',
+    'cached step',
+    'computed',
+    'copied copy_on_write',
+    'copied copy_on_write_undone',
+    'copied partial_hit',
+    'copied relocation',
+    'copied relocation_undone',
+    'evicted demand dropped',
+    'evicted fill dropped',
+    'held fill',
+    'held prefix',
+    'joined',
+    'left_behind',
+    'merged',
+    'released',
+    'shared fork',
+    'shared prefix_hit',
+    'truncated',
+    'uncached',
+    'unheld copy',
+    'unheld fill',
+    'unheld prefix',
+    'unheld relocation',
+  ],
+  contiguous: ['allocated', 'computed', 'copied fork', 'held fork', 'joined', 'released', 'truncated', 'unheld fork'],
+};
+
 describe.each(memoryModes)('%s memory', (mode) => {
   it('keeps the content of every sequence through any history, and every invariant', () => {
     const seen = {
@@ -91,6 +124,7 @@ describe.each(memoryModes)('%s memory', (mode) => {
       splitRuns: 0,
     };
     const happened = { truncations: 0, copies: 0, refusals: 0, forks: 0, longerThanPool: 0 };
+    const eventCounts = new Map<string, number>();
     const fillCounts = { fills: 0, filled: 0, refusedFills: 0, heldBlocks: 0, endedInStep: 0 };
     fc.assert(
       fc.property(
@@ -100,14 +134,17 @@ describe.each(memoryModes)('%s memory', (mode) => {
           const { blockSize, blockCount } = options;
           const windowTokens = mode === 'paged' ? (window?.windowTokens ?? null) : null;
           const sinkTokens = windowTokens === null ? 0 : window!.sinkTokens;
+          const events = createEventWatch();
           const memory = createMemory(mode, {
             ...options,
+            events: events.hub,
             windowTokens,
             sinkTokens,
             // With a window a sequence may have far more blocks than the pool.
             maxBlocksPerSequence:
               windowTokens === null ? Math.ceil(blockCount / (mode === 'paged' ? 1 : 2)) : 4 * blockCount,
           });
+          events.watch(memory);
           const pool = createContentPool(blockCount, blockSize);
           let live: Held[] = [];
           const step: Held[] = [];
@@ -252,9 +289,11 @@ describe.each(memoryModes)('%s memory', (mode) => {
             }
           }
 
-          for (const one of commands) {
+          for (const [i, one] of commands.entries()) {
+            if (i === 7) events.join();
             apply(one);
             memory.checkIntegrity();
+            events.check();
             if (windowTokens !== null) {
               for (const { sequence } of live) {
                 const ownBlocks = Math.ceil(sequence.scheduledTokens / blockSize);
@@ -276,6 +315,8 @@ describe.each(memoryModes)('%s memory', (mode) => {
           for (const { sequence } of live) memory.release(sequence);
           for (const one of fills) endFill(one, one.fill.blocks.length);
           memory.checkIntegrity();
+          events.check();
+          for (const [what, count] of events.seen) eventCounts.set(what, (eventCounts.get(what) ?? 0) + count);
           expect(memory.usage()).toMatchObject({ freeBlocks: blockCount, referencedBlocks: 0 });
           for (const what of Object.keys(seen) as (keyof typeof seen)[]) {
             seen[what] += memory.counters[what];
@@ -291,5 +332,6 @@ describe.each(memoryModes)('%s memory', (mode) => {
       if (what !== 'refusedFills') expect(count > 0, what).toBe(mode === 'paged');
     }
     expect(fillCounts.refusedFills).toBeGreaterThan(0);
+    expect([...eventCounts.keys()].sort()).toEqual(eventsOf[mode === 'paged' ? 'paged' : 'contiguous']);
   });
 });

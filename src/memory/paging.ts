@@ -1,5 +1,6 @@
 // When pages move: what is evicted ahead of demand, and how far is read ahead.
 
+import type { BlockJournal, EventSink, PageFate } from '../events/index.ts';
 import type { BlockPool } from './block-pool.ts';
 import type { BlockStore } from './block-store.ts';
 import { createPager, type Pager, type TierOptions } from './pager.ts';
@@ -9,8 +10,8 @@ export interface Paging {
   readonly pager: Pager;
   readonly figures: PagingFigures;
   readonly readaheadLimit: number;
-  /** A cached block loses its content now. */
-  evict(block: number, hashes: Uint32Array): void;
+  /** A cached block loses its content now; says what becomes of it. */
+  evict(block: number, hashes: Uint32Array): PageFate;
   /** A sequence found the block by its prefix. */
   noteHit(block: number): void;
   /** The blocks will hold pages that nobody waits for yet. */
@@ -34,8 +35,15 @@ const mostReadahead = 8;
 /** Blocks read ahead by whose fate the limit is set. */
 const readaheadWindow = 64;
 
-export function createPaging(blockCount: number, options: TierOptions): Paging {
-  const pager = createPager(options);
+export function createPaging(
+  blockCount: number,
+  options: TierOptions,
+  { group, emit }: Pick<BlockJournal, 'group' | 'emit'>,
+  sink: EventSink,
+): Paging {
+  const pager = createPager(options, (pages, lost) =>
+    emit({ type: 'paged_out', group, pages, lost, bytes: pages * options.bytes.pageBytes }),
+  );
   /** Blocks that were read ahead and not hit yet. */
   const isAhead = new Uint8Array(blockCount);
   const lowBlocks = Math.ceil(blockCount * lowWatermark);
@@ -50,8 +58,13 @@ export function createPaging(blockCount: number, options: TierOptions): Paging {
   /** Half as far while more than half of it is wasted, a little farther while nearly all is used. */
   function judge(): void {
     if (used + wasted < readaheadWindow) return;
+    const from = readaheadLimit;
     if (wasted > used) readaheadLimit = Math.max(1, Math.floor(readaheadLimit / 2));
     else if (wasted * 8 < used) readaheadLimit = Math.min(mostReadahead, readaheadLimit + 1);
+    if (readaheadLimit !== from && sink.wantsSteps) {
+      const reason = readaheadLimit < from ? 'wasted' : 'used';
+      sink.emit({ type: 'controller', name: 'readahead', from, to: readaheadLimit, reason });
+    }
     used = 0;
     wasted = 0;
   }
@@ -71,7 +84,7 @@ export function createPaging(blockCount: number, options: TierOptions): Paging {
         wasted++;
         judge();
       }
-      pager.save(block, hashes);
+      return pager.save(block, hashes);
     },
     noteHit(block) {
       if (isAhead[block] === 0) return;

@@ -1,5 +1,6 @@
 // Relocation: moves a block's content to another block within the open step, and everything that names the block with it.
 
+import type { BlockJournal, CopyCause } from '../events/index.ts';
 import type { BlockPool } from './block-pool.ts';
 import type { BlockStore } from './block-store.ts';
 import type { KvSequenceState } from './kv-sequence.ts';
@@ -39,12 +40,13 @@ export interface RelocatorParts {
   readonly pins: ReadonlyMap<number, unknown>;
   /** The open step's copies, which relocations are added to. */
   readonly copies: number[];
+  readonly journal: BlockJournal;
   /** Called for whoever else knows things by their block. */
   readonly onMove: (from: number, to: number) => void;
 }
 
 export function createRelocator(parts: RelocatorParts): Relocator {
-  const { blockSize, pool, store, table, holders, pins, copies, onMove } = parts;
+  const { blockSize, pool, store, table, holders, pins, copies, journal, onMove } = parts;
   /** Of the open step: (from, to), flat. */
   const moves: number[] = [];
   let relocatedBlocks = 0;
@@ -55,18 +57,21 @@ export function createRelocator(parts: RelocatorParts): Relocator {
   };
 
   /** Both blocks have a reference of their own. */
-  function moveAll(from: number, to: number): void {
+  function moveAll(from: number, to: number, cause: CopyCause): void {
     const column = table.columnOf(from);
     let entries = 0;
+    const sequences: number[] = [];
     for (let row = 0; row < table.rowCount; row++) {
       if (!has(row, column, from)) continue;
       table.set(row, column, to);
+      if (journal.isOn) sequences.push(holders[row]!.id);
       entries++;
     }
     // Other references, of a fill that began meanwhile, stay with the block that they were taken on.
     pool.transfer(from, to, entries);
     store.moveContent(from, to);
     onMove(from, to);
+    if (journal.isOn) journal.copied(cause, { from, to, sequences, index: column, tokens: blockSize });
   }
 
   return {
@@ -94,7 +99,7 @@ export function createRelocator(parts: RelocatorParts): Relocator {
     },
     move(from, to) {
       store.retain(from);
-      moveAll(from, to);
+      moveAll(from, to, 'relocation');
       moves.push(from, to);
       copies.push(from, to);
     },
@@ -103,16 +108,18 @@ export function createRelocator(parts: RelocatorParts): Relocator {
       return block;
     },
     finish() {
+      journal.unheld('relocation', moves);
       for (const block of moves) store.drop(block);
       relocatedBlocks += moves.length / 2;
       moves.length = 0;
     },
     undo() {
       for (let i = moves.length - 2; i >= 0; i -= 2) {
-        moveAll(moves[i + 1], moves[i]);
+        moveAll(moves[i + 1], moves[i], 'relocation_undone');
         store.drop(moves[i + 1]);
         store.drop(moves[i]);
       }
+      journal.unheld('relocation', moves);
       moves.length = 0;
     },
     withHolds(given) {

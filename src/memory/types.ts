@@ -1,5 +1,6 @@
 // What the memory layer offers to the one above it.
 
+import type { EventSink, GroupSnapshot } from '../events/index.ts';
 import type { AllocatorName } from './allocators/index.ts';
 import type { BlockFill } from './block-fill.ts';
 import type { BlockHistoryFigures } from './block-history.ts';
@@ -43,6 +44,10 @@ export interface KvMemoryOptions {
   readonly tiers?: TierOptions | null;
   /** Milliseconds, monotonic: the clock of `blockHistory`, which has no times without it. */
   readonly now?: () => number;
+  /** Who is told what happens to blocks; costs nothing while nobody listens there. Defaults to nobody. */
+  readonly events?: EventSink;
+  /** The cache group that events name. Defaults to 0. */
+  readonly group?: number;
   /** Whether `explainMatch` may tell that content is known under another salt. Defaults to false: tenants learn nothing of each other. */
   readonly remembersSalts?: boolean;
 }
@@ -84,6 +89,17 @@ export interface MemoryUsage {
   readonly referencedBlocks: number;
 }
 
+/** A memory's part of a Snapshot. */
+export interface MemorySnapshot {
+  readonly groups: readonly GroupSnapshot[];
+  readonly sequences: readonly {
+    readonly id: number;
+    readonly computedTokens: number;
+    /** Block table by group. */
+    readonly blocks: readonly (readonly number[])[];
+  }[];
+}
+
 /** Since start. */
 export interface MemoryCounters {
   /** Cached blocks whose content was dropped to make room. */
@@ -105,6 +121,14 @@ export interface MemoryCounters {
   /** Blocks that were to be moved to their sequence's NUMA node, failed steps included. */
   readonly migratedBlocks: number;
   readonly pageTable: PageTableCounters;
+}
+
+/** A further cache group of hybrid memory. */
+export interface KvGroup {
+  /** Its blocks; changed through the hybrid memory only. */
+  readonly memory: KvMemory;
+  /** A sequence of the hybrid memory in this group. */
+  sequenceOf(sequence: KvSequence): KvSequence;
 }
 
 /**
@@ -132,11 +156,13 @@ export interface KvMemory {
   readonly blockTableStride: number;
   /** (source, destination) block ids, flat, to be copied before the open step writes anything. */
   readonly blockCopies: readonly number[];
+  /** Cache groups beside the one whose tables and copies these are; undefined where there is one only. */
+  readonly otherGroups?: readonly KvGroup[];
   /**
    * A sequence that holds no memory yet. `tokenIds` stays the caller's, who appends to it as tokens become known, up to `finalTokens`
-   * of them (defaults to the width of the page table): memory that does not page sets aside that much.
+   * of them (defaults to the width of the page table): memory that does not page sets aside that much. `id`, not negative, names it in events.
    */
-  open(tokenIds: readonly number[], salt: string, finalTokens?: number): KvSequence;
+  open(tokenIds: readonly number[], salt: string, finalTokens?: number, id?: number): KvSequence;
   /**
    * What the cache holds of a sequence without memory, at most `limitTokens` of it. Changes nothing.
    * `allowCopy` (defaults to true) allows a partial hit, which needs one block more for as long as the step is open.
@@ -238,6 +264,8 @@ export interface KvMemory {
   slot(sequence: KvSequence, position: number): number;
   /** Per block its references, and whether its content is in the prefix cache: a copy, for people to look at. */
   blockMap(): { readonly references: number[]; readonly cached: boolean[] };
+  /** The same and more for viewers of events, by cache group, with the sequences that hold memory. O(blocks). */
+  snapshot(): MemorySnapshot;
   /** A copy of a sequence's block table, with -1 for blocks that a window has left behind. */
   blocksOf(sequence: KvSequence): number[];
   /** Throws IntegrityError, naming the block and the numbers, unless every invariant holds. O(blocks). */

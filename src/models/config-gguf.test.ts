@@ -66,6 +66,7 @@ describe('parseGgufConfig', () => {
       ropeLayout: 'interleaved',
       noRopeLayers: [],
       slidingWindow: null,
+      fullAttentionLayers: [],
       attentionBias: false,
       tiedEmbeddings: false,
       contextLength: 128,

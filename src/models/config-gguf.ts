@@ -71,6 +71,7 @@ export function parseGgufConfig(input: GgufConfigInput): ModelConfig {
       ropeLayout: architecture.ggufRopeLayout,
       noRopeLayers: architecture.name === 'smollm3' ? everyNthLayer(layerCount, smollm3RopeInterval) : [],
       slidingWindow,
+      fullAttentionLayers: [],
       attentionBias: architecture.hfDefaults.attentionBias || input.tensors.has('blk.0.attn_q.bias'),
       tiedEmbeddings: !input.tensors.has('output.weight'),
       contextLength: fields.integer('context_length', limits.context),

@@ -46,6 +46,7 @@ describe('parseHfConfig', () => {
       ropeLayout: 'half',
       noRopeLayers: [],
       slidingWindow: null,
+      fullAttentionLayers: [],
       attentionBias: false,
       tiedEmbeddings: false,
       contextLength: 128,
@@ -103,7 +104,21 @@ describe('parseHfConfig', () => {
     expect(parse({ ...windowed, layer_types: Array(8).fill('full_attention') }).slidingWindow).toBeNull();
   });
 
-  const mixed = [...Array(7).fill('full_attention'), 'sliding_attention'];
+  it('says which layers have no window where others do', () => {
+    const windowed = { use_sliding_window: true, sliding_window: 16 };
+    const windowsOf = (json: Record<string, unknown>) => {
+      const { slidingWindow, fullAttentionLayers } = parse({ ...windowed, ...json });
+      return [slidingWindow, fullAttentionLayers];
+    };
+    expect(windowsOf({ model_type: 'qwen2', max_window_layers: 3 })).toEqual([16, [0, 1, 2]]);
+    expect(windowsOf({ model_type: 'qwen2', max_window_layers: 0 })).toEqual([16, []]);
+    const mixed = [...Array(7).fill('full_attention'), 'sliding_attention'];
+    expect(windowsOf({ model_type: 'qwen3', layer_types: mixed })).toEqual([16, [0, 1, 2, 3, 4, 5, 6]]);
+    // SmolLM3's class gives the window to the layers without rope.
+    expect(windowsOf({ model_type: 'smollm3' })).toEqual([16, [0, 1, 2, 4, 5, 6]]);
+    expect(windowsOf({ model_type: 'smollm3', no_rope_layers: Array(8).fill(1) })).toEqual([null, []]);
+  });
+
   const broken: readonly [string, Record<string, unknown>, string][] = [
     ['no model_type', { model_type: undefined }, 'config.json: model_type is missing'],
     ['another model_type', { model_type: 'gpt2' }, 'model_type "gpt2" is not supported. Supported: llama, mistral,'],
@@ -165,16 +180,6 @@ describe('parseHfConfig', () => {
       'llama3 bands that cross',
       { rope_scaling: { ...llama3Scaling, low_freq_factor: 4 } },
       'rope_scaling.high_freq_factor is 4; expected more than low_freq_factor, 4',
-    ],
-    [
-      'a window on some layers',
-      { model_type: 'qwen2', use_sliding_window: true, sliding_window: 16, max_window_layers: 4 },
-      'a sliding window on some layers only is not supported',
-    ],
-    [
-      'mixed layer types',
-      { model_type: 'qwen3', use_sliding_window: true, sliding_window: 16, layer_types: mixed },
-      'a sliding window on some layers only is not supported',
     ],
     [
       'another kind of layer',

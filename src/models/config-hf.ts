@@ -33,6 +33,8 @@ export function parseHfConfig({ path, json, name }: HfConfigInput): ModelConfig 
   const layerCount = outer.integer('num_hidden_layers', limits.layers);
   const headSize = readHeadSize(outer, architecture, hiddenSize, headCount);
   const { theta, scaling } = readRope(path, json, defaults.ropeTheta);
+  const noRopeLayers = architecture.name === 'smollm3' ? readNoRopeLayers(outer, layerCount) : [];
+  const { slidingWindow, fullAttentionLayers } = readWindows(outer, architecture, layerCount, noRopeLayers);
   return checkConfig(
     {
       architecture: architecture.name,
@@ -49,8 +51,9 @@ export function parseHfConfig({ path, json, name }: HfConfigInput): ModelConfig 
       ropeTheta: theta,
       ropeScaling: scaling,
       ropeLayout: 'half',
-      noRopeLayers: architecture.name === 'smollm3' ? readNoRopeLayers(outer, layerCount) : [],
-      slidingWindow: readSlidingWindow(outer, architecture, layerCount),
+      noRopeLayers,
+      slidingWindow,
+      fullAttentionLayers,
       attentionBias: readAttentionBias(outer, architecture),
       tiedEmbeddings: outer.boolean('tie_word_embeddings', defaults.tiedEmbeddings),
       contextLength: outer.integer('max_position_embeddings', limits.context),
@@ -107,33 +110,46 @@ function readNoRopeLayers(fields: FieldReader, layerCount: number): readonly num
   return list.flatMap((hasRope, layer) => (hasRope === 0 ? [layer] : []));
 }
 
-/** The window of every layer, or null. A window on some layers only is refused: blocks of one cache group live equally long. */
-function readSlidingWindow(fields: FieldReader, architecture: Architecture, layerCount: number): number | null {
-  if (architecture.name === 'llama') return null;
+/** The window, and the layers that do not have it although others do. */
+type Windows = Pick<ModelConfig, 'slidingWindow' | 'fullAttentionLayers'>;
+
+const noWindow: Windows = { slidingWindow: null, fullAttentionLayers: [] };
+
+/**
+ * `layer_types` says which layers have the window. Where it is missing, they are those that transformers' configuration classes give it: the layers
+ * from `max_window_layers` on, of SmolLM3 those without rope; always all of Mistral's.
+ */
+function readWindows(
+  fields: FieldReader,
+  architecture: Architecture,
+  layerCount: number,
+  noRopeLayers: readonly number[],
+): Windows {
+  if (architecture.name === 'llama') return noWindow;
   const switchable = architecture.name !== 'mistral';
+  const types = switchable ? readLayerTypes(fields, layerCount) : null;
   if (switchable && !fields.boolean('use_sliding_window', false)) {
-    checkLayerTypes(fields, layerCount, 'full_attention');
-    return null;
+    if (types?.includes('sliding_attention')) {
+      throw fields.error('layer_types says "sliding_attention", but use_sliding_window is false');
+    }
+    return noWindow;
   }
-  if (!fields.has('sliding_window')) return null;
-  const window = fields.integer('sliding_window', limits.context);
-  if (!switchable) return window;
+  if (!fields.has('sliding_window')) return noWindow;
+  const slidingWindow = fields.integer('sliding_window', limits.context);
+  if (!switchable) return { slidingWindow, fullAttentionLayers: [] };
   const firstWindowed = fields.integer('max_window_layers', { min: 0, max: limits.layers.max }, 28);
-  if (!fields.has('layer_types')) {
-    if (architecture.name === 'smollm3' || (firstWindowed > 0 && firstWindowed < layerCount)) refuseMixedWindows();
-    return firstWindowed === 0 ? window : null;
-  }
-  return checkLayerTypes(fields, layerCount, null) === 'sliding_attention' ? window : null;
+  const isFull = (layer: number): boolean => {
+    if (types !== null) return types[layer] === 'full_attention';
+    return architecture.name === 'smollm3' ? !noRopeLayers.includes(layer) : layer < firstWindowed;
+  };
+  const fullAttentionLayers = Array.from({ length: layerCount }, (_, layer) => layer).filter(isFull);
+  return fullAttentionLayers.length === layerCount ? noWindow : { slidingWindow, fullAttentionLayers };
 }
 
-function refuseMixedWindows(): never {
-  throw new UnsupportedModelError('a sliding window on some layers only', ['a window on all layers, or on none']);
-}
-
-/** Checks `layer_types` where it is given: one kind for all layers (`expected`, where that is known). Returns the kind. */
-function checkLayerTypes(fields: FieldReader, layerCount: number, expected: string | null): string | null {
+/** `layer_types`, or null where it is not given. */
+function readLayerTypes(fields: FieldReader, layerCount: number): readonly string[] | null {
   const types = fields.raw('layer_types');
-  if (types === undefined) return expected;
+  if (types === undefined) return null;
   if (!Array.isArray(types) || types.length !== layerCount) {
     const found = Array.isArray(types) ? `${types.length} entries` : describeValue(types);
     throw fields.error(`layer_types has ${found}; expected one for each of ${layerCount} layers`);
@@ -141,9 +157,5 @@ function checkLayerTypes(fields: FieldReader, layerCount: number, expected: stri
   const known = ['full_attention', 'sliding_attention'];
   const unknown = types.find((type) => !known.includes(type as string));
   if (unknown !== undefined) throw new UnsupportedModelError(`layer type ${describeValue(unknown)}`, known);
-  if (types.some((type) => type !== types[0])) refuseMixedWindows();
-  if (expected !== null && types[0] !== expected) {
-    throw fields.error(`layer_types says "${types[0]}", but use_sliding_window is false`);
-  }
-  return types[0] as string;
+  return types as string[];
 }

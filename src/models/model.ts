@@ -40,7 +40,10 @@ export interface ModelConfig {
   readonly ropeLayout: RopeLayout;
   /** Layers without rope (SmolLM3); empty elsewhere. */
   readonly noRopeLayers: readonly number[];
+  /** Positions that a token attends to, itself included; null without a window. */
   readonly slidingWindow: number | null;
+  /** Layers that attend to all positions although others have the window; empty where the window holds for all layers or none. */
+  readonly fullAttentionLayers: readonly number[];
   readonly attentionBias: boolean;
   readonly tiedEmbeddings: boolean;
   readonly contextLength: number;

@@ -1,5 +1,6 @@
 // What must hold of every step plan: asserted by the scheduler in debug mode, and by tests.
 
+import type { PoolBindings } from '../backends/backend.ts';
 import { IntegrityError } from '../errors/index.ts';
 import type { StepPlan } from './types.ts';
 
@@ -33,17 +34,8 @@ export function checkPlan(plan: StepPlan, limits: PlanLimits): void {
     'sequence',
     sequences.map((sequence) => sequence.id),
   );
-  checkDistinct(plan, 'slot', Array.from(bindings.slotMapping.subarray(0, bindings.tokenCount)));
-  checkDistinct(plan, 'table row', Array.from(bindings.tableRows.subarray(0, bindings.sequenceCount)));
-  const destinations: number[] = [];
-  for (let i = 0; i < bindings.copyCount; i++) destinations.push(bindings.blockCopies[i * 2 + 1]);
-  checkDistinct(plan, 'copy destination', destinations);
-  for (let i = 0; i < bindings.copyCount; i++) {
-    if (destinations.includes(bindings.blockCopies[i * 2])) {
-      fail(plan, `block ${bindings.blockCopies[i * 2]} is source and destination of copies`);
-    }
-  }
-  checkShares(plan, limits.blockSize);
+  for (const pool of [bindings, ...(bindings.otherPools ?? [])]) checkPool(plan, pool, limits.blockSize);
+  checkShares(plan);
   if (plan.preempted.length > 0 && plan.admitted.length > 0) {
     fail(plan, `admits ${plan.admitted.length} sequences while it preempts ${plan.preempted.length}`);
   }
@@ -61,8 +53,33 @@ function checkDistinct(plan: StepPlan, what: string, values: readonly number[]):
   }
 }
 
-/** Each sequence's rows, positions, slots and outputs follow one another and match its block table. */
-function checkShares(plan: StepPlan, blockSize: number): void {
+/** Slots match the block tables; each is written, and each block copied to, once. */
+function checkPool(plan: StepPlan, pool: PoolBindings, blockSize: number): void {
+  const { bindings, sequences } = plan;
+  const { slotMapping, tableRows, blockTables, blockTableStride, copyCount, blockCopies } = pool;
+  checkDistinct(plan, 'slot', Array.from(slotMapping.subarray(0, bindings.tokenCount)));
+  checkDistinct(plan, 'table row', Array.from(tableRows.subarray(0, bindings.sequenceCount)));
+  const destinations: number[] = [];
+  for (let i = 0; i < copyCount; i++) destinations.push(blockCopies[i * 2 + 1]);
+  checkDistinct(plan, 'copy destination', destinations);
+  for (let i = 0; i < copyCount; i++) {
+    if (destinations.includes(blockCopies[i * 2])) {
+      fail(plan, `block ${blockCopies[i * 2]} is source and destination of copies`);
+    }
+  }
+  let token = 0;
+  for (const [s, { firstPosition, tokenCount }] of sequences.entries()) {
+    for (let i = 0; i < tokenCount; i++, token++) {
+      const position = firstPosition + i;
+      const block = blockTables[tableRows[s] * blockTableStride + Math.floor(position / blockSize)];
+      const slot = block * blockSize + (position % blockSize);
+      if (slotMapping[token] !== slot) fail(plan, `row ${token}: slot ${slotMapping[token]}, not ${slot}`);
+    }
+  }
+}
+
+/** Each sequence's rows, positions and outputs follow one another. */
+function checkShares(plan: StepPlan): void {
   const { bindings, sequences } = plan;
   let token = 0;
   let output = 0;
@@ -81,11 +98,6 @@ function checkShares(plan: StepPlan, blockSize: number): void {
       const position = firstPosition + i;
       if (bindings.positions[token + i] !== position)
         fail(plan, `row ${token + i}: position ${bindings.positions[token + i]}, not ${position}`);
-      const block =
-        bindings.blockTables[bindings.tableRows[s] * bindings.blockTableStride + Math.floor(position / blockSize)];
-      const slot = block * blockSize + (position % blockSize);
-      if (bindings.slotMapping[token + i] !== slot)
-        fail(plan, `row ${token + i}: slot ${bindings.slotMapping[token + i]}, not ${slot}`);
     }
     token += tokenCount;
     for (let i = 0; i < outputCount; i++) {

@@ -1,6 +1,7 @@
 // The scheduler: which tokens run in each step.
 
 import { ContextLengthError, IntegrityError, InvalidRequestError, QueueFullError } from '../errors/index.ts';
+import { createSilentSink, type EventSink, type WaitCause } from '../events/index.ts';
 import type { CacheReport, KvMemory, PrefixMatch } from '../memory/index.ts';
 import { checkPlan } from './check-plan.ts';
 import { createHeadroom, type HeadroomChange } from './headroom.ts';
@@ -13,6 +14,7 @@ import {
   tokensToCatchUp,
 } from './sequence.ts';
 import { createStepBatch } from './step-batch.ts';
+import { createStepEvents } from './step-events.ts';
 import { createTenantQuota } from './tenant-quota.ts';
 import type { ScheduledSequence, Scheduler, SequenceRequest, StepPlan } from './types.ts';
 
@@ -46,6 +48,8 @@ export interface SchedulerOptions {
   readonly promptTokensBesideDecoding?: () => number;
   /** Called when a sequence that waited for pages may run: `schedule` may have returned null for want of it. */
   readonly onPagesReady?: () => void;
+  /** Who is told what is scheduled: the memory's. Defaults to nobody. */
+  readonly events?: EventSink;
   /** Check the plan and every invariant of the memory after each change (slow). Defaults to false. */
   readonly checkIntegrity?: boolean;
 }
@@ -87,13 +91,23 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   let computedTokens = 0;
   let cachedPromptTokens = 0;
   let preemptions = 0;
+  let generatedTokens = 0;
   let pagingCount = 0;
   let seenRefaults = 0;
 
   /** Blocks that a running sequence will need for the tokens known now. */
   const missingBlocks = ({ tokenIds, memory: held }: SequenceState): number =>
     Math.max(0, memory.blocksFor(tokenIds.length) - memory.heldBlocks(held));
-  const headroom = createHeadroom({ blockCount, adapts: options.adaptsHeadroom, onChange: options.onHeadroomChange });
+  const sink = options.events ?? createSilentSink();
+  const events = createStepEvents(sink, memory, maxNumBatchedTokens);
+  const headroom = createHeadroom({
+    blockCount,
+    adapts: options.adaptsHeadroom,
+    onChange(change) {
+      events.headroom(change);
+      options.onHeadroomChange?.(change);
+    },
+  });
   const watermark = (): number => options.watermarkBlocks ?? headroom.blocks(running.length);
   const quota = createTenantQuota(quotaBlocks, running, memory);
 
@@ -116,6 +130,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     maxNewTokens: number,
     wantsPromptLogits: boolean,
     forked: boolean,
+    requestId: string,
   ): SequenceState {
     if (known.has(id)) throw new InvalidRequestError(`sequence ${id} exists already`, 'id', id);
     if (tokenIds.length === 0)
@@ -132,8 +147,9 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     }
     return {
       id,
+      requestId,
       tokenIds,
-      memory: memory.open(tokenIds, salt, tokenIds.length + maxNewTokens),
+      memory: memory.open(tokenIds, salt, tokenIds.length + maxNewTokens, id),
       promptTokens: tokenIds.length,
       maxNewTokens,
       wantsPromptLogits,
@@ -144,6 +160,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       cancelled: false,
       hasRun: false,
       planned: false,
+      waitCause: 'queue',
       paging: false,
       paged: false,
       atHead: false,
@@ -193,6 +210,8 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       }
     }
     if (victim === null) return false;
+    victim.waitCause = salt === null ? 'blocks' : 'quota';
+    events.preempted(victim, sequence, leastLost === Number.MAX_SAFE_INTEGER ? 0 : leastLost);
     memory.release(victim.memory);
     running.splice(running.indexOf(victim), 1);
     victim.running = false;
@@ -254,6 +273,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     if (load === null) return false;
     sequence.paging = true;
     sequence.paged = true;
+    if (!ahead) events.waits(sequence, 'pages');
     pagingCount++;
     void load.then(() => {
       sequence.paging = false;
@@ -281,17 +301,20 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     while (sequence !== null && running.length < maxRunning && batch.tokenCount < maxNumBatchedTokens) {
       const next: SequenceState | null = sequence.next;
       if (sequence.paging) {
+        events.waits(sequence, 'pages');
         sequence = next;
         continue;
       }
       const limit = owesPromptRows(sequence) ? sequence.deliveredRows : sequence.tokenIds.length - 1;
       const match = memory.match(sequence.memory, limit);
       if (!owesPromptRows(sequence) && isBeingComputed(sequence, match)) {
+        events.waits(sequence, 'prefix');
         sequence = next;
         continue;
       }
       // Others are not held up by a tenant that has used up its quota.
       if (!quota.admits(sequence.memory.salt, memory.blocksFor(sequence.tokenIds.length))) {
+        events.waits(sequence, 'quota');
         sequence = next;
         continue;
       }
@@ -305,11 +328,23 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       if (!isAdmitted && isFirst && match.copySource !== -1) {
         isAdmitted = admit(sequence, memory.match(sequence.memory, limit, false), limit, spareBlocks);
       }
-      if (!isAdmitted) break;
+      if (!isAdmitted) {
+        events.waits(sequence, missingFor(sequence, match));
+        sequence = next;
+        break;
+      }
       promisedBlocks += missingBlocks(sequence);
       sequence = next;
     }
+    events.queued(sequence);
     if (memory.readaheadLimit > 0 && waiting.count > pagingCount) readAhead(promisedBlocks + watermark());
+  }
+
+  /** Why a sequence was not admitted whose turn it was. */
+  function missingFor(sequence: SequenceState, match: PrefixMatch): WaitCause {
+    if (shareFor(sequence, match.cachedTokens) < 1) return 'queue';
+    const missing = sequence.tokenIds.length - match.cachedTokens;
+    return memory.room(sequence.memory, match) < missing ? 'blocks' : 'headroom';
   }
 
   function admit(sequence: SequenceState, match: PrefixMatch, limit: number, spareBlocks: number): boolean {
@@ -324,6 +359,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     sequence.paged = false;
     running.push(sequence);
     admitted.push({ id: sequence.id, cachedTokens: match.cachedTokens, resumed: sequence.hasRun, cache });
+    events.admitted(sequence, match, cache, running);
     addShare(sequence, true);
     return true;
   }
@@ -351,7 +387,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       return waiting.count;
     },
     get counters() {
-      return { steps, computedTokens, cachedPromptTokens, preemptions };
+      return { steps, computedTokens, cachedPromptTokens, preemptions, generatedTokens };
     },
 
     checkCapacity,
@@ -359,18 +395,22 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     add(request: SequenceRequest) {
       const { id, promptTokenIds, salt, maxNewTokens, wantsPromptLogits } = request;
       const tokenIds = request.handsOverTokenIds ? (promptTokenIds as number[]) : [...promptTokenIds];
-      const sequence = newSequence(id, tokenIds, salt, maxNewTokens, wantsPromptLogits, false);
+      const requestId = request.requestId ?? String(id);
+      const sequence = newSequence(id, tokenIds, salt, maxNewTokens, wantsPromptLogits, false, requestId);
       checkCapacity(1);
       known.set(id, sequence);
       waiting.pushBack(sequence);
+      events.added(sequence);
     },
 
-    fork(parentId, childId, { maxNewTokens, replaceLastTokenId, exempt }) {
+    fork(parentId, childId, { maxNewTokens, replaceLastTokenId, exempt, requestId }) {
       const parent = known.get(parentId);
       if (parent === undefined) throw new InvalidRequestError(`no sequence ${parentId} to fork`, 'parentId', parentId);
       const tokenIds = [...parent.tokenIds];
       if (replaceLastTokenId !== undefined) tokenIds[tokenIds.length - 1] = replaceLastTokenId;
-      const child = newSequence(childId, tokenIds, parent.memory.salt, maxNewTokens, false, true);
+      const { salt } = parent.memory;
+      const name = requestId ?? parent.requestId;
+      const child = newSequence(childId, tokenIds, salt, maxNewTokens, false, true, name);
       // Far behind in its prompt, the parent computes it once and the child hits the cache.
       const isCaughtUp = tokenIds.length - parent.memory.computedTokens <= blockSize;
       const canRun =
@@ -386,6 +426,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         waiting.pushAfterHead(child);
       }
       known.set(childId, child);
+      events.forked(parent, child);
       check();
     },
 
@@ -393,6 +434,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       const sequence = known.get(id);
       if (sequence === undefined) return;
       sequence.cancelled = true;
+      events.cancelled(sequence);
       end(sequence);
       check();
     },
@@ -400,6 +442,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     schedule() {
       if (inFlight !== null) throw new IntegrityError(`step ${inFlight.plan.stepIndex} is still in flight`);
       if (running.length + waiting.count === 0) return null;
+      sink.step = steps;
       batch.reset();
       shares = [];
       scheduled = [];
@@ -428,6 +471,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       memory.relocate();
       const plan: StepPlan = { stepIndex: steps, sequences: scheduled, bindings: batch.finish(), admitted, preempted };
       inFlight = { plan, shares };
+      events.scheduled(plan, running.length, waiting);
       check(plan);
       return plan;
     },
@@ -448,6 +492,11 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       inFlight = null;
       steps++;
       computedTokens += plan.bindings.tokenCount;
+      let picks = 0;
+      for (const entry of sampled) picks += entry.picks ?? 1;
+      generatedTokens += picks;
+      events.completed(plan, done, picks);
+      sink.step = steps;
       plan.sequences.forEach(({ id, firstPosition, tokenCount, samples }, i) => {
         const { sequence } = done[i];
         sequence.planned = false;
@@ -457,15 +506,19 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
           sequence.deliveredRows = Math.max(sequence.deliveredRows, firstPosition + tokenCount);
         }
         let isFinished = false;
+        let reason: 'stop' | 'length' | 'computed' = 'computed';
         if (samples) {
-          const { tokenId, finished } = tokens.get(id)!;
+          const { tokenId, finished, reason: given } = tokens.get(id)!;
           sequence.tokenIds.push(tokenId);
           sequence.generatedTokens++;
           isFinished = finished || sequence.generatedTokens === sequence.maxNewTokens;
+          reason = given ?? (finished ? 'stop' : 'length');
         } else {
           isFinished = sequence.memory.computedTokens === sequence.tokenIds.length;
         }
-        if (isFinished) end(sequence);
+        if (!isFinished) return;
+        events.finished(sequence, reason);
+        end(sequence);
       });
       check();
     },
@@ -474,12 +527,14 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       const undone = takeInFlight(plan);
       memory.rollback();
       inFlight = null;
+      events.aborted(undone);
       for (let i = undone.length - 1; i >= 0; i--) {
         const { sequence, admitted: wasAdmitted } = undone[i];
         sequence.planned = false;
         if (!wasAdmitted || sequence.cancelled) continue;
         running.splice(running.indexOf(sequence), 1);
         sequence.running = false;
+        sequence.waitCause = 'queue';
         waiting.pushFront(sequence);
       }
       check();
@@ -488,6 +543,8 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     describe() {
       return [...known.values()].map((sequence) => ({
         id: sequence.id,
+        requestId: sequence.requestId,
+        waitCause: sequence.running ? null : sequence.waitCause,
         state: sequence.running ? ('running' as const) : ('waiting' as const),
         computedTokens: sequence.memory.computedTokens,
         totalTokens: sequence.tokenIds.length,

@@ -1,9 +1,11 @@
 // A sequence as the scheduler knows it, and the queue of those that wait.
 
+import type { WaitCause } from '../events/index.ts';
 import type { KvSequence } from '../memory/index.ts';
 
 export interface SequenceState {
   readonly id: number;
+  readonly requestId: string;
   /** All tokens known so far; the memory reads the same array. */
   readonly tokenIds: number[];
   readonly memory: KvSequence;
@@ -21,6 +23,8 @@ export interface SequenceState {
   hasRun: boolean;
   /** Whether the step being planned has a share of it. */
   planned: boolean;
+  /** What it waits for, or waited for last. */
+  waitCause: WaitCause;
   /** Whether it waits for pages from a tier. */
   paging: boolean;
   /** Whether pages were asked for since it last ran: it does not wait twice. */

@@ -1,7 +1,7 @@
 // Fills the flat arrays of a step, which are allocated once and reused from step to step.
 
-import type { StepBindings } from '../backends/backend.ts';
-import type { KvMemory } from '../memory/index.ts';
+import type { PoolBindings, StepBindings } from '../backends/backend.ts';
+import type { KvMemory, KvSequence } from '../memory/index.ts';
 import type { SequenceState } from './sequence.ts';
 import type { ScheduledSequence } from './types.ts';
 
@@ -25,13 +25,11 @@ export interface StepBatchLimits {
 export function createStepBatch(memory: KvMemory, limits: StepBatchLimits): StepBatch {
   const tokenIds = new Int32Array(limits.maxTokens);
   const positions = new Int32Array(limits.maxTokens);
-  const slotMapping = new Int32Array(limits.maxTokens);
   const queryStarts = new Int32Array(limits.maxSequences + 1);
   const contextLengths = new Int32Array(limits.maxSequences);
-  const tableRows = new Int32Array(limits.maxSequences);
   const outputRows = new Int32Array(limits.maxOutputs);
-  const blockCopies = new Int32Array((limits.maxSequences * memory.copiesPerSequence + memory.relocationsPerStep) * 2);
-  const { blockSize } = memory;
+  const pool = createPoolBatch(memory, limits);
+  const otherPools = memory.otherGroups?.map((group) => ({ ...group, batch: createPoolBatch(group.memory, limits) }));
   let tokenCount = 0;
   let sequenceCount = 0;
   let outputCount = 0;
@@ -49,23 +47,20 @@ export function createStepBatch(memory: KvMemory, limits: StepBatchLimits): Step
       outputCount = 0;
     },
     add(sequence, outputs, samples) {
-      const { computedTokens, scheduledTokens, row } = sequence.memory;
+      const { computedTokens, scheduledTokens } = sequence.memory;
       const end = computedTokens + scheduledTokens;
       const { tokenIds: known } = sequence;
-      let token = tokenCount;
-      for (let position = computedTokens; position < end; ) {
-        // Slots follow one another up to the end of a block.
-        const blockEnd = Math.min(end, (Math.floor(position / blockSize) + 1) * blockSize);
-        const shift = memory.slot(sequence.memory, position) - position;
-        for (; position < blockEnd; position++, token++) {
-          tokenIds[token] = known[position];
-          positions[token] = position;
-          slotMapping[token] = position + shift;
-        }
+      for (let position = computedTokens, token = tokenCount; position < end; position++, token++) {
+        tokenIds[token] = known[position];
+        positions[token] = position;
+      }
+      pool.add(sequence.memory, tokenCount, sequenceCount);
+      if (otherPools !== undefined) {
+        for (const { batch, sequenceOf } of otherPools)
+          batch.add(sequenceOf(sequence.memory), tokenCount, sequenceCount);
       }
       tokenCount += scheduledTokens;
       contextLengths[sequenceCount] = end;
-      tableRows[sequenceCount] = row;
       sequenceCount++;
       queryStarts[sequenceCount] = tokenCount;
       const outputStart = outputCount;
@@ -80,25 +75,52 @@ export function createStepBatch(memory: KvMemory, limits: StepBatchLimits): Step
       };
     },
     finish() {
-      // Not `set`: from an array it is slow, and most steps copy nothing.
-      const copies = memory.blockCopies;
-      for (let i = 0; i < copies.length; i++) blockCopies[i] = copies[i];
       return {
         tokenCount,
         sequenceCount,
         outputCount,
-        copyCount: copies.length / 2,
         tokenIds,
         positions,
-        slotMapping,
         queryStarts,
         contextLengths,
-        blockTables: memory.blockTables,
-        blockTableStride: memory.blockTableStride,
-        tableRows,
         outputRows,
-        blockCopies,
+        ...pool.finish(),
+        otherPools: otherPools?.map(({ batch }) => batch.finish()),
       };
+    },
+  };
+}
+
+/** The arrays of one cache group. */
+interface PoolBatch {
+  /** Notes the scheduled tokens of a sequence, which are the step's from `firstToken` on. */
+  add(sequence: KvSequence, firstToken: number, sequenceIndex: number): void;
+  finish(): PoolBindings;
+}
+
+function createPoolBatch(memory: KvMemory, { maxTokens, maxSequences }: StepBatchLimits): PoolBatch {
+  const slotMapping = new Int32Array(maxTokens);
+  const tableRows = new Int32Array(maxSequences);
+  const blockCopies = new Int32Array((maxSequences * memory.copiesPerSequence + memory.relocationsPerStep) * 2);
+  const { blockSize, blockTables, blockTableStride } = memory;
+  return {
+    add(sequence, firstToken, sequenceIndex) {
+      const { computedTokens, scheduledTokens, row } = sequence;
+      const end = computedTokens + scheduledTokens;
+      let token = firstToken;
+      for (let position = computedTokens; position < end; ) {
+        // Slots follow one another up to the end of a block.
+        const blockEnd = Math.min(end, (Math.floor(position / blockSize) + 1) * blockSize);
+        const shift = memory.slot(sequence, position) - position;
+        for (; position < blockEnd; position++, token++) slotMapping[token] = position + shift;
+      }
+      tableRows[sequenceIndex] = row;
+    },
+    finish() {
+      // Not `set`: from an array it is slow, and most steps copy nothing.
+      const copies = memory.blockCopies;
+      for (let i = 0; i < copies.length; i++) blockCopies[i] = copies[i];
+      return { copyCount: copies.length / 2, slotMapping, blockTables, blockTableStride, tableRows, blockCopies };
     },
   };
 }

@@ -1,12 +1,15 @@
 // What the engine and the scheduler say to each other.
 
 import type { StepBindings } from '../backends/backend.ts';
+import type { WaitCause } from '../events/index.ts';
 import type { CacheReport } from '../memory/index.ts';
 
 /** A sequence as the engine hands it over. */
 export interface SequenceRequest {
-  /** Unique, chosen by the engine. */
+  /** Unique, chosen by the engine; not negative. */
   readonly id: number;
+  /** Names the request in events. Defaults to the id. */
+  readonly requestId?: string;
   readonly promptTokenIds: readonly number[];
   /** The scheduler may keep `promptTokenIds` and append to it. Defaults to false: it copies it. */
   readonly handsOverTokenIds?: boolean;
@@ -60,6 +63,9 @@ export interface SampledToken {
   readonly id: number;
   readonly tokenId: number;
   readonly finished: boolean;
+  /** For events: why it is finished, and how many tokens were picked (for all choices of its prompt). Default to `stop` and 1. */
+  readonly reason?: 'stop' | 'length';
+  readonly picks?: number;
 }
 
 export interface SchedulerCounters {
@@ -67,6 +73,8 @@ export interface SchedulerCounters {
   readonly computedTokens: number;
   readonly cachedPromptTokens: number;
   readonly preemptions: number;
+  /** Tokens picked, of all choices. */
+  readonly generatedTokens: number;
 }
 
 /**
@@ -97,7 +105,12 @@ export interface Scheduler {
   fork(
     parentId: number,
     childId: number,
-    options: { readonly maxNewTokens: number; readonly replaceLastTokenId?: number; readonly exempt?: boolean },
+    options: {
+      readonly maxNewTokens: number;
+      readonly replaceLastTokenId?: number;
+      readonly exempt?: boolean;
+      readonly requestId?: string;
+    },
   ): void;
   /** Ends a sequence at any stage; its blocks are free at once, or after the step in flight. Unknown ids are ignored. */
   cancel(id: number): void;
@@ -116,7 +129,10 @@ export interface Scheduler {
   /** For the block map: every known sequence. */
   describe(): readonly {
     readonly id: number;
+    readonly requestId: string;
     readonly state: 'running' | 'waiting';
+    /** What it waits for; null where it runs. */
+    readonly waitCause: WaitCause | null;
     readonly computedTokens: number;
     readonly totalTokens: number;
     readonly blocks: readonly number[];

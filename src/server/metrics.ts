@@ -203,9 +203,10 @@ function histogramMetric(name: string, help: string, read: () => HistogramFigure
   } as unknown as Metric;
 }
 
-/** Gauges and counters are read from the engine when scraped; histograms are fed as requests end. */
+/** Gauges and counters show one snapshot of the engine per scrape; histograms are fed as requests end. */
 export function createMetrics(engine: Engine, servedModelName: string): ServerMetrics {
   const registry = new Registry();
+  let stats = engine.stats();
   registry.setDefaultLabels({ model_name: servedModelName });
   const registers = [registry];
 
@@ -215,7 +216,7 @@ export function createMetrics(engine: Engine, servedModelName: string): ServerMe
       help,
       registers,
       collect() {
-        this.set(read(engine.stats()));
+        this.set(read(stats));
       },
     });
   }
@@ -226,11 +227,11 @@ export function createMetrics(engine: Engine, servedModelName: string): ServerMe
       registers,
       collect() {
         this.reset();
-        this.inc(read(engine.stats()));
+        this.inc(read(stats));
       },
     });
   }
-  addTierMetrics(engine, registry);
+  if (stats.tiers !== null) addTierMetrics(registry, () => stats.tiers!);
   new Counter({
     name: 'octavo_request_success_total',
     help: 'Requests that ended, by reason.',
@@ -238,7 +239,7 @@ export function createMetrics(engine: Engine, servedModelName: string): ServerMe
     registers,
     collect() {
       this.reset();
-      for (const [reason, count] of Object.entries(engine.stats().finishedRequests)) {
+      for (const [reason, count] of Object.entries(stats.finishedRequests)) {
         this.inc({ finished_reason: reason }, count);
       }
     },
@@ -251,11 +252,11 @@ export function createMetrics(engine: Engine, servedModelName: string): ServerMe
     registers,
     collect() {
       this.reset();
-      for (const [reason, count] of Object.entries(engine.stats().cacheReports)) this.inc({ reason }, count);
+      for (const [reason, count] of Object.entries(stats.cacheReports)) this.inc({ reason }, count);
     },
   });
   for (const { name, help, read } of blockHistograms) {
-    registry.registerMetric(histogramMetric(`octavo_${name}`, help, () => read(engine.stats())));
+    registry.registerMetric(histogramMetric(`octavo_${name}`, help, () => read(stats)));
   }
 
   const histogram = (name: string, help: string, buckets: number[]) =>
@@ -323,7 +324,10 @@ export function createMetrics(engine: Engine, servedModelName: string): ServerMe
 
   return {
     contentType: registry.contentType,
-    render: () => registry.metrics(),
+    render() {
+      stats = engine.stats();
+      return registry.metrics();
+    },
     countHttp: (route, status) => http.inc({ route, status: String(status) }),
     close() {
       stopObserving();

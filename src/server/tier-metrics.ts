@@ -1,7 +1,7 @@
 // Metrics of the tiers below the pool: what they hold, and what moves.
 
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { Engine, TierStats } from '../engine/api.ts';
+import type { TierStats } from '../engine/api.ts';
 
 type OneTier = TierStats['tiers'][number];
 
@@ -43,9 +43,8 @@ const tierCounters: readonly (readonly [name: string, help: string, read: (tier:
   ['tier_abandoned_writes_total', 'Pages whose write took too long to be waited for.', (t) => t.abandonedWrites],
 ];
 
-/** Adds them where the engine has tiers. */
-export function addTierMetrics(engine: Engine, registry: Registry): void {
-  if (engine.stats().tiers === null) return;
+/** `stats` is asked for at every scrape. */
+export function addTierMetrics(registry: Registry, stats: () => TierStats): void {
   const registers = [registry];
   for (const [name, help, read] of transfers) {
     new Counter({
@@ -54,7 +53,7 @@ export function addTierMetrics(engine: Engine, registry: Registry): void {
       registers,
       collect() {
         this.reset();
-        this.inc(read(engine.stats().tiers!));
+        this.inc(read(stats()));
       },
     });
   }
@@ -65,7 +64,7 @@ export function addTierMetrics(engine: Engine, registry: Registry): void {
       registers,
       labelNames: ['tier'],
       collect() {
-        for (const tier of engine.stats().tiers!.tiers) this.set({ tier: tier.name }, read(tier));
+        for (const tier of stats().tiers) this.set({ tier: tier.name }, read(tier));
       },
     });
   }
@@ -77,7 +76,7 @@ export function addTierMetrics(engine: Engine, registry: Registry): void {
       labelNames: ['tier'],
       collect() {
         this.reset();
-        for (const tier of engine.stats().tiers!.tiers) this.inc({ tier: tier.name }, read(tier));
+        for (const tier of stats().tiers) this.inc({ tier: tier.name }, read(tier));
       },
     });
   }

@@ -1,10 +1,13 @@
-// Reads a trace file of either format.
+// Reads trace files of every format: as a list, or as a stream of arrivals.
 
 import { readFile } from 'node:fs/promises';
 import { TraceFileError } from '../errors/index.ts';
+import { type ArrivalStream, type Arrivals, longestWithin } from './arrivals.ts';
 import { AZURE_HEADER, parseAzureLine } from './azure.ts';
+import { fileError, type Line, readLines } from './line-reader.ts';
 import { parseMooncakeLine } from './mooncake.ts';
-import type { Trace, TraceRequest } from './trace.ts';
+import { createRecordingParser, isRecordingHeader, type RecordingHeader } from './recording.ts';
+import type { Trace, TraceFormat, TraceRequest } from './trace.ts';
 
 /** The first `limit` requests of a file. Throws TraceFileError for one that cannot be read, is malformed or has no requests. */
 export async function readTrace(path: string, limit: number = Number.POSITIVE_INFINITY): Promise<Trace> {
@@ -12,24 +15,146 @@ export async function readTrace(path: string, limit: number = Number.POSITIVE_IN
   try {
     content = await readFile(path, 'utf8');
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const detail =
-      code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'is a folder' : `cannot be read (${code})`;
-    throw new TraceFileError(path, null, detail, { cause: error });
+    throw fileError(path, error);
   }
   return parseTrace(content, path, limit);
 }
 
-/** As `readTrace`, of a file's text: Azure's if it begins with their header, else Mooncake's. Empty lines are passed over. */
+/** As `readTrace`, of a file's text: by its first line Azure's, a recording, or Mooncake's. Empty lines are passed over. */
 export function parseTrace(content: string, path: string, limit: number = Number.POSITIVE_INFINITY): Trace {
   const lines = content.replace(/^\uFEFF/, '').split(/\r?\n/);
-  const format = lines[0].trim() === AZURE_HEADER ? 'azure' : 'mooncake';
-  const parse = format === 'azure' ? parseAzureLine : parseMooncakeLine;
+  const numbered = lines.map((text, i): Line => ({ text, number: i + 1 })).filter(({ text }) => text.trim() !== '');
   const requests: TraceRequest[] = [];
-  for (let i = format === 'azure' ? 1 : 0; i < lines.length && requests.length < limit; i++) {
-    if (lines[i].trim() !== '') requests.push(parse(lines[i], path, i + 1));
+  const reader = readRequests(numbered, path);
+  for (const request of reader.requests) {
+    if (requests.length >= limit) break;
+    requests.push(request);
   }
   if (requests.length === 0) throw new TraceFileError(path, null, 'has no requests');
   const first = requests.reduce((earliest, { arrivalMs }) => Math.min(earliest, arrivalMs), Number.POSITIVE_INFINITY);
-  return { format, path, requests: requests.map((one) => ({ ...one, arrivalMs: one.arrivalMs - first })) };
+  return {
+    format: reader.format(),
+    path,
+    requests: requests.map((one) => ({ ...one, arrivalMs: one.arrivalMs - first })),
+  };
+}
+
+interface RequestReader {
+  readonly requests: Iterable<TraceRequest>;
+  /** Known once a request was read. */
+  format(): TraceFormat;
+  header(): RecordingHeader | null;
+}
+
+function readRequests(lines: Iterable<Line>, path: string): RequestReader {
+  let format: TraceFormat = 'mooncake';
+  let header: RecordingHeader | null = null;
+  function* read(): Generator<TraceRequest, void, void> {
+    let parse: (text: string, line: number) => TraceRequest | null = (text, line) =>
+      parseMooncakeLine(text, path, line);
+    let isFirst = true;
+    /** The last line of a recording is cut off where its process died. */
+    let broken: TraceFileError | null = null;
+    for (const { text, number } of lines) {
+      if (broken !== null) throw broken;
+      if (isFirst) {
+        isFirst = false;
+        if (text.trim() === AZURE_HEADER) {
+          format = 'azure';
+          parse = (line, at) => parseAzureLine(line, path, at);
+          continue;
+        }
+        if (isRecordingHeader(text)) {
+          format = 'recording';
+          const parser = createRecordingParser(text, path);
+          ({ header } = parser);
+          parse = parser.parse;
+          continue;
+        }
+      }
+      try {
+        const request = parse(text, number);
+        if (request !== null) yield request;
+      } catch (error) {
+        if (format !== 'recording' || !(error instanceof TraceFileError) || error.detail !== 'is not JSON') throw error;
+        broken = error;
+      }
+    }
+  }
+  return { requests: read(), format: () => format, header: () => header };
+}
+
+/** A trace that is read again each time it is replayed, as far as it is needed. */
+export interface TraceArrivals extends Arrivals {
+  readonly format: TraceFormat;
+  readonly path: string;
+  /** Of a recording; else null. */
+  readonly recording: RecordingHeader | null;
+  /** Without the requests, in the order of the file: [requestCount] each. */
+  readonly promptTokens: Int32Array;
+  readonly outputTokens: Int32Array;
+}
+
+/**
+ * Checks every line of a file and notes times and lengths (20 bytes a request); requests themselves are read again as they arrive, so that a long
+ * trace takes little memory. `speed`: how many times faster than recorded they come. Throws as `readTrace` does.
+ */
+export function openTrace(path: string, limit: number = Number.POSITIVE_INFINITY, speed = 1): TraceArrivals {
+  const arrivals: number[] = [];
+  const prompts: number[] = [];
+  const outputs: number[] = [];
+  let sharesPrompts = false;
+  const reader = readRequests(readLines(path), path);
+  for (const { arrivalMs, promptTokens, outputTokens, hashIds } of reader.requests) {
+    if (arrivals.length >= limit) break;
+    arrivals.push(arrivalMs);
+    prompts.push(promptTokens);
+    outputs.push(outputTokens);
+    sharesPrompts ||= hashIds !== null;
+  }
+  const requestCount = arrivals.length;
+  if (requestCount === 0) throw new TraceFileError(path, null, 'has no requests');
+  const firstMs = arrivals.reduce((earliest, each) => Math.min(earliest, each), Number.POSITIVE_INFINITY);
+  const order = Uint32Array.from(arrivals.keys()).sort((a, b) => arrivals[a] - arrivals[b] || a - b);
+  const promptTokens = Int32Array.from(prompts);
+  const outputTokens = Int32Array.from(outputs);
+  return {
+    format: reader.format(),
+    path,
+    recording: reader.header(),
+    requestCount,
+    sharesPrompts,
+    promptTokens,
+    outputTokens,
+    longestTokens: (limitTokens) =>
+      longestWithin(
+        promptTokens.map((count, i) => count + outputTokens[i]),
+        limitTokens,
+      ),
+    open(): ArrivalStream {
+      const requests = readRequests(readLines(path), path).requests[Symbol.iterator]();
+      /** Read before their time, because the file is in another order. */
+      const early = new Map<number, TraceRequest>();
+      let read = 0;
+      let taken = 0;
+      return {
+        get nextMs() {
+          return taken < requestCount ? (arrivals[order[taken]] - firstMs) / speed : null;
+        },
+        take() {
+          const index = order[taken++];
+          while (read <= index) {
+            const { value } = requests.next();
+            if (value === undefined) throw new TraceFileError(path, null, 'has changed while it was read');
+            early.set(read++, value);
+          }
+          const request = early.get(index)!;
+          early.delete(index);
+          if (taken === requestCount) requests.return?.();
+          return { index, request: { ...request, arrivalMs: (request.arrivalMs - firstMs) / speed } };
+        },
+        ended() {},
+      };
+    },
+  };
 }

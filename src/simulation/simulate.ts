@@ -2,8 +2,11 @@
 
 import { InvalidRequestError } from '../errors/index.ts';
 import { defaultEvictionPolicy, type EvictionPolicyName, type MemoryMode } from '../memory/index.ts';
+import { type Arrivals, changedArrivals, listArrivals, saturatedArrivals } from './arrivals.ts';
 import { type CostModel, defaultCostModel } from './cost-model.ts';
-import { type ReplayResult, replay } from './replay.ts';
+import type { Objectives } from './measures.ts';
+import { type ReplayOptions, type ReplayResult, replay } from './replay.ts';
+import { type HostTierOptions, replayWithHostTier } from './tiered-replay.ts';
 import { TOKENS_PER_HASH_ID, type Trace, type TraceRequest } from './trace.ts';
 
 export const replayKinds = ['cache', 'serving'] as const;
@@ -14,7 +17,7 @@ export const replayKinds = ['cache', 'serving'] as const;
 export type ReplayKind = (typeof replayKinds)[number];
 
 export interface SimulationOptions {
-  readonly trace: Trace;
+  readonly trace: Trace | Arrivals;
   /** Size of the pool. */
   readonly blockCount: number;
   readonly blockSize: number;
@@ -22,34 +25,36 @@ export interface SimulationOptions {
   readonly policy?: EvictionPolicyName;
   /** Defaults to `paged`. */
   readonly memory?: MemoryMode;
-  /** Defaults to both; traces that do not say what prompts share have no `cache` replay. */
+  /** Defaults to both; requests that share nothing have no `cache` replay. */
   readonly replays?: readonly ReplayKind[];
-  /** Of the serving replay. Defaults to `trace`. */
+  /** Of the serving replay: when the trace says, or all at the start. Defaults to `trace`. */
   readonly arrivals?: 'trace' | 'saturated';
   /** Of the serving replay. Defaults to 256. */
   readonly maxNumSeqs?: number;
   /** Of the serving replay. Defaults to 8192. */
   readonly maxNumBatchedTokens?: number;
+  /** Of the serving replay. Longer requests are refused. Defaults to what the pool holds. */
+  readonly maxModelLen?: number;
+  /** Of the serving replay, as the engine's. Defaults to no limit. */
+  readonly maxStepStretch?: number;
+  /** Of the serving replay, for goodput. */
+  readonly objectives?: Objectives;
   /** Defaults to `defaultCostModel`. */
   readonly cost?: CostModel;
   /** Defaults to 0. */
   readonly seed?: number;
   /** Requests handed over so far, over all replays, of how many. */
   readonly onProgress?: (done: number, total: number) => void;
-  /** Milliseconds, for `wallSeconds`. */
-  readonly now: () => number;
 }
 
 export interface ReplayReport extends ReplayResult {
   /** hitBlocks / promptBlocks. */
   readonly blockHitRate: number;
-  readonly wallSeconds: number;
 }
 
 export interface SimulationReport {
   readonly cache: ReplayReport | null;
   readonly serving: ReplayReport | null;
-  readonly wallSeconds: number;
 }
 
 /**
@@ -57,17 +62,49 @@ export interface SimulationReport {
  * a pool that none of the requests fits.
  */
 export function simulate(options: SimulationOptions): SimulationReport {
-  const { trace, blockCount, blockSize, now, seed = 0, memory = 'paged', cost = defaultCostModel } = options;
-  const startedMs = now();
-  const { requests } = trace;
-  const kinds = (options.replays ?? replayKinds).filter((kind) => kind === 'serving' || trace.format === 'mooncake');
-  let done = 0;
+  const plan = planSimulation(options);
+  return plan.report(plan.parts.map(({ arrivals, replayOptions }) => replay(arrivals, replayOptions)));
+}
 
-  function run(kind: ReplayKind): ReplayReport | null {
-    if (!kinds.includes(kind)) return null;
-    const runStartedMs = now();
-    const inputs = kind === 'cache' ? requests.map(promptAlone) : requests;
-    const result = replay(inputs, {
+/** As `simulate`, with host memory below the pool of the serving replay. */
+export async function simulateWithHostTier(
+  options: SimulationOptions,
+  host: HostTierOptions,
+): Promise<SimulationReport> {
+  const plan = planSimulation(options);
+  const results: ReplayResult[] = [];
+  for (const { kind, arrivals, replayOptions } of plan.parts) {
+    const isServing = kind === 'serving';
+    results.push(isServing ? await replayWithHostTier(arrivals, replayOptions, host) : replay(arrivals, replayOptions));
+  }
+  return plan.report(results);
+}
+
+interface Part {
+  readonly kind: ReplayKind;
+  readonly arrivals: Arrivals;
+  readonly replayOptions: ReplayOptions;
+}
+
+interface SimulationPlan {
+  readonly parts: readonly Part[];
+  report(results: readonly ReplayResult[]): SimulationReport;
+}
+
+function planSimulation(options: SimulationOptions): SimulationPlan {
+  const { trace, blockCount, blockSize, seed = 0, memory = 'paged', cost = defaultCostModel } = options;
+  const source = 'open' in trace ? trace : listArrivals(trace.requests, options.arrivals === 'saturated');
+  const { requestCount } = source;
+  const kinds = (options.replays ?? replayKinds).filter((kind) => kind === 'serving' || source.sharesPrompts);
+  const parts = kinds.map((kind, i): Part => {
+    const arrivals =
+      kind === 'cache'
+        ? saturatedArrivals(changedArrivals(source, promptAlone, TOKENS_PER_HASH_ID))
+        : options.arrivals === 'saturated'
+          ? saturatedArrivals(source)
+          : source;
+    const longest = source.longestTokens(Number.POSITIVE_INFINITY) + TOKENS_PER_HASH_ID;
+    const replayOptions: ReplayOptions = {
       blockCount,
       blockSize,
       memory,
@@ -75,41 +112,46 @@ export function simulate(options: SimulationOptions): SimulationReport {
       evictionPolicy: options.policy ?? defaultEvictionPolicy,
       cost,
       seed,
+      arrivals: 'trace',
       ...(kind === 'cache'
-        ? { maxNumSeqs: 1, maxNumBatchedTokens: longestPrompt(inputs), arrivals: 'saturated', watermarkBlocks: 0 }
+        ? { maxNumSeqs: 1, maxNumBatchedTokens: longest, watermarkBlocks: 0 }
         : {
             maxNumSeqs: options.maxNumSeqs ?? 256,
             maxNumBatchedTokens: options.maxNumBatchedTokens ?? 8192,
-            arrivals: options.arrivals ?? 'trace',
+            maxModelLen: options.maxModelLen,
+            maxStepStretch: options.maxStepStretch,
+            objectives: options.objectives,
           }),
-      onProgress: (count) => options.onProgress?.(done + count, requests.length * kinds.length),
-    });
-    done += requests.length;
-    if (result.refusedRequests === requests.length) {
-      throw new InvalidRequestError(
-        `a pool of ${blockCount} blocks of ${blockSize} tokens holds none of the trace's requests`,
-        'blockCount',
-        blockCount,
-      );
-    }
-    const blockHitRate = result.promptBlocks === 0 ? 0 : result.hitBlocks / result.promptBlocks;
-    return { ...result, blockHitRate, wallSeconds: (now() - runStartedMs) / 1000 };
-  }
-
-  const cache = run('cache');
-  const serving = run('serving');
-  return { cache, serving, wallSeconds: (now() - startedMs) / 1000 };
+      onProgress: (count) => options.onProgress?.(i * requestCount + count, requestCount * kinds.length),
+    };
+    return { kind, arrivals, replayOptions };
+  });
+  return {
+    parts,
+    report(results) {
+      const reports = results.map((result): ReplayReport => {
+        if (result.refusedRequests === requestCount) {
+          throw new InvalidRequestError(
+            `a pool of ${blockCount} blocks of ${blockSize} tokens holds none of the requests`,
+            'blockCount',
+            blockCount,
+          );
+        }
+        return { ...result, blockHitRate: result.promptBlocks === 0 ? 0 : result.hitBlocks / result.promptBlocks };
+      });
+      const of = (kind: ReplayKind) => reports[kinds.indexOf(kind)] ?? null;
+      return { cache: of('cache'), serving: of('serving') };
+    },
+  };
 }
 
 /**
- * A request as prefix caches are compared by: its prompt, all hash ids whole. The last id names a block that is partly filled in truth; comparisons
- * over the trace's ids count it like the others.
+ * A request as prefix caches are compared by: its prompt. Of a Mooncake trace all hash ids are whole: the last one names a block that is
+ * partly filled in truth; comparisons over the trace's ids count it like the others.
  */
 function promptAlone(request: TraceRequest): TraceRequest {
-  const promptTokens = (request.hashIds?.length ?? 0) * TOKENS_PER_HASH_ID;
+  const { hashIds, tokensPerHashId } = request;
+  const isMooncake = hashIds !== null && tokensPerHashId === undefined;
+  const promptTokens = isMooncake ? hashIds.length * TOKENS_PER_HASH_ID : request.promptTokens;
   return { ...request, promptTokens, outputTokens: 0 };
-}
-
-function longestPrompt(requests: readonly TraceRequest[]): number {
-  return requests.reduce((longest, { promptTokens }) => Math.max(longest, promptTokens), 1);
 }

@@ -183,7 +183,7 @@ describe('simulate', () => {
     });
     const shared = { ...trace, requests: [...trace.requests, ...own, ...trace.requests] };
     for (const capacity of [300, 500]) {
-      const options = { trace: shared, replays: ['cache'] as const, policy: 'lru' as const, now: () => 0 };
+      const options = { trace: shared, replays: ['cache'] as const, policy: 'lru' as const };
       const whole = simulate({ ...options, blockCount: capacity, blockSize: 512 }).cache!;
       const expected = plainLru(shared.requests, capacity);
       expect(whole.promptBlocks).toBe(shared.requests.reduce((sum, { hashIds }) => sum + hashIds!.length, 0));
@@ -203,18 +203,18 @@ describe('simulate', () => {
       requests: [...requests, ...requests.slice(0, 20), ...requests],
     };
     const hits = evictionPolicyNames.map((policy) => {
-      const { cache } = simulate({ trace, replays: ['cache'], policy, blockCount: 250, blockSize: 512, now: () => 0 });
+      const { cache } = simulate({ trace, replays: ['cache'], policy, blockCount: 250, blockSize: 512 });
       return cache!.hitBlocks;
     });
     // A loop over more than fits defeats LRU; short as it is, it does not tell all the others apart.
     expect(hits[evictionPolicyNames.indexOf('hit-density')]).toBeGreaterThan(hits[evictionPolicyNames.indexOf('lru')]);
-    const byDefault = simulate({ trace, replays: ['cache'], blockCount: 250, blockSize: 512, now: () => 0 }).cache!;
+    const byDefault = simulate({ trace, replays: ['cache'], blockCount: 250, blockSize: 512 }).cache!;
     expect(byDefault.hitBlocks).toBe(hits[evictionPolicyNames.indexOf('hit-density')]);
   });
 
   it('refuses a pool that holds no request, and skips the cache replay of traces that share nothing', async () => {
     const trace = await readTrace(fixture('azure.csv'), 20);
-    const options = { trace, blockSize: 16, now: () => 0 };
+    const options = { trace, blockSize: 16 };
     expect(() => simulate({ ...options, blockCount: 1 })).toThrow(InvalidRequestError);
     const report = simulate({ ...options, blockCount: 2000 });
     expect(report.cache).toBeNull();

@@ -6,7 +6,7 @@ import type { StepBindings } from '../backend.ts';
 import type { MachineProbe, ProbeOptions } from './machine.ts';
 
 /** Instruction sets that kernels exist for, best first. */
-export const instructionSets = ['avx512', 'avx2', 'portable'] as const;
+export const instructionSets = ['amx', 'avx512', 'avx2', 'portable'] as const;
 export type InstructionSet = (typeof instructionSets)[number];
 
 /** Opaque handles of native objects. */
@@ -38,14 +38,8 @@ export interface ModelSpec {
   readonly maxSequences: number;
   readonly maxOutputs: number;
   readonly maxContextTokens: number;
-  readonly blockCount: number;
-  readonly blockSize: number;
-  readonly layerCount: number;
-  readonly kvHeadCount: number;
-  readonly headSize: number;
-  /** kvTypeCodes of K and V */
-  readonly keyType: number;
-  readonly valueType: number;
+  /** (blocks, tokens of a block, layers, K/V heads, head size, kvTypeCodes of K and V) of each KV pool */
+  readonly pools: Float64Array;
   /** 1: attention reads leading blocks that sequences share once for all of them. */
   readonly cascade: number;
 }

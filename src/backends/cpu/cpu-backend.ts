@@ -95,12 +95,12 @@ async function compile(
   options: CompileOptions,
   onClose: () => void,
 ): Promise<Executable> {
-  const { kv, limits, blockCount, weights } = options;
-  checkCompileOptions(program, options);
+  const { limits, weights } = options;
+  const pools = checkCompileOptions(program, options);
   checkWeights(program, weights, 'cpu');
   options.signal?.throwIfAborted();
   const dtypeOf = (ref: WeightRef) => weights.weights.get(ref.name)!.dtype;
-  const lowered = lowerProgram(program, limits, dtypeOf);
+  const lowered = lowerProgram(program, limits, pools, dtypeOf);
   const model = native(() =>
     addon.createModel(pool, isa, {
       matrices: Float64Array.from(
@@ -120,13 +120,17 @@ async function compile(
       maxSequences: limits.maxSequences,
       maxOutputs: limits.maxOutputs,
       maxContextTokens: limits.maxContextTokens,
-      blockCount,
-      blockSize: kv.blockSize,
-      layerCount: kv.layerCount,
-      kvHeadCount: kv.kvHeadCount,
-      headSize: kv.headSize,
-      keyType: kvTypeCodes[kv.keyDType],
-      valueType: kvTypeCodes[kv.valueDType],
+      pools: Float64Array.from(
+        pools.flatMap(({ kv, blockCount }) => [
+          blockCount,
+          kv.blockSize,
+          kv.layerCount,
+          kv.kvHeadCount,
+          kv.headSize,
+          kvTypeCodes[kv.keyDType],
+          kvTypeCodes[kv.valueDType],
+        ]),
+      ),
       cascade: cascade ? 1 : 0,
     }),
   );

@@ -56,11 +56,11 @@ export function needsHalves(dtype: DType): boolean {
 }
 
 /** Rows of a tile of quantised activations; kTileRows in native/layout.h. */
-export const tileRows = 8;
+export const tileRows = 16;
 
 /** Bytes that one row takes of the tiles of quantised activations; quantized_row_bytes in native/layout.h. */
 export function quantizedRowBytes(columns: number, halves: boolean): number {
-  return ((columns / 32) * (halves ? 512 : 384)) / tileRows;
+  return ((columns / 32) * (halves ? 1024 : 768)) / tileRows;
 }
 
 export function roundUp(value: number, multiple: number): number {

@@ -5,7 +5,7 @@ import { type DType, dequantizeRow, dtypeGeometry, dtypeNames, rowBytes } from '
 import type { Backend } from '../backend.ts';
 import { createRandom, type MemoryWeight, randomWeight } from '../testing/memory-weights.ts';
 import { needsQuantizedInput } from './encoding.ts';
-import { createCpuBackend } from './index.ts';
+import { createCpuBackend, type InstructionSet } from './index.ts';
 import { describeInstructionSets } from './testing/instruction-sets.ts';
 import { compileLinear } from './testing/linear-model.ts';
 
@@ -38,7 +38,7 @@ function errorBound(dtype: DType, weights: Float32Array, inputs: Float32Array): 
 }
 
 const backends: Backend[] = [];
-function openBackend(threads: number, isa: 'portable' | 'avx2' | 'avx512'): Backend {
+function openBackend(threads: number, isa: InstructionSet): Backend {
   const backend = createCpuBackend({ threads, isa });
   backends.push(backend);
   return backend;

@@ -9,6 +9,7 @@ import { BackendError } from '../../errors/errors.ts';
 import type { Operation, Program, RopeParameters, RowKind, Value, WeightRef } from '../../program/program.ts';
 import type { DType } from '../../tensor/dtype.ts';
 import type { StepLimits } from '../backend.ts';
+import { type GroupPool, placeOf } from '../pools.ts';
 import {
   instructionCodes,
   needsHalves,
@@ -53,7 +54,12 @@ interface Region {
 }
 
 /** Lowers `program`; `dtypeOf` gives the stored dtype of a weight. Throws BackendError on an inconsistent program. */
-export function lowerProgram(program: Program, limits: StepLimits, dtypeOf: (ref: WeightRef) => DType): LoweredProgram {
+export function lowerProgram(
+  program: Program,
+  limits: StepLimits,
+  pools: readonly GroupPool[],
+  dtypeOf: (ref: WeightRef) => DType,
+): LoweredProgram {
   const regions: Region[] = [];
   const buffers: Buffer[] = [];
   const bufferOfValue = new Map<number, number>();
@@ -194,20 +200,24 @@ export function lowerProgram(program: Program, limits: StepLimits, dtypeOf: (ref
       }
       case 'writeKv': {
         const region = rowRegion('tokens');
+        const place = placeOf(pools, operation.layer);
         region.words.push([
           instructionCodes.writeKv,
           use(bufferOf(operation.key)),
           use(bufferOf(operation.value)),
-          operation.layer,
+          place.pool,
+          place.layer,
         ]);
         break;
       }
       case 'pagedAttention': {
         const words: number[] = [];
+        const place = placeOf(pools, operation.layer);
         regions.push({ kind: 'attention', rows: 'tokens', words: [words] });
         words.push(
           use(bufferOf(operation.query)),
-          operation.layer,
+          place.pool,
+          place.layer,
           operation.headCount,
           operation.kvHeadCount,
           operation.headSize,

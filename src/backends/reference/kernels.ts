@@ -2,7 +2,7 @@
 
 import type { Operation, RopeParameters } from '../../program/program.ts';
 import { type RopeTable, ropeTablePositions } from '../../program/rope.ts';
-import type { StepBindings } from '../backend.ts';
+import type { PoolBindings, StepBindings } from '../backend.ts';
 import type { ReferencePool } from './pool.ts';
 
 /** out[t] = weight[ids[t]], rows of `width`. */
@@ -109,6 +109,13 @@ function sinkQuery(query: Float32Array, rope: RopeParameters | null, distance: n
   return turned;
 }
 
+/** Where the K and V of a layer are read. */
+export interface LayerPages {
+  readonly pool: ReferencePool;
+  readonly layer: number;
+  readonly bindings: Pick<PoolBindings, 'blockTables' | 'blockTableStride' | 'tableRows'>;
+}
+
 /**
  * Softmax attention of each token over positions max(0, p - window + 1) .. p of its sequence, through the block table; and over its
  * sinks, see AttentionSinks.
@@ -116,17 +123,17 @@ function sinkQuery(query: Float32Array, rope: RopeParameters | null, distance: n
 export function pagedAttention(
   query: Float32Array,
   operation: Extract<Operation, { kind: 'pagedAttention' }>,
-  pool: ReferencePool,
+  { pool, layer, bindings }: LayerPages,
   step: StepBindings,
   out: Float32Array,
 ): void {
-  const { layer, headCount, kvHeadCount, headSize, scale, window, sinks } = operation;
+  const { headCount, kvHeadCount, headSize, scale, window, sinks } = operation;
   const group = headCount / kvHeadCount;
   const width = headCount * headSize;
   const { blockSize } = pool;
   const cached = new Float32Array(headSize);
   for (let s = 0; s < step.sequenceCount; s++) {
-    const tableBase = step.tableRows[s] * step.blockTableStride;
+    const tableBase = bindings.tableRows[s] * bindings.blockTableStride;
     const scores = new Float64Array(step.contextLengths[s]);
     for (let t = step.queryStarts[s]; t < step.queryStarts[s + 1]; t++) {
       const last = step.positions[t];
@@ -144,7 +151,7 @@ export function pagedAttention(
         let maximum = -Infinity;
         for (const p of seen) {
           const asked = p < sinkTokens ? toSinks : own;
-          const blockId = step.blockTables[tableBase + Math.floor(p / blockSize)];
+          const blockId = bindings.blockTables[tableBase + Math.floor(p / blockSize)];
           pool.readKey(layer, kvHead, blockId, p % blockSize, cached);
           let dot = 0;
           for (let i = 0; i < headSize; i++) dot += asked[i] * cached[i];
@@ -158,7 +165,7 @@ export function pagedAttention(
         }
         const sums = new Float64Array(headSize);
         for (const p of seen) {
-          const blockId = step.blockTables[tableBase + Math.floor(p / blockSize)];
+          const blockId = bindings.blockTables[tableBase + Math.floor(p / blockSize)];
           pool.readValue(layer, kvHead, blockId, p % blockSize, cached);
           for (let i = 0; i < headSize; i++) sums[i] += scores[p] * cached[i];
         }

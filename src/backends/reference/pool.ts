@@ -12,7 +12,12 @@ export interface ReferencePool {
   readonly bytes: number;
   readKey(layer: number, kvHead: number, blockId: number, offset: number, into: Float32Array): void;
   readValue(layer: number, kvHead: number, blockId: number, offset: number, into: Float32Array): void;
-  write(layer: number, step: StepBindings, key: Float32Array, value: Float32Array): void;
+  write(
+    layer: number,
+    step: Pick<StepBindings, 'tokenCount' | 'slotMapping'>,
+    key: Float32Array,
+    value: Float32Array,
+  ): void;
   copy(sourceId: number, destinationId: number): void;
   read(blockId: number, into: Uint8Array): void;
   restore(blockId: number, from: Uint8Array): void;

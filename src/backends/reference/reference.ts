@@ -3,9 +3,10 @@
 import { BackendError } from '../../errors/errors.ts';
 import type { Operation, Program, Value } from '../../program/program.ts';
 import { createRopeTable, type RopeTable, ropeTablePositions } from '../../program/rope.ts';
-import type { Backend, CompileOptions, Executable, StepBindings, StepOutput } from '../backend.ts';
+import type { Backend, CompileOptions, Executable, PoolBindings, StepBindings, StepOutput } from '../backend.ts';
 import { checkStepBindings } from '../check-bindings.ts';
 import type { LogitEdits } from '../picks.ts';
+import { groupPools, placeOf, poolBindings } from '../pools.ts';
 import * as kernels from './kernels.ts';
 import { pickToken } from './picks.ts';
 import { createReferencePool } from './pool.ts';
@@ -45,8 +46,9 @@ function createExecutable(
   now: () => number,
   yieldAfterMs: number,
 ): Executable {
-  const { limits, kv } = options;
-  const pool = createReferencePool(kv, options.blockCount);
+  const { limits } = options;
+  const planned = groupPools(program, options, 'reference');
+  const pools = planned.map(({ kv, blockCount }) => createReferencePool(kv, blockCount));
   const buffers = new Map<number, Float32Array>();
   let scratchBytes = 0;
   for (const value of program.values) {
@@ -77,6 +79,19 @@ function createExecutable(
   }
   function bufferOf(value: Value): Float32Array {
     return buffers.get(value.id) as Float32Array;
+  }
+
+  function writeKv({ layer, key, value }: Extract<Operation, { kind: 'writeKv' }>, step: StepBindings): void {
+    const place = placeOf(planned, layer);
+    const { slotMapping } = poolBindings(step)[place.pool];
+    const vectors = { tokenCount: step.tokenCount, slotMapping };
+    pools[place.pool].write(place.layer, vectors, bufferOf(key), bufferOf(value));
+  }
+
+  function attend(operation: Extract<Operation, { kind: 'pagedAttention' }>, step: StepBindings): void {
+    const place = placeOf(planned, operation.layer);
+    const pages = { pool: pools[place.pool], layer: place.layer, bindings: poolBindings(step)[place.pool] };
+    kernels.pagedAttention(bufferOf(operation.query), operation, pages, step, bufferOf(operation.out));
   }
 
   function perform(operation: Operation, step: StepBindings): void {
@@ -126,10 +141,10 @@ function createExecutable(
         );
         break;
       case 'writeKv':
-        pool.write(operation.layer, step, bufferOf(operation.key), bufferOf(operation.value));
+        writeKv(operation, step);
         break;
       case 'pagedAttention':
-        kernels.pagedAttention(bufferOf(operation.query), operation, pool, step, bufferOf(operation.out));
+        attend(operation, step);
         break;
       case 'gatedActivation':
         kernels.gatedSilu(
@@ -164,7 +179,9 @@ function createExecutable(
     const startedMs = now();
     let sliceMs = startedMs;
     let idleMs = 0;
-    for (let i = 0; i < step.copyCount; i++) pool.copy(step.blockCopies[2 * i], step.blockCopies[2 * i + 1]);
+    for (const [p, { copyCount, blockCopies }] of poolBindings(step).entries()) {
+      for (let i = 0; i < copyCount; i++) pools[p].copy(blockCopies[2 * i], blockCopies[2 * i + 1]);
+    }
     for (const operation of program.operations) {
       perform(operation, step);
       const afterMs = now();
@@ -185,11 +202,11 @@ function createExecutable(
   }
 
   return {
-    memory: { weightBytes, kvBytes: pool.bytes, scratchBytes },
+    memory: { weightBytes, kvBytes: pools.reduce((sum, pool) => sum + pool.bytes, 0), scratchBytes },
     async execute(step) {
       if (closed) throw new BackendError('reference', 'the executable is closed');
       if (running) throw new BackendError('reference', 'a step is already running');
-      checkStepBindings(step, program, options, 'reference');
+      checkStepBindings(step, program, planned, limits, 'reference');
       running = run(copyBindings(step));
       try {
         return await running;
@@ -197,8 +214,8 @@ function createExecutable(
         running = null;
       }
     },
-    readBlock: (blockId, into) => pool.read(blockId, into),
-    writeBlock: (blockId, from) => pool.restore(blockId, from),
+    readBlock: (blockId, into) => pools[0].read(blockId, into),
+    writeBlock: (blockId, from) => pools[0].restore(blockId, from),
     async close() {
       closed = true;
       await running?.catch(() => {});
@@ -210,16 +227,25 @@ function createExecutable(
 function copyBindings(step: StepBindings): StepBindings {
   return {
     ...step,
+    ...copyPoolBindings(step, step),
     tokenIds: step.tokenIds.slice(0, step.tokenCount),
     positions: step.positions.slice(0, step.tokenCount),
-    slotMapping: step.slotMapping.slice(0, step.tokenCount),
     queryStarts: step.queryStarts.slice(0, step.sequenceCount + 1),
     contextLengths: step.contextLengths.slice(0, step.sequenceCount),
-    blockTables: step.blockTables.slice(),
-    tableRows: step.tableRows.slice(0, step.sequenceCount),
     outputRows: step.outputRows.slice(0, step.outputCount),
-    blockCopies: step.blockCopies.slice(0, step.copyCount * 2),
+    otherPools: step.otherPools?.map((bound) => copyPoolBindings(bound, step)),
     picks: (step.picks ?? []).map((pick) => ({ ...pick, edits: copyEdits(pick.edits) })),
+  };
+}
+
+function copyPoolBindings(bound: PoolBindings, { tokenCount, sequenceCount }: StepBindings): PoolBindings {
+  return {
+    copyCount: bound.copyCount,
+    slotMapping: bound.slotMapping.slice(0, tokenCount),
+    blockTables: bound.blockTables.slice(),
+    blockTableStride: bound.blockTableStride,
+    tableRows: bound.tableRows.slice(0, sequenceCount),
+    blockCopies: bound.blockCopies.slice(0, bound.copyCount * 2),
   };
 }
 

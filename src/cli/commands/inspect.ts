@@ -1,14 +1,16 @@
 // `octavo inspect`: what a model file holds, and what fits into memory.
 
-import CliTable from 'cli-table3';
 import type { Command } from 'commander';
 import pc from 'picocolors';
 import { formatKvDTypes, type KvCacheDtype, resolveKvDTypes } from '../../engine/kv-cache-dtype.ts';
 import { MemoryPlanError } from '../../errors/index.ts';
+import type { ModelConfig } from '../../models/model.ts';
 import type { OpenedModel } from '../../models/open-model.ts';
+import { cacheGroupsOf } from '../../program/cache-groups.ts';
 import { kvCacheDtypeOption } from '../engine-flags.ts';
 import { bytesFlag, integerFlag } from '../flag-values.ts';
 import { formatBytes, formatCount, formatParameters } from '../format.ts';
+import { plainTable } from '../plain-table.ts';
 
 interface InspectFlags {
   readonly maxModelLen?: number;
@@ -99,6 +101,7 @@ function describePool(model: OpenedModel, flags: InspectFlags, { planMemory }: M
   try {
     const plan = planMemory({
       config: model.config,
+      groups: cacheGroupsOf(model.program),
       kvDTypes,
       blockSize: flags.blockSize,
       maxNumSeqs: flags.maxNumSeqs,
@@ -106,16 +109,17 @@ function describePool(model: OpenedModel, flags: InspectFlags, { planMemory }: M
       kvCacheMemoryBytes: flags.kvCacheMemoryBytes,
       availableBytes: Math.max(0, process.availableMemory() - model.weightBytes),
     });
-    const blocksPerSequence = Math.ceil(plan.maxModelLen / flags.blockSize);
+    const { pools } = plan;
+    const blockBytes = pools.reduce((sum, pool) => sum + pool.blockBytes, 0);
     return {
       kvDType: formatKvDTypes(kvDTypes),
-      kvBytesPerToken: plan.blockBytes / flags.blockSize,
-      blockBytes: plan.blockBytes,
+      kvBytesPerToken: blockBytes / flags.blockSize,
+      blockBytes,
       blockCount: plan.blockCount,
-      poolBytes: plan.blockCount * plan.blockBytes,
+      poolBytes: pools.reduce((sum, pool) => sum + pool.blockCount * pool.blockBytes, 0),
       maxModelLen: plan.maxModelLen,
-      sequenceBytes: blocksPerSequence * plan.blockBytes,
-      fullSequences: Math.floor(plan.blockCount / blocksPerSequence),
+      sequenceBytes: pools.reduce((sum, pool) => sum + pool.sequenceBlocks * pool.blockBytes, 0),
+      fullSequences: Math.min(...pools.map((pool) => Math.floor(pool.blockCount / pool.sequenceBlocks))),
     };
   } catch (error) {
     if (error instanceof MemoryPlanError) return error.message;
@@ -144,6 +148,7 @@ function describeModel(model: OpenedModel, path: string, flags: InspectFlags, me
     ropeTheta: config.ropeTheta,
     ropeScaling: config.ropeScaling.kind,
     slidingWindow: config.slidingWindow,
+    fullAttentionLayers: config.fullAttentionLayers,
     tiedEmbeddings: config.tiedEmbeddings,
     tokenizer: {
       vocabSize: tokenizer.vocabSize,
@@ -159,31 +164,14 @@ function describeModel(model: OpenedModel, path: string, flags: InspectFlags, me
   };
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const made = new CliTable({
-    head: head.map((text) => pc.bold(text)),
-    style: { head: [], border: [], compact: true },
-    colAligns: head.map((_, column) => (column === 0 ? 'left' : 'right')),
-    chars: {
-      top: '',
-      'top-mid': '',
-      'top-left': '',
-      'top-right': '',
-      bottom: '',
-      'bottom-mid': '',
-      'bottom-left': '',
-      'bottom-right': '',
-      left: '',
-      'left-mid': '',
-      mid: '',
-      'mid-mid': '',
-      right: '',
-      'right-mid': '',
-      middle: '  ',
-    },
-  });
-  made.push(...rows.map((row) => [...row]));
-  return `${made.toString()}\n`;
+function describeWindow({
+  slidingWindow,
+  fullAttentionLayers,
+  layerCount,
+}: Pick<ModelConfig, 'slidingWindow' | 'fullAttentionLayers' | 'layerCount'>): string {
+  if (slidingWindow === null) return '';
+  const windowed = layerCount - fullAttentionLayers.length;
+  return `, window of ${slidingWindow}${windowed === layerCount ? '' : ` in ${windowed} of ${layerCount} layers`}`;
 }
 
 function formatReport(report: ReturnType<typeof describeModel>): string {
@@ -193,7 +181,7 @@ function formatReport(report: ReturnType<typeof describeModel>): string {
     ['format', report.format],
     ['architecture', `${report.architecture}, ${formatParameters(report.parameters)} parameters`],
     ['layers', `${report.layerCount} of ${report.hiddenSize}, feed-forward ${report.intermediateSize}`],
-    ['attention', report.slidingWindow === null ? attention : `${attention}, window of ${report.slidingWindow}`],
+    ['attention', attention + describeWindow(report)],
     ['rope', `theta ${report.ropeTheta}, scaling ${report.ropeScaling}`],
     ['context', `${formatCount(report.contextLength)} tokens`],
     [
@@ -226,8 +214,8 @@ function formatReport(report: ReturnType<typeof describeModel>): string {
     pc.bold(report.name),
     ...lines,
     '',
-    table(['type', 'tensors', 'parameters', 'bytes'], tensorRows),
-    table(['memory', 'bytes', ''], memoryRows),
+    plainTable(['type', 'tensors', 'parameters', 'bytes'], tensorRows),
+    plainTable(['memory', 'bytes', ''], memoryRows),
     `${fit}\n`,
   ].join('\n');
 }

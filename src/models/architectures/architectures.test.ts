@@ -23,6 +23,7 @@ const base: ModelConfig = {
   ropeLayout: 'half',
   noRopeLayers: [],
   slidingWindow: null,
+  fullAttentionLayers: [],
   attentionBias: false,
   tiedEmbeddings: false,
   contextLength: 64,

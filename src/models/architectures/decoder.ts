@@ -65,7 +65,8 @@ export function startDecoder(config: ModelConfig, biased: readonly AttentionProj
     attend(query, key, value, layer) {
       builder.writeKv(key, value, layer);
       const scale = 1 / Math.sqrt(headSize);
-      const mixed = builder.pagedAttention(query, { layer, headCount, scale, window: config.slidingWindow });
+      const window = config.fullAttentionLayers.includes(layer) ? null : config.slidingWindow;
+      const mixed = builder.pagedAttention(query, { layer, headCount, scale, window });
       return attentionLinear(mixed, layer, 'output');
     },
     feedForward(input, layer) {

@@ -20,21 +20,15 @@ import { dtypeNames } from '../../tensor/index.ts';
 import { openModel } from '../open-model.ts';
 import { synthesizeGguf } from '../synth/index.ts';
 import { bundledModelPath } from '../testing/bundled-model.ts';
-import { logSoftmax } from '../testing/log-softmax.ts';
+import { compareLogits } from '../testing/compare-logits.ts';
 
 const tokenIds = Array.from({ length: 96 }, (_, i) => (i * 131) % 500);
 const cpu = cpuBackendForTests();
 
 /** Mean over positions of KL(reference || ours), natural logarithm. */
 function meanDivergence(reference: Float32Array, ours: Float32Array, vocabSize: number): number {
-  let sum = 0;
-  const rows = reference.length / vocabSize;
-  for (let row = 0; row < rows; row++) {
-    const p = logSoftmax(reference.subarray(row * vocabSize, (row + 1) * vocabSize));
-    const q = logSoftmax(ours.subarray(row * vocabSize, (row + 1) * vocabSize));
-    for (let id = 0; id < vocabSize; id++) sum += Math.exp(p[id]) * (p[id] - q[id]);
-  }
-  return sum / rows;
+  const { divergenceSum, rows } = compareLogits(reference, ours, vocabSize);
+  return divergenceSum / rows;
 }
 
 describe.skipIf(cpu.skipReason)('divergence of the CPU backend', () => {

@@ -8,7 +8,7 @@ import { runSequence } from '../../backends/testing/run-sequence.ts';
 import type { KvDType } from '../../tensor/kv-dtype.ts';
 import { type OpenedModel, openModel } from '../open-model.ts';
 import { bundledModelPath } from '../testing/bundled-model.ts';
-import { logSoftmax } from '../testing/log-softmax.ts';
+import { compareLogits } from '../testing/compare-logits.ts';
 
 const cpu = cpuBackendForTests();
 const documents = readFileSync(new URL('../../../test/fixtures/heldout/documents.jsonl', import.meta.url), 'utf8');
@@ -55,12 +55,10 @@ describe.skipIf(cpu.skipReason)('divergence of KV types from f16', () => {
     let rows = 0;
     for (const [i, tokenIds] of texts.entries()) {
       const ours = await logitsOf(tokenIds, keyDType, valueDType);
-      for (let at = 0; at < ours.length; at += vocabSize, rows++) {
-        const p = logSoftmax(wanted[i].subarray(at, at + vocabSize));
-        const q = logSoftmax(ours.subarray(at, at + vocabSize));
-        for (let id = 0; id < vocabSize; id++) divergence += Math.exp(p[id]) * (p[id] - q[id]);
-        if (largestOf(p) === largestOf(q)) agreed++;
-      }
+      const compared = compareLogits(wanted[i], ours, vocabSize);
+      divergence += compared.divergenceSum;
+      agreed += compared.agreed;
+      rows += compared.rows;
     }
     measured.push(
       `${keyDType}/${valueDType}: mean KL ${(divergence / rows).toExponential(2)}, top-1 ${((100 * agreed) / rows).toFixed(2)} % of ${rows}`,
@@ -69,7 +67,3 @@ describe.skipIf(cpu.skipReason)('divergence of KV types from f16', () => {
     expect(agreed / rows).toBeGreaterThan(leastAgreement);
   });
 });
-
-function largestOf(values: Float64Array): number {
-  return values.reduce((best, value, id) => (value > values[best] ? id : best), 0);
-}

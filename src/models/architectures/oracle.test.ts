@@ -20,6 +20,15 @@ const cases = readdirSync(fixtures)
 /** Largest |difference| allowed, relative to the largest |logit|: what the project promises is 1e-4. */
 const tolerance = 2e-5;
 
+/** Formats in which a case is there: GGUF cannot say every configuration. */
+function formatsOf(name: string): readonly ('gguf' | 'safetensors')[] {
+  return existsSync(`${fixtures}${name}/model.gguf`) ? ['gguf', 'safetensors'] : ['safetensors'];
+}
+
+function pathOf(name: string, format = formatsOf(name)[0]): string {
+  return `${fixtures}${name}${format === 'gguf' ? '/model.gguf' : ''}`;
+}
+
 interface Expected {
   readonly architecture: string;
   readonly vocabSize: number;
@@ -60,7 +69,7 @@ function oracleSuite(backendName: string, createBackend: () => Backend | Promise
 
     it.each(cases)('are the same bits for %s in chunks and blocks of any size', async (name) => {
       const { tokenIds, positions } = await readExpected(name);
-      const model = await openModel(`${fixtures}${name}/model.gguf`);
+      const model = await openModel(pathOf(name));
       try {
         const run = { weights: model.weights, tokenIds, outputs: positions };
         const whole = await runSequence(backend, model.program, run);
@@ -78,10 +87,10 @@ function oracleSuite(backendName: string, createBackend: () => Backend | Promise
     });
 
     for (const name of cases) {
-      for (const format of ['gguf', 'safetensors'] as const) {
+      for (const format of formatsOf(name)) {
         it(`equal transformers' for ${name} from ${format}`, async () => {
           const expected = await readExpected(name);
-          const model = await openModel(`${fixtures}${name}${format === 'gguf' ? '/model.gguf' : ''}`);
+          const model = await openModel(pathOf(name, format));
           try {
             expect(model).toMatchObject({
               format,
@@ -123,6 +132,10 @@ const mistakes: readonly [string, string, Partial<ModelConfig>][] = [
   ['tied embeddings', 'llama2', { tiedEmbeddings: true }],
   ['no window', 'mistral', { slidingWindow: null }],
   ['a window one longer', 'mistral', { slidingWindow: 14 }],
+  ['a window in every layer', 'qwen2-hybrid', { fullAttentionLayers: [] }],
+  ['a window in other layers', 'qwen2-hybrid', { fullAttentionLayers: [1] }],
+  ['no window', 'qwen2-hybrid', { slidingWindow: null }],
+  ['the window in the other layers', 'qwen3-hybrid', { fullAttentionLayers: [0, 2] }],
   ['rope in every layer', 'smollm3', { noRopeLayers: [] }],
   ['no q and k norms', 'qwen3', { architecture: 'llama' }],
   ['another epsilon', 'qwen3', { normEpsilon: 1e-3 }],
@@ -137,7 +150,7 @@ describe('the oracle', () => {
 
   it.each(mistakes)('notices %s in %s', async (_, name, change) => {
     const expected = await readExpected(name);
-    const model = await openModel(`${fixtures}${name}/model.gguf`);
+    const model = await openModel(pathOf(name));
     try {
       const logits = await runSequence(createReferenceBackend(), buildProgram({ ...model.config, ...change }), {
         weights: model.weights,

@@ -1,5 +1,5 @@
 // Synthesised models: random weights in real shapes.
 
-export { type SynthShapeName, synthShapeNames } from './shapes.ts';
+export { type SynthShapeName, synthShape, synthShapeNames } from './shapes.ts';
 export { type SynthOptions, synthDTypes, synthesizeGguf, synthesizeTo } from './synthesize.ts';
 export type { SynthDType } from './tensors.ts';

@@ -3,7 +3,9 @@
 import { ContextLengthError, QueueFullError } from '../../errors/index.ts';
 import { type AllocatorName, createMemory, type KvMemory, type MemoryMode } from '../../memory/index.ts';
 import { appendToken, type ModelSequence } from '../../memory/testing/content.ts';
+import { createEventWatch, type EventWatch } from '../../memory/testing/watch-events.ts';
 import { createScheduler } from '../scheduler.ts';
+import { takeSnapshot } from '../snapshot.ts';
 import type { SampledToken, Scheduler, StepPlan } from '../types.ts';
 import { createFakePool } from './fake-pool.ts';
 
@@ -28,6 +30,8 @@ export interface HarnessConfig {
   readonly sinkTokens?: number;
   /** Prompt tokens of a step that also decodes. Defaults to no limit. */
   readonly promptTokensBesideDecoding?: number;
+  /** Compare what the events add up to with the state after every operation. Defaults to true. */
+  readonly watchesEvents?: boolean;
   /** Check every invariant after every operation. Defaults to true. */
   readonly checkIntegrity?: boolean;
 }
@@ -44,6 +48,8 @@ interface Tracked extends ModelSequence {
 export interface Harness {
   readonly memory: KvMemory;
   readonly scheduler: Scheduler;
+  /** What is emitted; compared with the state after every step. */
+  readonly events: EventWatch;
   /** Ids that have not ended. */
   readonly liveIds: readonly number[];
   add(promptTokenIds: readonly number[], maxNewTokens: number, salt: string, wantsPromptLogits: boolean): void;
@@ -61,16 +67,20 @@ function expectEqual(actual: unknown, expected: unknown, what: string): void {
 
 export function createHarness(config: HarnessConfig): Harness {
   const { blockSize, blockCount } = config;
+  const events = createEventWatch();
   const memory = createMemory(config.memoryMode ?? 'paged', {
     ...config,
+    events: events.hub,
     maxBlocksPerSequence: Math.ceil(config.maxModelLen / blockSize),
   });
   const scheduler = createScheduler({
     ...config,
     memory,
+    events: events.hub,
     promptTokensBesideDecoding: () => config.promptTokensBesideDecoding ?? Number.POSITIVE_INFINITY,
     checkIntegrity: config.checkIntegrity ?? true,
   });
+  if (config.watchesEvents ?? true) events.watch(memory, () => takeSnapshot(scheduler, memory));
   const blocksOf = (tokens: number): number => Math.ceil(tokens / blockSize);
   const pool = createFakePool(blockCount, blockSize, config.windowTokens, config.sinkTokens);
   const live = new Map<number, Tracked>();
@@ -154,6 +164,7 @@ export function createHarness(config: HarnessConfig): Harness {
   }
 
   function checkKnown(): void {
+    if (config.watchesEvents ?? true) events.check();
     expectEqual(scheduler.runningCount + scheduler.waitingCount, live.size, 'known sequences');
     for (const { id, totalTokens, computedTokens: computed, blocks } of scheduler.describe()) {
       const model = live.get(id);
@@ -198,6 +209,7 @@ export function createHarness(config: HarnessConfig): Harness {
   const harness: Harness = {
     memory,
     scheduler,
+    events,
     get liveIds() {
       return [...live.keys()];
     },

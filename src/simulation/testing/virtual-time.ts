@@ -1,5 +1,7 @@
 // Time that passes only from event to event, in an order that depends on nothing but when events are due and when they were asked for.
 
+import { createHeap } from '../heap.ts';
+
 export interface VirtualTime {
   /** Milliseconds since the start. */
   readonly nowMs: number;
@@ -26,47 +28,17 @@ function settle(): Promise<void> {
 }
 
 export function createVirtualTime(): VirtualTime {
-  /** A binary heap, the earliest first. */
-  const heap: Event[] = [];
+  const events = createHeap(isBefore);
   let nowMs = 0;
   let ordered = 0;
   let eventCount = 0;
 
-  function push(event: Event): void {
-    let at = heap.length;
-    heap.push(event);
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      if (!isBefore(event, heap[parent])) break;
-      heap[at] = heap[parent];
-      at = parent;
-    }
-    heap[at] = event;
-  }
-
-  function pop(): Event | undefined {
-    const first = heap[0];
-    const last = heap.pop();
-    if (last === undefined || heap.length === 0) return first;
-    let at = 0;
-    for (;;) {
-      let child = 2 * at + 1;
-      if (child >= heap.length) break;
-      if (child + 1 < heap.length && isBefore(heap[child + 1], heap[child])) child++;
-      if (!isBefore(heap[child], last)) break;
-      heap[at] = heap[child];
-      at = child;
-    }
-    heap[at] = last;
-    return first;
-  }
-
   function after(delayMs: number, action: () => void): void {
-    push({ atMs: nowMs + Math.max(0, delayMs), order: ordered++, action });
+    events.push({ atMs: nowMs + Math.max(0, delayMs), order: ordered++, action });
   }
 
   async function runNext(): Promise<boolean> {
-    const event = pop();
+    const event = events.pop();
     if (event === undefined) return false;
     nowMs = event.atMs;
     eventCount++;

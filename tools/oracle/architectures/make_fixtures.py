@@ -42,7 +42,8 @@ def plain_rope(theta: float) -> dict:
     return {"rope_type": "default", "rope_theta": theta}
 
 
-# name -> (config, GGUF pre-tokenizer, options). `classic`: config.json in the form before transformers 5.
+# name -> (config, GGUF pre-tokenizer, options). `classic`: config.json in the form before transformers 5; `gguf` False: GGUF
+# cannot say it.
 CASES = {
     "llama3": (
         LlamaConfig(
@@ -99,6 +100,25 @@ CASES = {
         "qwen2",
         {},
     ),
+    "qwen2-hybrid": (
+        Qwen2Config(
+            **COMMON, hidden_size=32, intermediate_size=48, num_hidden_layers=3, num_attention_heads=4,
+            num_key_value_heads=2, tie_word_embeddings=True, rms_norm_eps=1e-6, rope_parameters=plain_rope(1000000.0),
+            use_sliding_window=True, sliding_window=11, max_window_layers=1,
+        ),
+        "qwen2",
+        {"classic": True, "gguf": False},
+    ),
+    "qwen3-hybrid": (
+        Qwen3Config(
+            **COMMON, hidden_size=32, intermediate_size=48, num_hidden_layers=4, num_attention_heads=2,
+            num_key_value_heads=1, head_dim=16, tie_word_embeddings=True, rms_norm_eps=1e-6,
+            rope_parameters=plain_rope(1000000.0), use_sliding_window=True, sliding_window=14,
+            layer_types=["sliding_attention", "full_attention"] * 2,
+        ),
+        "qwen2",
+        {"gguf": False},
+    ),
     "smollm3": (
         SmolLM3Config(
             **COMMON, hidden_size=32, intermediate_size=48, num_hidden_layers=5, num_attention_heads=4,
@@ -152,11 +172,12 @@ def save_weights(folder: Path, state: dict[str, torch.Tensor], sharded: bool) ->
 
 
 def classic_form(config: dict) -> dict:
-    """Rewrites transformers 5's `rope_parameters` to `rope_theta` and `rope_scaling`."""
+    """Rewrites transformers 5's `rope_parameters` to `rope_theta` and `rope_scaling`; leaves `layer_types` to the class."""
     rope = dict(config.pop("rope_parameters"))
     config["rope_theta"] = rope.pop("rope_theta")
     config["rope_scaling"] = None if rope["rope_type"] == "default" else rope
     config["torch_dtype"] = config.pop("dtype", "float32")
+    config.pop("layer_types", None)
     return config
 
 
@@ -192,7 +213,8 @@ def make_case(root: Path, name: str) -> None:
         model.load_state_dict({key: tensor.float() for key, tensor in state.items()})
     save_weights(folder, state, sharded=bool(options.get("half")))
     template = tiny_tokenizer.CHAT_TEMPLATE if options.get("template") else None
-    write_gguf(folder / "model.gguf", config.model_type, config, state, pre, template)
+    if options.get("gguf", True):
+        write_gguf(folder / "model.gguf", config.model_type, config, state, pre, template)
 
     tiny_tokenizer.build(pre).save(str(folder / "tokenizer.json"), pretty=False)
     tokenizer_config = {"bos_token": "<|begin|>", "eos_token": "<|end|>", "add_bos_token": False}

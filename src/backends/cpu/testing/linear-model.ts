@@ -11,8 +11,13 @@ export interface LinearModel {
   run(tableRows: readonly number[]): Promise<Float32Array>;
 }
 
-/** `table` is f32 of [weight.rows, weight.columns]; at most 64 rows run at a time. */
-export async function compileLinear(backend: Backend, weight: MemoryWeight, table: MemoryWeight): Promise<LinearModel> {
+/** `table` is f32 of [weight.rows, weight.columns]; at most `maxRows` rows run at a time. */
+export async function compileLinear(
+  backend: Backend,
+  weight: MemoryWeight,
+  table: MemoryWeight,
+  maxRows = 64,
+): Promise<LinearModel> {
   const b = createProgramBuilder({
     vocabSize: weight.rows,
     hiddenSize: weight.columns,
@@ -22,16 +27,17 @@ export async function compileLinear(backend: Backend, weight: MemoryWeight, tabl
   });
   const input = b.embed(b.weight('table', table.rows, table.columns));
   const program = b.finish(b.selectOutputs(b.linear(input, b.weight('weight', weight.rows, weight.columns))));
+  const blocks = Array.from({ length: Math.ceil(maxRows / 16) }, (_, i) => i);
   const executable = await backend.compile(program, {
     weights: createMemoryWeights({ table, weight }),
     kv: { layerCount: 1, kvHeadCount: 1, headSize: 1, blockSize: 16, keyDType: 'f32', valueDType: 'f32' },
-    blockCount: 4,
-    limits: { maxTokens: 64, maxSequences: 1, maxOutputs: 64, maxContextTokens: 64 },
+    blockCount: blocks.length,
+    limits: { maxTokens: maxRows, maxSequences: 1, maxOutputs: maxRows, maxContextTokens: maxRows },
   });
   return {
     executable,
     async run(tableRows) {
-      const step = bindStep([{ tokenIds: tableRows, firstPosition: 0, blocks: [0, 1, 2, 3] }], 16);
+      const step = bindStep([{ tokenIds: tableRows, firstPosition: 0, blocks }], 16);
       return (await executable.execute(step)).logits.slice();
     },
   };

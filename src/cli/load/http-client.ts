@@ -2,7 +2,7 @@
 // the load generator shares the cores with the server.
 
 import { Agent, request as httpRequest } from 'node:http';
-import type { PlannedRequest } from './workload.ts';
+import type { PlannedRequest } from './drive.ts';
 
 export interface HttpClient {
   /** Bytes of the request's body, made ahead of the run. */

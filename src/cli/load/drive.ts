@@ -1,7 +1,19 @@
 // Runs a workload against anything that answers requests, and notes when what came.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { PlannedRequest, Workload } from './workload.ts';
+
+export interface PlannedRequest {
+  /** Milliseconds after the start; 0 in a closed loop. */
+  readonly arrivalMs: number;
+  readonly prompt: readonly number[];
+  readonly outputTokens: number;
+}
+
+export interface Workload {
+  readonly requests: readonly PlannedRequest[];
+  /** Requests in flight at most: a closed loop starts the next as one ends. Null: each starts when it arrives. */
+  readonly concurrency: number | null;
+}
 
 /** What one request met, in milliseconds of performance.now. */
 export interface RequestRecord {

@@ -1,0 +1,48 @@
+// Where one panel's outputs are computed, and how they come from there to the rows of the operation.
+#pragma once
+
+#include <cstring>
+
+#include "kernels.h"
+
+namespace octavo {
+namespace {
+
+struct PanelOutput {
+  float* target;  // of the first row
+  size_t target_stride;
+  float* out;  // where they are computed: `target`, or scratch
+  size_t stride;
+  const float* bias;  // of the panel; null: none
+  int32_t lanes;
+};
+
+/**
+ * A panel with fewer than 32 outputs is computed aside: `out` may be as narrow as the matrix. So is one whose outputs are
+ * read and written several times (`returns`): the rows of `out` often lie a power of two apart, and would evict each other.
+ */
+static inline PanelOutput panel_output(const LinearJob& job, int32_t panel, int32_t first_row, float* scratch, bool returns) {
+  const size_t first_lane = static_cast<size_t>(panel) * kPanelRows;
+  const int32_t left = job.weight->rows - panel * kPanelRows;
+  const bool aside = left < kPanelRows || returns;
+  float* const target = job.out + static_cast<size_t>(first_row) * job.out_stride + first_lane;
+  return {target,
+          job.out_stride,
+          aside ? scratch + kLinearScratchFloats : target,
+          aside ? kPanelRows : job.out_stride,
+          job.bias == nullptr ? nullptr : job.bias + first_lane,
+          left < kPanelRows ? left : kPanelRows};
+}
+
+static inline void finish_panel(const PanelOutput& output, int32_t rows) {
+  if (output.out == output.target && output.bias == nullptr) return;
+  for (int32_t row = 0; row < rows; ++row) {
+    const float* from = output.out + static_cast<size_t>(row) * output.stride;
+    float* to = output.target + static_cast<size_t>(row) * output.target_stride;
+    if (output.bias == nullptr) std::memcpy(to, from, static_cast<size_t>(output.lanes) * 4);
+    else for (int32_t lane = 0; lane < output.lanes; ++lane) to[lane] = from[lane] + output.bias[lane];
+  }
+}
+
+}  // namespace
+}  // namespace octavo
