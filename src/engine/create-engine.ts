@@ -189,6 +189,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       tiers,
       pagesReady,
       now,
+      after,
     });
   } catch (error) {
     await tiers?.close();

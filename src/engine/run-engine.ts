@@ -52,6 +52,8 @@ export interface EngineParts {
   readonly tiers: TierStack | null;
   /** Set by the engine: what the scheduler calls when pages have arrived. */
   readonly pagesReady: { notify: () => void };
+  /** Calls `action` after that many milliseconds. */
+  readonly after: (ms: number, action: () => void) => void;
   /** Where sessions are kept. Defaults to the file system. */
   readonly files?: TierFiles;
   readonly now: () => number;
@@ -125,6 +127,7 @@ export function runEngine(parts: EngineParts): Engine {
     files: parts.files ?? createNodeFiles(),
     runningCount: () => scheduler.runningCount,
     betweenSteps: (action) => loop.between(action),
+    after: parts.after,
     wake: () => loop.wake(),
   });
 
@@ -343,6 +346,7 @@ export function runEngine(parts: EngineParts): Engine {
     for (const state of [...active.keys()]) hooks.cancel(state);
     await loop.stop();
     prefixPins.releaseAll();
+    await sessions.settled();
     await closeTiers();
     await executable.close();
     await parts.backend.close();

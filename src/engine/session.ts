@@ -16,13 +16,14 @@ import type { LoadedSession, SavedSessionInfo } from './api.ts';
 import { arithmeticOf } from './kv-fingerprint.ts';
 import type { MemoryPlan } from './memory-plan.ts';
 import { choosePageChecksum } from './page-checksum.ts';
+import { createStallWatch, type StallWatch } from './stall-watch.ts';
 
 export interface SessionParts {
-  readonly model: LoadedModel;
+  readonly model: { readonly config: Pick<LoadedModel['config'], 'name'> };
   readonly backend: Pick<Backend, 'name' | 'description'>;
-  readonly executable: Executable;
+  readonly executable: Pick<Executable, 'readBlock' | 'writeBlock'>;
   readonly memory: KvMemory;
-  readonly plan: MemoryPlan;
+  readonly plan: Pick<MemoryPlan, 'kv' | 'blockBytes' | 'blockCount'>;
   /** Of the model. */
   readonly fingerprint: () => Promise<string>;
   /** `K/V` as users name it. */
@@ -31,6 +32,8 @@ export interface SessionParts {
   readonly runningCount: () => number;
   /** Runs an action while no step runs. Rejects when the engine is closed. */
   readonly betweenSteps: (action: () => void) => Promise<void>;
+  /** Calls `action` after that many milliseconds. */
+  readonly after: (ms: number, action: () => void) => void;
   /** Blocks were given back: something that waits may run now. */
   readonly wake: () => void;
 }
@@ -38,10 +41,15 @@ export interface SessionParts {
 export interface Sessions {
   save(path: string, tokenIds: readonly number[], salt: string, data: string | null): Promise<SavedSessionInfo>;
   load(path: string, salt: string): Promise<LoadedSession>;
+  /** Resolves when no file is open any more, those that were given up included. */
+  settled(): Promise<void>;
 }
 
 /** Pages copied between two steps, at most: a few milliseconds of the steps' time. */
 const BATCH_PAGES = 16;
+
+/** A file that does not move for so long (at most twice) is given up: meanwhile its pages hold memory that requests may wait for. */
+const PATIENCE_MS = 5000;
 
 /**
  * Keys in a file are those of the salt "": they bind pages to their tokens, and neither tell nor need the salt that the blocks were
@@ -57,6 +65,8 @@ export function createSessions(parts: SessionParts): Sessions {
   let identity: Promise<SessionIdentity> | null = null;
   /** Saves run one after the other: two of one path would write one draft. */
   let lastSave: Promise<unknown> = Promise.resolve();
+  /** Loaded files that are being closed. */
+  const closings = new Set<Promise<unknown>>();
 
   function identityOf(): Promise<SessionIdentity> {
     identity ??= parts.fingerprint().then((hash) => ({
@@ -85,23 +95,39 @@ export function createSessions(parts: SessionParts): Sessions {
     tokenIds: readonly number[],
     salt: string,
     data: string | null,
+    onBegun: (ended: Promise<unknown>) => void,
   ): Promise<SavedSessionInfo> {
     const ours = await identityOf();
     const hold = memory.holdPrefix(memory.open(tokenIds, salt));
+    const watch = createStallWatch(path, parts.after, PATIENCE_MS);
+    let isHeld = true;
+    const letGo = (): void => {
+      if (isHeld) end(hold, 0);
+      isHeld = false;
+    };
     try {
       const { cachedBlocks, cachedIndices } = hold;
       const blockCount = (cachedIndices.at(-1) ?? -1) + 1;
       const chain = fileChain(tokenIds, blockCount);
       const keys = cachedIndices.map((index) => pageKey(chain, (index + 1) * HASH_WORDS));
-      const readPages = (first: number, into: readonly Uint8Array[]) =>
-        betweenSteps(() => {
+      const readPages = async (first: number, into: readonly Uint8Array[]) => {
+        watch.touch();
+        await betweenSteps(() => {
+          if (watch.isOver) throw new SessionFileError(path, 'io', 'it was given up');
           for (const [i, page] of into.entries()) executable.readBlock(cachedBlocks[first + i], page);
         });
+        watch.touch();
+        if (first + into.length === keys.length) letGo();
+      };
       const content = { identity: ours, tokenIds, pageBytes: plan.blockBytes, keys, data, readPages };
-      await saveSession(files, path, content, checksum);
+      const saving = saveSession(files, path, content, checksum);
+      // Two of one path would write one draft: the next one waits for this one's end, whoever has given it up.
+      onBegun(saving.catch(() => undefined));
+      await watch.guard(saving);
       return { tokenCount: tokenIds.length, cachedTokens: blockCount * blockSize };
     } finally {
-      end(hold, 0);
+      watch.end();
+      letGo();
     }
   }
 
@@ -141,6 +167,7 @@ export function createSessions(parts: SessionParts): Sessions {
     session: SavedSession,
     pageOf: ReadonlyMap<number, number>,
     fill: BlockFill,
+    watch: StallWatch,
   ): Promise<void> {
     const { blocks } = fill;
     /** Places in the file. */
@@ -156,6 +183,7 @@ export function createSessions(parts: SessionParts): Sessions {
         bytes.subarray(i * plan.blockBytes, (i + 1) * plan.blockBytes),
       );
       await session.readPages(indices[first], pages);
+      watch.touch();
       return pages;
     }
 
@@ -165,6 +193,8 @@ export function createSessions(parts: SessionParts): Sessions {
       const pages = await reading;
       reading = run + 1 < runs.length ? read(run + 1) : null;
       const copying = betweenSteps(() => {
+        // The blocks are somebody else's.
+        if (watch.isOver) return;
         for (const [i, page] of pages.entries()) executable.writeBlock(blocks[runs[run].first + i], page);
       });
       // Both have to end before the blocks may be given back and the file closed.
@@ -198,10 +228,14 @@ export function createSessions(parts: SessionParts): Sessions {
       const fill = beginLongestFill(sequence, pageOf);
       if (fill !== null) {
         let filledCount = 0;
+        const watch = createStallWatch(path, parts.after, PATIENCE_MS);
         try {
-          await fillBlocks(session, pageOf, fill);
+          const filling = fillBlocks(session, pageOf, fill, watch);
+          filling.catch(() => undefined);
+          await watch.guard(filling);
           filledCount = fill.blocks.length;
         } finally {
+          watch.end();
           // One damaged page refuses the file: nothing of it stays.
           end(fill, filledCount);
         }
@@ -209,17 +243,28 @@ export function createSessions(parts: SessionParts): Sessions {
       const loadedTokens = memory.match(sequence, tokenIds.length, false).cachedTokens;
       return { tokenIds, cachedTokens: loadedTokens, data: session.data };
     } finally {
-      await session.close();
+      // It ends when reads do that were given up.
+      const closing = session.close().catch(() => undefined);
+      closings.add(closing);
+      void closing.then(() => closings.delete(closing));
     }
   }
 
   return {
     save(path, tokenIds, salt, data) {
-      const saving = lastSave.then(() => save(path, tokenIds, salt, data));
-      lastSave = saving.catch(() => undefined);
+      let ended: Promise<unknown> = Promise.resolve();
+      const onBegun = (work: Promise<unknown>): void => {
+        ended = work;
+      };
+      const saving = lastSave.then(() => save(path, tokenIds, salt, data, onBegun));
+      lastSave = saving.catch(() => undefined).then(() => ended);
       return saving;
     },
     load,
+    async settled() {
+      await lastSave;
+      await Promise.all(closings);
+    },
   };
 }
 

@@ -56,6 +56,7 @@ async function engineWith(wrap: {
     plan,
     tiers: null,
     fingerprint: async () => 'none',
+    after: () => {},
     pagesReady: { notify: () => {} },
     now: () => performance.now(),
   });

@@ -54,6 +54,7 @@ async function engineWatching(wrap: (inner: Executable) => Executable['execute']
     plan,
     tiers: null,
     fingerprint: async () => 'none',
+    after: () => {},
     pagesReady: { notify: () => {} },
     now: () => performance.now(),
   });

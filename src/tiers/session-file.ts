@@ -152,8 +152,10 @@ export async function saveSession(
     await write(withSum(table, checksum), places.table);
     await attempt('the session cannot be made permanent', async () => {
       await file!.sync();
-      await file!.close();
+      const written = file!;
+      // Closed once, also where that fails.
       file = null;
+      await written.close();
       await files.rename(draft, path);
       await files.syncFolder(dirname(path));
     });

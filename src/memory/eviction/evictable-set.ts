@@ -39,9 +39,11 @@ export function createEvictableSet(blockCount: number, policy: EvictionPolicy): 
   /** Contents that a block has had: a parent that has lost the content that it was a parent for is none any more. */
   const contents = new Int32Array(blockCount);
   const parentContents = new Int32Array(blockCount);
-  /** Where the search for a leaf below `root` stopped, or -1. */
+  /** Where the search for a leaf below `root` stopped, or -1; and which blocks it has come by. */
   let root = -1;
   let path = -1;
+  let search = 1;
+  const searches = new Int32Array(blockCount);
 
   function expectState(block: number, state: number, what: string): void {
     if (states[block] !== state) {
@@ -74,7 +76,8 @@ export function createEvictableSet(blockCount: number, policy: EvictionPolicy): 
   }
 
   function removeChild(block: number): void {
-    if (block === path || block === root) path = -1;
+    // What lies below it is no longer below the root.
+    if (searches[block] === search) path = -1;
     const parent = parentOf(block);
     if (parent === -1) return;
     if (next[block] === block) {
@@ -96,7 +99,7 @@ export function createEvictableSet(blockCount: number, policy: EvictionPolicy): 
     get evictableCount() {
       return policy.evictableCount;
     },
-    bytes: policy.bytes + states.byteLength + 6 * parents.byteLength,
+    bytes: policy.bytes + states.byteLength + 7 * parents.byteLength,
     isEvictable: (block) => states[block] === EVICTABLE,
     admit(block, keyLow, keyHigh, depth, parent) {
       expectState(block, UNKNOWN, 'admitted');
@@ -131,8 +134,16 @@ export function createEvictableSet(blockCount: number, policy: EvictionPolicy): 
     take() {
       const victim = policy.victim();
       if (victim === -1) return -1;
-      let block = victim === root && path !== -1 ? path : victim;
-      while (children[block] !== -1) block = children[block];
+      let block = path;
+      if (victim !== root || path === -1) {
+        search++;
+        block = victim;
+        searches[block] = search;
+      }
+      while (children[block] !== -1) {
+        block = children[block];
+        searches[block] = search;
+      }
       const parent = parentOf(block);
       removeChild(block);
       policy.evict(block);

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { InvalidRequestError } from '../../errors/index.ts';
 import { evictionConformance } from './eviction.conformance.ts';
-import { createEvictionPolicy, type EvictionPolicyName, evictionPolicyNames } from './index.ts';
+import { createEvictableSet, createEvictionPolicy, type EvictionPolicyName, evictionPolicyNames } from './index.ts';
 import { hitRate } from './testing/replay.ts';
 
 for (const name of evictionPolicyNames) evictionConformance(name);
@@ -104,6 +104,22 @@ describe('what distinguishes policies', () => {
     const accesses = [...range(30), 0, 1, 2, ...range(12, 100)];
     expect(cacheOf('hit-density', 30).access(accesses)).toEqual(cacheOf('lru', 30).access(accesses));
   });
+});
+
+it.each(evictionPolicyNames)('%s: a block that is held alone in the middle of a chain is not evicted', (name) => {
+  const set = createEvictableSet(4, createEvictionPolicy(name, { blockCount: 4, attentionDepth: 4 }));
+  for (let block = 0; block < 4; block++) set.admit(block, block, 7, block, block - 1);
+  for (let block = 3; block >= 0; block--) set.release(block);
+  const taken = [set.take()];
+  // As relocation does, which moves blocks that nobody refers to.
+  set.hold(1);
+  for (let block = set.take(); block !== -1; block = set.take()) {
+    taken.push(block);
+    set.check();
+  }
+  expect(taken.sort()).toEqual([0, 2, 3]);
+  set.release(1);
+  expect(set.take()).toBe(1);
 });
 
 describe('hit-density learns', () => {

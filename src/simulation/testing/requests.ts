@@ -31,12 +31,16 @@ export interface RequestsContext {
   readonly totals: RunTotals;
   readonly server: () => ServerProcess | null;
   readonly plainRun: typeof plainRun;
+  /** Some requests that have their whole answer. */
+  readonly onFinished: (request: Request) => void;
 }
 
 export interface Requests {
   readonly isDone: boolean;
   readonly longestMs: number;
   begin(): void;
+  /** One more request, which goes on after these tokens. */
+  goOn(tokenIds: readonly number[], salt: string): void;
   /** Sends what is not with the server. */
   send(): void;
   /** The server is gone with all that it had. */
@@ -51,7 +55,8 @@ function familyToken(family: number, position: number): number {
   return (Math.imul(family * 7919 + position + 1, 2654435761) >>> 8) % 50_000;
 }
 
-export function createRequests({ scenario, time, note, totals, server, plainRun: plain }: RequestsContext): Requests {
+export function createRequests(context: RequestsContext): Requests {
+  const { scenario, time, note, totals, server, plainRun: plain, onFinished } = context;
   const { requestCount, outstandingLimit, server: settings } = scenario;
   const { between, of, random, ms } = createDraw(scenario.seed, 4);
   const limitTokens = Math.min(settings.maxModelLen, settings.blockCount * settings.blockSize);
@@ -136,7 +141,7 @@ export function createRequests({ scenario, time, note, totals, server, plainRun:
 
   /** Tokens so far must begin, or be, those of the plain run. */
   function compare(request: Request, isAll: boolean): void {
-    const wanted = plain(request.promptTokenIds, request.salt, request.maxNewTokens);
+    const wanted = plain(request.promptTokenIds, request.salt, request.maxNewTokens, settings);
     const { generated, name } = request;
     const differs = generated.findIndex((token, i) => token !== wanted[i]);
     if (differs !== -1) {
@@ -197,6 +202,12 @@ export function createRequests({ scenario, time, note, totals, server, plainRun:
       return longestMs;
     },
     begin: next,
+    goOn(tokenIds, salt) {
+      if (made >= requestCount) return;
+      const promptTokenIds = [...tokenIds, between(0, 49_999)].slice(0, limitTokens - 1);
+      const maxNewTokens = Math.min(limitTokens - promptTokenIds.length, between(1, 20));
+      accept({ ...make(), promptTokenIds, salt, maxNewTokens, logits: false, patienceMs: null, forkAfter: null });
+    },
     send() {
       for (const request of live) send(request);
     },
@@ -215,6 +226,7 @@ export function createRequests({ scenario, time, note, totals, server, plainRun:
         compare(request, true);
         end(request);
         totals.finished++;
+        if (random() < scenario.sessionShare) onFinished(request);
       } else if (request.generated.length === request.forkAfter) {
         // At once, or while the next step runs.
         if (random() < 0.5) fork(request);

@@ -4,6 +4,7 @@ import { TierFolderError } from '../../errors/index.ts';
 import type { PageKey } from '../../tiers/index.ts';
 import type { FileOperation } from '../../tiers/testing/memory-files.ts';
 import { testPages } from '../../tiers/testing/pages.ts';
+import { createConversations, sessionBytes } from './conversations.ts';
 import { createRequests } from './requests.ts';
 import { createDraw, drawFault, fits, type Incident, type Scenario } from './scenario.ts';
 import { fileBudgetBytes, type ServerProcess, startServer } from './server-process.ts';
@@ -48,6 +49,12 @@ export interface RunTotals {
   lostPages: number;
   abandonedLoads: number;
   abandonedWrites: number;
+  compressions: number;
+  relocatedBlocks: number;
+  migratedBlocks: number;
+  savedTokens: number;
+  loadedTokens: number;
+  refusedSessions: number;
   recomputed: number;
   readaheadBlocks: number;
   reclaimedBlocks: number;
@@ -66,6 +73,8 @@ function addTo(totals: RunTotals, { memory, scheduler, stack }: ServerProcess): 
   totals.evictions += memory.counters.evictions;
   totals.hitTokens += memory.counters.prefixHitTokens;
   totals.copyOnWrites += memory.counters.copyOnWrites;
+  totals.relocatedBlocks += memory.counters.relocatedBlocks;
+  totals.migratedBlocks += memory.counters.migratedBlocks;
   const { paging } = memory;
   if (paging === null) return;
   for (const name of [
@@ -84,6 +93,7 @@ function addTo(totals: RunTotals, { memory, scheduler, stack }: ServerProcess): 
   for (const { counters } of stack!.tiers) {
     totals.corrupt += counters.corrupt;
     totals.abandonedWrites += counters.abandonedWrites;
+    totals.compressions += counters.compressions;
   }
 }
 
@@ -114,6 +124,12 @@ export async function runScenario(scenario: Scenario, options: RunOptions = {}):
     lostPages: 0,
     abandonedLoads: 0,
     abandonedWrites: 0,
+    compressions: 0,
+    relocatedBlocks: 0,
+    migratedBlocks: 0,
+    savedTokens: 0,
+    loadedTokens: 0,
+    refusedSessions: 0,
     recomputed: 0,
     readaheadBlocks: 0,
     reclaimedBlocks: 0,
@@ -167,7 +183,24 @@ export async function runScenario(scenario: Scenario, options: RunOptions = {}):
   let server: ServerProcess | null = null;
   let kill: () => void = () => {};
 
-  const requests = createRequests({ scenario, time, note, totals, server: () => server, plainRun });
+  const conversations = createConversations({
+    scenario,
+    time,
+    note,
+    totals,
+    server: () => server,
+    goOn: (tokenIds, salt) => requests.goOn(tokenIds, salt),
+    onBreak: breakWith,
+  });
+  const requests = createRequests({
+    scenario,
+    time,
+    note,
+    totals,
+    server: () => server,
+    plainRun,
+    onFinished: conversations.keep,
+  });
 
   async function start(): Promise<void> {
     totals.lives++;
@@ -258,8 +291,9 @@ export async function runScenario(scenario: Scenario, options: RunOptions = {}):
 
   const check = () => {
     if (broken !== null) throw broken.error;
-    if (disk.files.peakBytes > fileBudgetBytes(settings)) {
-      throw new Error(`${disk.files.peakBytes} bytes on disk, the budget is ${fileBudgetBytes(settings)}`);
+    const budgetBytes = fileBudgetBytes(settings) + sessionBytes(settings);
+    if (disk.files.peakBytes > budgetBytes) {
+      throw new Error(`${disk.files.peakBytes} bytes on disk, the budget is ${budgetBytes}`);
     }
   };
 

@@ -1,6 +1,11 @@
 // What a simulation runs, drawn from a seed: sizes, load, and what goes wrong.
 
-import { defaultEvictionPolicy, type EvictionPolicyName, evictionPolicyNames } from '../../memory/index.ts';
+import {
+  allocatorNames,
+  defaultEvictionPolicy,
+  type EvictionPolicyName,
+  evictionPolicyNames,
+} from '../../memory/index.ts';
 import type { FileOperation } from '../../tiers/testing/memory-files.ts';
 import { createRandom } from '../../tiers/testing/pages.ts';
 import type { ServerSettings } from './server-process.ts';
@@ -27,6 +32,8 @@ export interface Scenario {
   readonly cancelShare: number;
   readonly forkShare: number;
   readonly logitsShare: number;
+  /** Of those that finish: their conversation is saved, and resumed later. */
+  readonly sessionShare: number;
   /** Share of steps that fail. */
   readonly stepFaultShare: number;
   readonly meanLatencyMs: number;
@@ -89,6 +96,7 @@ export function drawScenario(seed: number): Scenario {
   const meanGapMs = of([0.5, 5, 30]);
   const durationMs = requestCount * meanGapMs + 200;
   const tiers = of(['both', 'both', 'both', 'file', 'file', 'host', 'none'] as const);
+  const windowTokens = of([null, null, null, between(1, 24)]);
   const incidents: Incident[] = [];
   for (let i = of([0, 0, 1, 2, 4]); i > 0; i--) {
     const kind = of(['crash', 'crash', 'restart', 'vanish', 'damage', 'damage', 'outage'] as const);
@@ -108,6 +116,12 @@ export function drawScenario(seed: number): Scenario {
       watermarkBlocks: of([0, 1, undefined]),
       promptTokensBesideDecoding: of([undefined, undefined, between(1, 20)]),
       evictionPolicy: of<EvictionPolicyName>(evictionPolicyNames),
+      allocator: of(['free-list', ...allocatorNames] as const),
+      compactionBlocksPerStep: of([0, 0, 1, 8]),
+      numaNodes: of([1, 1, 2]),
+      windowTokens,
+      sinkTokens: windowTokens === null ? 0 : of([0, 0, between(1, 6)]),
+      isHostCompressed: random() < 0.4,
       hostPages: tiers === 'both' || tiers === 'host' ? of([between(1, 6), between(1, 24)]) : 0,
       filePages: tiers === 'both' || tiers === 'file' ? between(2, 50) : 0,
       stagingPages: of([1, 4, 16, 64, 64]),
@@ -124,6 +138,7 @@ export function drawScenario(seed: number): Scenario {
     cancelShare: of([0, 0.1, 0.3]),
     forkShare: of([0, 0.1, 0.3]),
     logitsShare: of([0, 0.1]),
+    sessionShare: of([0, 0.2, 0.6]),
     stepFaultShare: of([0, 0, 0.02, 0.1]),
     meanLatencyMs: of([0.05, 0.3, 3]),
     diskBytes: random() < 0.1 ? 4096 * between(12, 40) : undefined,
@@ -157,6 +172,12 @@ export function soakScenario(seed: number, requestCount: number): Scenario {
       watermarkBlocks: 0,
       promptTokensBesideDecoding: 32,
       evictionPolicy: defaultEvictionPolicy,
+      allocator: 'free-list',
+      compactionBlocksPerStep: 2,
+      numaNodes: 2,
+      windowTokens: null,
+      sinkTokens: 0,
+      isHostCompressed: true,
       hostPages: 24,
       filePages: 120,
       stagingPages: 64,
@@ -173,6 +194,7 @@ export function soakScenario(seed: number, requestCount: number): Scenario {
     cancelShare: 0.1,
     forkShare: 0.1,
     logitsShare: 0.05,
+    sessionShare: 0.1,
     stepFaultShare: 0.005,
     meanLatencyMs: 0.2,
     diskBytes: undefined,
@@ -196,6 +218,8 @@ export function smallScenario(seed: number, restarts: boolean): Scenario {
       maxNumBatchedTokens: 64,
       maxOutputs: 64,
       maxQueuedRequests: 100,
+      windowTokens: null,
+      sinkTokens: 0,
       hostPages: 4,
       filePages: 16,
       stagingPages: 8,
@@ -211,6 +235,7 @@ export function smallScenario(seed: number, restarts: boolean): Scenario {
     cancelShare: 0.1,
     forkShare: 0.2,
     logitsShare: 0,
+    sessionShare: 0.4,
     stepFaultShare: 0,
     meanLatencyMs: 0.5,
     diskBytes: undefined,

@@ -1,6 +1,14 @@
 // One life of a server: the real scheduler, memory and tiers, and a step loop like the engine's, over simulated time and disk.
 
-import { createKvMemory, type EvictionPolicyName, type KvMemory } from '../../memory/index.ts';
+import { createSessions, type Sessions } from '../../engine/session.ts';
+import { EngineClosedError } from '../../errors/index.ts';
+import {
+  type AllocatorName,
+  createKvMemory,
+  type EvictionPolicyName,
+  type KvMemory,
+  type NumaTopology,
+} from '../../memory/index.ts';
 import { createScheduler, type SampledToken, type Scheduler, type StepPlan } from '../../scheduler/index.ts';
 import {
   type BuffersInUse,
@@ -15,7 +23,7 @@ import {
   type TierFiles,
   type TierStack,
 } from '../../tiers/index.ts';
-import { createStubExecutor } from './stub-model.ts';
+import { createStubExecutor, type StubExecutor } from './stub-model.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
 export interface ServerSettings {
@@ -29,6 +37,14 @@ export interface ServerSettings {
   readonly watermarkBlocks: number | undefined;
   readonly promptTokensBesideDecoding: number | undefined;
   readonly evictionPolicy: EvictionPolicyName;
+  readonly allocator: AllocatorName;
+  readonly compactionBlocksPerStep: number;
+  /** Nodes that the pool is spread over. */
+  readonly numaNodes: number;
+  readonly windowTokens: number | null;
+  readonly sinkTokens: number;
+  /** The host tier brings its colder pages into a smaller form. */
+  readonly isHostCompressed: boolean;
   /** Pages that fit into each tier; 0: it is not there. */
   readonly hostPages: number;
   readonly filePages: number;
@@ -62,6 +78,8 @@ export interface ServerProcess {
   readonly memory: KvMemory;
   readonly scheduler: Scheduler;
   readonly stack: TierStack | null;
+  /** Saves and loads of conversations, as the engine does them. */
+  readonly sessions: Sessions;
   /** `maxNewTokens` may be 0: then the request ends, with no token, when its prompt is computed. Throws like the scheduler. */
   add(id: number, promptTokenIds: readonly number[], maxNewTokens: number, salt: string, logits: boolean): void;
   fork(parentId: number, childId: number, maxNewTokens: number, salt: string, replaceLastTokenId?: number): void;
@@ -74,23 +92,38 @@ export interface ServerProcess {
 
 const FOLDER = '/pages';
 const SECTOR_BYTES = 4096;
+/** Words of a slot whose page has a smaller form. */
+const WIDE_SLOT_WORDS = 32;
+const CODEC_MS = 0.1;
+const MIGRATED_BLOCKS = 2;
 /** Of the file tier's budget, for its index. */
 const INDEX_BYTES = 65_536;
 
 export const fileBudgetBytes = ({ filePages }: ServerSettings): number => filePages * SECTOR_BYTES + INDEX_BYTES;
 
+/** Nodes that are all as far from one another. */
+const topologyOf = (count: number): NumaTopology => ({
+  nodes: Array.from({ length: count }, (_, id) => ({ id, cpus: [id], memoryBytes: null })),
+  distances: Array.from({ length: count }, (_, a) => Array.from({ length: count }, (_, b) => (a === b ? 10 : 20))),
+});
+
 async function openStack(
   settings: ServerSettings,
   { time, files, log }: ServerContext,
-  pageBytes: number,
+  executor: StubExecutor,
 ): Promise<TierStack | null> {
-  const { hostPages, filePages } = settings;
+  const { hostPages, filePages, isHostCompressed } = settings;
+  const { pageBytes } = executor;
+  const codec = isHostCompressed ? executor.codec(() => time.sleep(CODEC_MS)) : null;
+  const hostBytes = hostPages * (isHostCompressed ? Math.ceil(pageBytes / 64) * 64 : SECTOR_BYTES);
   const clock = { now: () => time.nowMs };
   const onEvent = ({ tier, kind, message }: { tier: string; kind: string; message: string }) =>
     log(`${tier} ${kind}: ${message}`);
   const makers: ((onEvict: EvictionHandler | undefined) => Tier)[] = [];
   if (hostPages > 0) {
-    makers.push((onEvict) => createHostTier({ pageBytes, budgetBytes: hostPages * SECTOR_BYTES, clock, onEvict }));
+    makers.push((onEvict) =>
+      createHostTier({ pageBytes, budgetBytes: hostBytes, clock, codec, hotShare: 0.2, onEvict }),
+    );
   }
   if (filePages > 0) {
     const file = await openFileTier({
@@ -100,6 +133,7 @@ async function openStack(
       pageBytes,
       budgetBytes: fileBudgetBytes(settings),
       identity: 'simulation',
+      isLossy: isHostCompressed && hostPages > 0,
       segmentBytes: 16 * SECTOR_BYTES,
       growthBytes: 4 * SECTOR_BYTES,
       transferBytes: 3 * SECTOR_BYTES,
@@ -115,8 +149,9 @@ async function openStack(
 export async function startServer(settings: ServerSettings, context: ServerContext): Promise<ServerProcess> {
   const { blockCount, blockSize, maxModelLen, recomputeTokenMs, promptTokensBesideDecoding } = settings;
   const { time, random, log } = context;
-  const executor = createStubExecutor(blockCount, blockSize);
-  const stack = await openStack(settings, context, executor.pageBytes);
+  const slotWords = settings.isHostCompressed ? WIDE_SLOT_WORDS : 2;
+  const executor = createStubExecutor({ ...settings, slotWords });
+  const stack = await openStack(settings, context, executor);
   const put = (pages: readonly Page[], inUse?: BuffersInUse) => {
     for (const { key } of pages) context.keys.add(key);
     return stack!.put(pages, inUse);
@@ -129,6 +164,10 @@ export async function startServer(settings: ServerSettings, context: ServerConte
   const memory = createKvMemory({
     ...settings,
     maxBlocksPerSequence: Math.ceil(maxModelLen / blockSize),
+    numa:
+      settings.numaNodes > 1
+        ? { topology: topologyOf(settings.numaNodes), migrationBlocksPerStep: MIGRATED_BLOCKS }
+        : null,
     tiers: stack && {
       tier: Object.create(stack, { put: { value: put }, place: { value: place } }) as Tier,
       bytes: executor,
@@ -172,10 +211,62 @@ export async function startServer(settings: ServerSettings, context: ServerConte
     });
   }
 
+  /** What sessions do between two steps, one action before each. */
+  const between: (() => void)[] = [];
+
+  function betweenSteps(action: () => void): Promise<void> {
+    if (isClosing) return Promise.reject(new EngineClosedError());
+    return new Promise((resolve, reject) => {
+      between.push(() => {
+        if (isClosing) return reject(new EngineClosedError());
+        try {
+          action();
+          resolve();
+        } catch (error) {
+          reject(error);
+        }
+      });
+      void Promise.resolve().then(() => trusted(wake));
+    });
+  }
+
+  let sessionCount = 0;
+  async function counted<T>(work: Promise<T>): Promise<T> {
+    sessionCount++;
+    try {
+      return await work;
+    } finally {
+      sessionCount--;
+    }
+  }
+
+  const ownSessions = createSessions({
+    model: { config: { name: 'stub' } },
+    backend: { name: 'stub', description: 'hashes' },
+    executable: { readBlock: executor.read, writeBlock: executor.write },
+    memory,
+    plan: {
+      kv: { layerCount: 1, kvHeadCount: 1, headSize: slotWords, blockSize, keyDType: 'f32', valueDType: 'f32' },
+      blockBytes: executor.pageBytes,
+      blockCount,
+    },
+    fingerprint: async () => 'stub',
+    kvType: 'stub',
+    files: context.files,
+    runningCount: () => scheduler.runningCount,
+    after: time.after,
+    betweenSteps,
+    wake: () => trusted(wake),
+  });
+
   function wake(): void {
     if (!isAlive || isClosing || inFlight !== null) return;
+    between.shift()?.();
     const plan = scheduler.schedule();
-    if (plan === null) return;
+    if (plan === null) {
+      if (between.length > 0) wake();
+      return;
+    }
     inFlight = plan;
     poisonFree();
     const shares = plan.sequences.map(({ id, firstPosition, tokenCount }) => `${id}:${firstPosition}+${tokenCount}`);
@@ -263,6 +354,11 @@ export async function startServer(settings: ServerSettings, context: ServerConte
     memory,
     scheduler,
     stack,
+    sessions: {
+      save: (...args) => counted(ownSessions.save(...args)),
+      load: (...args) => counted(ownSessions.load(...args)),
+      settled: ownSessions.settled,
+    },
     add(id, promptTokenIds, maxNewTokens, salt, wantsPromptLogits) {
       scheduler.add({ id, promptTokenIds, maxNewTokens, salt, wantsPromptLogits });
       track(id, salt, maxNewTokens, promptTokenIds.length);
@@ -282,7 +378,14 @@ export async function startServer(settings: ServerSettings, context: ServerConte
       isClosing = true;
       if (inFlight !== null) await new Promise<void>((resolve) => (wakesOnEnd = resolve));
       for (const id of [...remaining.keys()]) cancel(id);
+      for (const action of between.splice(0)) action();
+      // Sessions notice, and give back what they hold.
+      while (memory.openFillCount + sessionCount > 0) {
+        await memory.settled();
+        await time.sleep(1);
+      }
       await memory.settled();
+      await ownSessions.settled();
       if (savesAll) await memory.pageOutAll();
       memory.checkIntegrity();
       const { freeBlocks, referencedBlocks } = memory.usage();

@@ -2,6 +2,7 @@
 // the next token is a function of that. Reading anything wrong changes every token after it.
 
 import type { StepPlan } from '../../scheduler/index.ts';
+import type { PageCodec } from '../../tiers/index.ts';
 
 const VOCABULARY = 50_000;
 
@@ -19,6 +20,28 @@ export function emptyContext(salt: string): number {
   return state;
 }
 
+/** What a token attends to: all tokens before it, or the sinks and the last ones of a window, itself included. */
+export interface StubAttention {
+  readonly windowTokens: number | null;
+  readonly sinkTokens: number;
+}
+
+/** The context of position `position` of which `contentAt` says what stands for K and V of earlier ones. */
+function contextAt(
+  position: number,
+  salt: string,
+  { windowTokens, sinkTokens }: StubAttention,
+  contentAt: (earlier: number) => number,
+): number {
+  let state = emptyContext(salt);
+  const windowStart = windowTokens === null ? 0 : Math.max(0, position + 1 - windowTokens);
+  for (let earlier = 0; earlier < Math.min(sinkTokens, windowStart); earlier++) {
+    state = extended(state, contentAt(earlier));
+  }
+  for (let earlier = windowStart; earlier < position; earlier++) state = extended(state, contentAt(earlier));
+  return state;
+}
+
 /** What stands for K and V of a token after the context `state`. */
 const contentOf = (state: number, tokenId: number, position: number): number => mix(mix(state, tokenId), position);
 const extended = (state: number, content: number): number => mix(state, content);
@@ -33,11 +56,20 @@ function sample(state: number): Sampled {
 }
 
 /** The tokens that a request gets when it runs alone, computed from its tokens only. */
-export function plainRun(promptTokenIds: readonly number[], salt: string, maxNewTokens: number): number[] {
+export function plainRun(
+  promptTokenIds: readonly number[],
+  salt: string,
+  maxNewTokens: number,
+  attention: StubAttention,
+): number[] {
+  const contents: number[] = [];
   let state = emptyContext(salt);
-  let position = 0;
   const advance = (tokenId: number) => {
-    state = extended(state, contentOf(state, tokenId, position++));
+    const position = contents.length;
+    // Without a window the context grows by one token at a time.
+    if (attention.windowTokens !== null) state = contextAt(position, salt, attention, (at) => contents[at]);
+    contents.push(contentOf(state, tokenId, position));
+    state = extended(state, contents[position]);
   };
   for (const tokenId of promptTokenIds) advance(tokenId);
   const generated: number[] = [];
@@ -59,13 +91,70 @@ export interface StubExecutor {
   /** A step that failed half way: whatever it may write is garbage. */
   fail(plan: StepPlan): void;
   poison(block: number): void;
+  /** A codec of pages that takes its time. */
+  codec(sleep: () => Promise<void>): PageCodec;
 }
 
-/** Words of a slot: its position, and what stands for its K and V. */
-const SLOT_WORDS = 2;
+/** What follows from the content in word `word` of a slot. */
+const wordOf = (content: number, word: number): number => mix(content, word);
+const lastWord = (content: number, slotWords: number): number =>
+  slotWords === 2 ? content : wordOf(content, slotWords - 1);
 
-export function createStubExecutor(blockCount: number, blockSize: number): StubExecutor {
-  const blockWords = blockSize * SLOT_WORDS;
+function writeSlot(words: Int32Array, at: number, slotWords: number, position: number, content: number): void {
+  words[at] = position;
+  words[at + 1] = content;
+  for (let word = 2; word < slotWords; word++) words[at + word] = wordOf(content, word);
+}
+
+/**
+ * Keeps of a page the first position and the contents; all else follows. Some pages have no such form, as real ones that hold a value
+ * which is not finite.
+ */
+function createStubCodec(blockSize: number, slotWords: number, sleep: () => Promise<void>): PageCodec {
+  const pageBytes = blockSize * slotWords * 4;
+  const compressedBytes = (blockSize + 1) * 4;
+  return {
+    form: 'int8',
+    pageBytes,
+    compressedBytes,
+    async encode(page, into) {
+      await sleep();
+      const words = new Int32Array(page.slice().buffer);
+      const small = new Int32Array(blockSize + 1);
+      small[0] = words[0];
+      let hasForm = words[1] % 5 !== 0;
+      for (let slot = 0; slot < blockSize; slot++) {
+        const at = slot * slotWords;
+        small[slot + 1] = words[at + 1];
+        if (words[at] !== words[0] + slot || words[at + slotWords - 1] !== lastWord(words[at + 1], slotWords)) {
+          hasForm = false;
+        }
+      }
+      into.set(new Uint8Array(small.buffer));
+      return hasForm;
+    },
+    async decode(compressed, into) {
+      await sleep();
+      const small = new Int32Array(compressed.slice(0, compressedBytes).buffer);
+      const words = new Int32Array(blockSize * slotWords);
+      for (let slot = 0; slot < blockSize; slot++) {
+        writeSlot(words, slot * slotWords, slotWords, small[0] + slot, small[slot + 1]);
+      }
+      into.set(new Uint8Array(words.buffer));
+    },
+  };
+}
+
+export interface StubOptions extends StubAttention {
+  readonly blockCount: number;
+  readonly blockSize: number;
+  /** Words of a slot, at least 2: its position, what stands for its K and V, and what follows from that. */
+  readonly slotWords: number;
+}
+
+export function createStubExecutor(options: StubOptions): StubExecutor {
+  const { blockCount, blockSize, slotWords } = options;
+  const blockWords = blockSize * slotWords;
   const words = new Int32Array(blockCount * blockWords);
   const bytes = new Uint8Array(words.buffer);
   const pageBytes = blockWords * 4;
@@ -82,6 +171,9 @@ export function createStubExecutor(blockCount: number, blockSize: number): StubE
     pageBytes,
     read: (block, into) => into.set(bytes.subarray(block * pageBytes, (block + 1) * pageBytes)),
     write: (block, from) => bytes.set(from, block * pageBytes),
+    codec(sleep) {
+      return createStubCodec(blockSize, slotWords, sleep);
+    },
     execute({ bindings, sequences, stepIndex }, saltOf) {
       for (let i = 0; i < bindings.copyCount; i++) {
         const from = bindings.blockCopies[i * 2] * blockWords;
@@ -89,21 +181,21 @@ export function createStubExecutor(blockCount: number, blockSize: number): StubE
       }
       return sequences.map(({ id, firstPosition }, s) => {
         const table = bindings.tableRows[s] * bindings.blockTableStride;
-        let state = emptyContext(saltOf(id));
-        for (let position = 0; position < firstPosition; position++) {
+        const contentAt = (position: number): number => {
           const block = bindings.blockTables[table + Math.floor(position / blockSize)];
-          const at = (block * blockSize + (position % blockSize)) * SLOT_WORDS;
-          if (words[at] !== position) {
+          const at = (block * blockSize + (position % blockSize)) * slotWords;
+          const content = words[at + 1];
+          if (block < 0 || words[at] !== position || words[at + slotWords - 1] !== lastWord(content, slotWords)) {
             throw new Error(`step ${stepIndex}: sequence ${id} reads wrong content at ${position}, block ${block}`);
           }
-          state = extended(state, words[at + 1]);
-        }
+          return content;
+        };
+        let state = contextAt(firstPosition, saltOf(id), options, contentAt);
         for (let row = bindings.queryStarts[s]; row < bindings.queryStarts[s + 1]; row++) {
           const position = bindings.positions[row];
+          if (options.windowTokens !== null) state = contextAt(position, saltOf(id), options, contentAt);
           const content = contentOf(state, bindings.tokenIds[row], position);
-          const at = bindings.slotMapping[row] * SLOT_WORDS;
-          words[at] = position;
-          words[at + 1] = content;
+          writeSlot(words, bindings.slotMapping[row] * slotWords, slotWords, position, content);
           state = extended(state, content);
         }
         return sample(state);
@@ -112,8 +204,7 @@ export function createStubExecutor(blockCount: number, blockSize: number): StubE
     fail({ bindings }) {
       for (let i = 0; i < bindings.copyCount; i++)
         poisonWords(bindings.blockCopies[i * 2 + 1] * blockWords, blockWords);
-      for (let row = 0; row < bindings.tokenCount; row++)
-        poisonWords(bindings.slotMapping[row] * SLOT_WORDS, SLOT_WORDS);
+      for (let row = 0; row < bindings.tokenCount; row++) poisonWords(bindings.slotMapping[row] * slotWords, slotWords);
     },
     poison: (block) => poisonWords(block * blockWords, blockWords),
   };
