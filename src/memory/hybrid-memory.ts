@@ -231,26 +231,26 @@ export function createHybridMemory(options: readonly KvMemoryOptions[]): KvMemor
 }
 
 function addCounters(all: readonly MemoryCounters[]): MemoryCounters {
-  const [first, ...rest] = all;
-  return rest.reduce(
-    (total, it) => ({
-      ...total,
-      evictions: total.evictions + it.evictions,
-      copyOnWrites: total.copyOnWrites + it.copyOnWrites,
-      partialHitCopies: total.partialHitCopies + it.partialHitCopies,
-      merges: total.merges + it.merges,
-      grantedRuns: total.grantedRuns + it.grantedRuns,
-      splitRuns: total.splitRuns + it.splitRuns,
-      relocatedBlocks: total.relocatedBlocks + it.relocatedBlocks,
-      migratedBlocks: total.migratedBlocks + it.migratedBlocks,
-      pageTable: {
-        hits: total.pageTable.hits + it.pageTable.hits,
-        updates: total.pageTable.updates + it.pageTable.updates,
-        invalidations: total.pageTable.invalidations + it.pageTable.invalidations,
-      },
-    }),
-    first,
-  );
+  const total = (figure: (counters: MemoryCounters) => number): number => all.reduce((sum, it) => sum + figure(it), 0);
+  const { prefixHitTokens, prefixMissTokens } = all[0];
+  return {
+    evictions: total((it) => it.evictions),
+    copyOnWrites: total((it) => it.copyOnWrites),
+    partialHitCopies: total((it) => it.partialHitCopies),
+    // Tokens are the same in all groups.
+    prefixHitTokens,
+    prefixMissTokens,
+    merges: total((it) => it.merges),
+    grantedRuns: total((it) => it.grantedRuns),
+    splitRuns: total((it) => it.splitRuns),
+    relocatedBlocks: total((it) => it.relocatedBlocks),
+    migratedBlocks: total((it) => it.migratedBlocks),
+    pageTable: {
+      hits: total((it) => it.pageTable.hits),
+      updates: total((it) => it.pageTable.updates),
+      invalidations: total((it) => it.pageTable.invalidations),
+    },
+  };
 }
 
 function checkOptions(options: readonly KvMemoryOptions[]): void {
