@@ -43,6 +43,7 @@ const flagNames: Readonly<Record<string, string>> = {
   allocator: '--allocator',
   compactionBlocksPerStep: '--compaction-blocks-per-step',
   threads: '--threads',
+  sequenceTokens: '--sequence-tokens',
 };
 
 function withFlagNames(message: string): string {

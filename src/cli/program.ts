@@ -5,6 +5,8 @@ import { packageVersion } from './bundled-model.ts';
 import { addCalibrateCommand } from './commands/calibrate.ts';
 import { addChatCommand } from './commands/chat.ts';
 import { addInspectCommand } from './commands/inspect.ts';
+import { addPlanCommand } from './commands/plan.ts';
+import { addReportCommand } from './commands/report.ts';
 import { addRunCommand } from './commands/run.ts';
 import { addServeCommand } from './commands/serve.ts';
 import { addSimulateCommand } from './commands/simulate.ts';
@@ -38,6 +40,8 @@ export function createProgram(): Command {
   addRunCommand(program);
   addChatCommand(program);
   addInspectCommand(program);
+  addPlanCommand(program);
+  addReportCommand(program);
   addSynthCommand(program);
   addSimulateCommand(program);
   addCalibrateCommand(program);

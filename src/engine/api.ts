@@ -321,6 +321,7 @@ export interface BlockMap {
 export interface RequestTimes {
   readonly requestId: string;
   readonly arrivedMs: number;
+  /** When the first step that it takes part in began: what lies before is waiting. */
   readonly firstScheduledMs: number | null;
   readonly firstTokenMs: number | null;
   readonly finishedMs: number;

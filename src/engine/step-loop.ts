@@ -55,6 +55,13 @@ interface Between {
   readonly reject: (error: unknown) => void;
 }
 
+/** A step that runs. */
+interface StartedStep {
+  readonly work: StepWork;
+  readonly output: Promise<StepOutput>;
+  readonly startedMs: number;
+}
+
 interface Fork {
   readonly parentId: number;
   readonly owner: SequenceOwner;
@@ -73,7 +80,7 @@ export function startStepLoop(options: StepLoopOptions): StepLoop {
   async function run(): Promise<void> {
     while (!stopping) {
       runBetween();
-      let step: { readonly work: StepWork; readonly output: Promise<StepOutput> } | null;
+      let step: StartedStep | null;
       try {
         step = startStep();
       } finally {
@@ -101,7 +108,7 @@ export function startStepLoop(options: StepLoopOptions): StepLoop {
       options.pace.observe(loadOf(step.work.plan), clock.end(output.kernelMs, output.pickMs));
       // Sockets and timers had their turn while the step ran, unless the backend resolved without leaving the event loop.
       if (!turn.isOver()) await turn.over;
-      options.onSampled(commitStep(step.work, output));
+      options.onSampled(commitStep(step, output));
     }
     publish();
   }
@@ -117,15 +124,16 @@ export function startStepLoop(options: StepLoopOptions): StepLoop {
     }
   }
 
-  function startStep(): { work: StepWork; output: Promise<StepOutput> } | null {
+  function startStep(): StartedStep | null {
     const plan = scheduler.schedule();
     if (plan === null) return null;
     const work = workOf(plan, owners);
+    const startedMs = now();
     clock.start();
     const output = executable.execute({ ...plan.bindings, picks: work.picks });
     // Publishing may throw before the loop awaits it.
     output.catch(() => undefined);
-    return { work, output };
+    return { work, output, startedMs };
   }
 
   function publish(): void {
@@ -158,9 +166,9 @@ export function startStepLoop(options: StepLoopOptions): StepLoop {
   }
 
   /** Commits what the next step depends on; returns how many tokens were sampled. */
-  function commitStep({ plan, shares }: StepWork, output: StepOutput): number {
+  function commitStep({ work: { plan, shares }, startedMs }: StartedStep, output: StepOutput): number {
     const nowMs = now();
-    noteAdmissions(plan, nowMs);
+    noteAdmissions(plan, startedMs);
     const sampled: SampledToken[] = [];
     const forks: Fork[] = [];
     let sampledTokens = 0;
@@ -238,11 +246,11 @@ export function startStepLoop(options: StepLoopOptions): StepLoop {
     owners.set(childId, owner);
   }
 
-  function noteAdmissions(plan: StepPlan, nowMs: number): void {
+  function noteAdmissions(plan: StepPlan, startedMs: number): void {
     for (const { id, cachedTokens, resumed, cache } of plan.admitted) {
       const state = owners.get(id)?.state;
       if (!state || resumed || state.firstScheduledMs !== null) continue;
-      state.firstScheduledMs = nowMs;
+      state.firstScheduledMs = startedMs;
       state.cachedTokens = cachedTokens;
       state.cacheReport = cache;
       options.onAdmitted(cache);

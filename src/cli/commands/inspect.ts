@@ -1,6 +1,5 @@
 // `octavo inspect`: what a model file holds, and what fits into memory.
 
-import CliTable from 'cli-table3';
 import type { Command } from 'commander';
 import pc from 'picocolors';
 import { formatKvDTypes, type KvCacheDtype, resolveKvDTypes } from '../../engine/kv-cache-dtype.ts';
@@ -9,6 +8,7 @@ import type { OpenedModel } from '../../models/open-model.ts';
 import { kvCacheDtypeOption } from '../engine-flags.ts';
 import { bytesFlag, integerFlag } from '../flag-values.ts';
 import { formatBytes, formatCount, formatParameters } from '../format.ts';
+import { plainTable } from '../plain-table.ts';
 
 interface InspectFlags {
   readonly maxModelLen?: number;
@@ -159,33 +159,6 @@ function describeModel(model: OpenedModel, path: string, flags: InspectFlags, me
   };
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const made = new CliTable({
-    head: head.map((text) => pc.bold(text)),
-    style: { head: [], border: [], compact: true },
-    colAligns: head.map((_, column) => (column === 0 ? 'left' : 'right')),
-    chars: {
-      top: '',
-      'top-mid': '',
-      'top-left': '',
-      'top-right': '',
-      bottom: '',
-      'bottom-mid': '',
-      'bottom-left': '',
-      'bottom-right': '',
-      left: '',
-      'left-mid': '',
-      mid: '',
-      'mid-mid': '',
-      right: '',
-      'right-mid': '',
-      middle: '  ',
-    },
-  });
-  made.push(...rows.map((row) => [...row]));
-  return `${made.toString()}\n`;
-}
-
 function formatReport(report: ReturnType<typeof describeModel>): string {
   const { memory, tokenizer } = report;
   const attention = `${report.headCount} heads of ${report.headSize}, ${report.kvHeadCount} for K and V`;
@@ -226,8 +199,8 @@ function formatReport(report: ReturnType<typeof describeModel>): string {
     pc.bold(report.name),
     ...lines,
     '',
-    table(['type', 'tensors', 'parameters', 'bytes'], tensorRows),
-    table(['memory', 'bytes', ''], memoryRows),
+    plainTable(['type', 'tensors', 'parameters', 'bytes'], tensorRows),
+    plainTable(['memory', 'bytes', ''], memoryRows),
     `${fit}\n`,
   ].join('\n');
 }

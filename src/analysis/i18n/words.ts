@@ -1,0 +1,86 @@
+// The words that pages share, in English and Chinese: one entry for one idea, so that a thing has one name everywhere.
+
+interface Word {
+  readonly en: string;
+  readonly zh: string;
+}
+
+export const words = {
+  // Pages.
+  language: { en: 'Language', zh: '语言' },
+  findings: { en: 'What it shows', zh: '结论' },
+  howMeasured: { en: 'How it was measured', zh: '测量方法' },
+  command: { en: 'Command', zh: '命令' },
+  date: { en: 'Date', zh: '日期' },
+  machine: { en: 'Machine', zh: '机器' },
+  duration: { en: 'Took', zh: '用时' },
+  model: { en: 'Model', zh: '模型' },
+  models: { en: 'Models', zh: '模型' },
+  quantity: { en: 'Quantity', zh: '项目' },
+  value: { en: 'Value', zh: '数值' },
+  note: { en: 'Note', zh: '说明' },
+  formula: { en: 'formula', zh: '公式' },
+  measured: { en: 'measured', zh: '实测' },
+  yes: { en: 'yes', zh: '是' },
+  no: { en: 'no', zh: '否' },
+  scenario: { en: 'Scenario', zh: '场景' },
+  claim: { en: 'Claimed', zh: '文档所述' },
+
+  // Memory.
+  weights: { en: 'Weights', zh: '权重' },
+  kvCache: { en: 'KV cache', zh: 'KV 缓存' },
+  kvPool: { en: 'KV pool', zh: 'KV 池' },
+  kvType: { en: 'KV type', zh: 'KV 类型' },
+  attentionMatrix: { en: 'Attention matrix', zh: '注意力矩阵' },
+  device: { en: 'Device', zh: '设备' },
+  deviceMemory: { en: 'Device memory', zh: '设备内存' },
+  contextLength: { en: 'Context length', zh: '上下文长度' },
+  tokens: { en: 'Tokens', zh: 'token' },
+  sequences: { en: 'Sequences', zh: '序列' },
+  sequencesThatFit: { en: 'Sequences that fit', zh: '可容纳的序列数' },
+  concurrency: { en: 'Concurrency', zh: '并发数' },
+  blocks: { en: 'Blocks', zh: '块' },
+  blockSize: { en: 'Block size', zh: '块大小' },
+  slots: { en: 'Slots of the pool', zh: '池中的槽位' },
+  blockTable: { en: 'Block table', zh: '块表' },
+  metadata: { en: 'Metadata', zh: '元数据' },
+  waste: { en: 'Waste', zh: '浪费' },
+  utilisation: { en: 'Utilisation', zh: '利用率' },
+  externalFragmentation: { en: 'External fragmentation', zh: '外部碎片率' },
+  used: { en: 'used', zh: '已使用' },
+  reservedUnused: { en: 'reserved, unused', zh: '已预留但未使用' },
+  free: { en: 'free', zh: '空闲' },
+  allocation: { en: 'Allocation', zh: '分配方式' },
+  paged: { en: 'Paged', zh: '分页' },
+  contiguousMax: { en: 'Contiguous, maximum', zh: '连续，按最大长度' },
+  contiguousPow2: { en: 'Contiguous, power of two', zh: '连续，按 2 的幂' },
+  contiguousExact: { en: 'Contiguous, exact', zh: '连续，按实际长度' },
+  verdict: { en: 'Verdict', zh: '结论' },
+  shortage: { en: 'Shortage', zh: '缺口' },
+  cost: { en: 'Cost', zh: '成本' },
+
+  // Running.
+  throughput: { en: 'Throughput', zh: '吞吐量' },
+  latency: { en: 'Latency', zh: '延迟' },
+  batchSize: { en: 'Batch size', zh: '批大小' },
+  requests: { en: 'Requests', zh: '请求' },
+  queue: { en: 'Queue', zh: '排队' },
+  prefill: { en: 'Prefill', zh: '预填充' },
+  decode: { en: 'Decode', zh: '解码' },
+  sampling: { en: 'Sampling', zh: '采样' },
+  streaming: { en: 'Streaming', zh: '流式输出' },
+  waitingForPages: { en: 'Waiting for pages', zh: '等待页换入' },
+  kernels: { en: 'Kernels', zh: '计算内核' },
+  preemptions: { en: 'Preemptions', zh: '抢占次数' },
+  evictions: { en: 'Evictions', zh: '淘汰次数' },
+  hitRate: { en: 'Hit rate', zh: '命中率' },
+  policy: { en: 'Policy', zh: '策略' },
+  trace: { en: 'Trace', zh: '轨迹' },
+  median: { en: 'Median', zh: '中位数' },
+  mean: { en: 'Mean', zh: '平均' },
+  allocate: { en: 'Allocate', zh: '分配' },
+  extend: { en: 'Extend', zh: '扩展' },
+  release: { en: 'Release', zh: '释放' },
+} as const satisfies Record<string, Word>;
+
+export type WordName = keyof typeof words;
