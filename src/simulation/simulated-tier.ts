@@ -51,6 +51,7 @@ export function createSimulatedTier({ pageCount, pageSeconds, pageBytes, clock }
     },
     counters,
     isLossy: false,
+    outlivesProcess: false,
     has: (key) => pages.has(key),
     async put(offered) {
       outFreeMs = Math.max(outFreeMs, clock.nowMs) + offered.length * pageSeconds * 1000;
