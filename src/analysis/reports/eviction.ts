@@ -183,7 +183,6 @@ function chainLoad(trace: Trace | null, quick: boolean, seed: number, step: () =
       policy,
       replays: ['cache'],
       seed,
-      now: () => 0,
     });
     step();
     return [policy, cache!] as const;
