@@ -7,6 +7,7 @@ import { flag, integer, optionalText, positive, runBench } from './common/option
 import { progress } from './common/progress.ts';
 import { formatRatio, formatShare, formatTable } from './common/table.ts';
 import { measurePairs, measureSteps } from './memory/block-operations.ts';
+import { measureGrowth } from './memory/growth.ts';
 import { chatRequests } from './memory/lengths.ts';
 import { measureSaving, type Saving } from './memory/sharing.ts';
 import { measureUse, type TraceUse } from './memory/slot-use.ts';
@@ -87,6 +88,25 @@ await runBench(
     uses.push(measureUse('ShareGPT-shaped lengths', shaped, values['pool-tokens'] / 8, values.seed));
     printUse(uses[uses.length - 1]);
 
+    progress('blocks set aside for growth');
+    const quantiles = [0, 0.5, 0.9, 1];
+    const growth = measureGrowth(shaped, values['pool-tokens'] / 8, quantiles, values.seed);
+    console.log(
+      '\nblocks set aside at admission for expected growth, ShareGPT-shaped lengths at saturation, no prefix cache\n',
+    );
+    console.log(
+      formatTable(
+        ['quantile', 'preemptions', 'computed / needed', 'in flight', 'tok/s, simulated'],
+        growth.map((use) => [
+          String(use.quantile),
+          String(use.preemptions),
+          use.computedRatio.toFixed(3),
+          use.requestsInFlight.toFixed(1),
+          use.tokensPerSecond.toFixed(0),
+        ]),
+      ),
+    );
+
     progress('sharing');
     const sharing: Saving[] = [];
     for (const shape of ['parallel', 'beam'] as const) {
@@ -109,6 +129,6 @@ await runBench(
         sharing.map(({ shape, width, savedShare }) => [shape, String(width), formatShare(savedShare)]),
       ),
     );
-    return { stack, costs, step, uses, sharing };
+    return { stack, costs, step, uses, growth, sharing };
   },
 );

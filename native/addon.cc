@@ -340,6 +340,20 @@ void copy_block(const Napi::CallbackInfo& info, bool read) {
 void read_block(const Napi::CallbackInfo& info) { copy_block(info, true); }
 void write_block(const Napi::CallbackInfo& info) { copy_block(info, false); }
 
+/** bindBlocks(model, first, count, node): 0, or the number of the error for which the blocks of every pool stay where they are. */
+Napi::Value bind_blocks(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Executor& executor = *model_of(info).executor;
+    const int32_t first = info[1].As<Napi::Number>().Int32Value();
+    const int32_t count = info[2].As<Napi::Number>().Int32Value();
+    const KvPool& pool = executor.pool(0);
+    if (first < 0 || count < 1 || count > pool.block_count - first) throw PlanError("no blocks of the pool are to be bound");
+    uint8_t* at = pool.data + static_cast<size_t>(first) * pool.block_bytes();
+    const int error = prefer_node(at, static_cast<size_t>(count) * pool.block_bytes(), info[3].As<Napi::Number>().Int32Value());
+    return Napi::Number::New(info.Env(), error);
+  });
+}
+
 Napi::Value memory_of(const Napi::CallbackInfo& info) {
   const Executor& executor = *model_of(info).executor;
   Napi::Object result = Napi::Object::New(info.Env());
@@ -414,6 +428,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("packVector", Napi::Function::New(env, pack_vector));
   exports.Set("execute", Napi::Function::New(env, execute));
   exports.Set("logits", Napi::Function::New(env, logits));
+  exports.Set("bindBlocks", Napi::Function::New(env, bind_blocks));
   exports.Set("readBlock", Napi::Function::New(env, read_block));
   exports.Set("writeBlock", Napi::Function::New(env, write_block));
   exports.Set("probeMachine", Napi::Function::New(env, probe_machine));

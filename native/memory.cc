@@ -2,7 +2,12 @@
 #include "memory.h"
 
 #include <sys/mman.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
+#include <cerrno>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -36,6 +41,28 @@ void MappedMemory::release() {
   mapping_ = nullptr;
   data_ = nullptr;
   size_ = 0;
+}
+
+int prefer_node(void* data, size_t bytes, int node) {
+#if defined(__linux__) && defined(SYS_mbind)
+  // Of linux/mempolicy.h, which not every machine has.
+  constexpr int kPreferred = 1;
+  constexpr unsigned kMove = 2;
+  constexpr int kNodes = 1024;
+  constexpr int kWordBits = 8 * sizeof(unsigned long);
+  if (node < 0 || node >= kNodes) return EINVAL;
+  const uintptr_t first = (reinterpret_cast<uintptr_t>(data) + kPage - 1) / kPage * kPage;
+  const uintptr_t end = (reinterpret_cast<uintptr_t>(data) + bytes) / kPage * kPage;
+  if (end <= first) return 0;
+  unsigned long mask[kNodes / kWordBits] = {};
+  mask[node / kWordBits] = 1ul << (node % kWordBits);
+  // The kernel reads one bit fewer than it is told.
+  const long result = syscall(SYS_mbind, first, end - first, kPreferred, mask, static_cast<unsigned long>(kNodes + 1), kMove);
+  return result == 0 ? 0 : errno;
+#else
+  (void)data, (void)bytes, (void)node;
+  return ENOSYS;
+#endif
 }
 
 MappedMemory::~MappedMemory() { release(); }

@@ -29,4 +29,10 @@ class MappedMemory {
   size_t size_ = 0;
 };
 
+/**
+ * Asks that the whole pages in [data, data + bytes) lie in the memory of a NUMA node, moving those that lie elsewhere; another node's memory is
+ * taken where that one is full. 0, or the error's number: ENOSYS where the system has no such call.
+ */
+int prefer_node(void* data, size_t bytes, int node);
+
 }  // namespace octavo

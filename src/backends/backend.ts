@@ -119,6 +119,8 @@ export interface Executable {
    */
   readBlock(blockId: number, into: Uint8Array): void;
   writeBlock(blockId: number, from: Uint8Array): void;
+  /** Asks that blocks of the pool lie in the memory of a NUMA node. False where the system does not. Absent where nobody could. */
+  bindBlocks?(firstBlock: number, blockCount: number, nodeId: number): boolean;
   close(): Promise<void>;
 }
 

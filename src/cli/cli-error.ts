@@ -36,6 +36,7 @@ const flagNames: Readonly<Record<string, string>> = {
   maxNumBatchedTokens: '--max-num-batched-tokens',
   maxStepStretch: '--max-step-stretch',
   tenantQuota: '--tenant-quota',
+  growthQuantile: '--growth-quantile',
   blockSize: '--block-size',
   kvCacheDtype: '--kv-cache-dtype',
   enablePrefixCaching: '--enable-prefix-caching',

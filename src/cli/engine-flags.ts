@@ -31,8 +31,10 @@ export interface EngineFlags {
   readonly evictionPolicy?: EvictionPolicyName;
   readonly tenantQuota?: number;
   readonly adaptiveMemory: boolean;
+  readonly growthQuantile: number;
   readonly allocator: AllocatorName;
   readonly compactionBlocksPerStep: number;
+  readonly numa: 'auto' | 'off';
   readonly hybridCacheGroups: boolean;
   readonly attentionWindow?: number;
   readonly attentionSinks: number;
@@ -108,6 +110,12 @@ export function addEngineFlags(command: Command): Command {
     )
     .option('--adaptive-memory', 'leave more of the pool free after preemptions, less again in calm', true)
     .option('--no-adaptive-memory', 'leave the same share of the pool free always')
+    .option(
+      '--growth-quantile <share>',
+      'admission leaves room for what requests are expected to generate: this quantile of lengths seen lately (1: all they may)',
+      numberFlag(0, 1),
+      0,
+    )
     .addOption(
       new Option(
         '--allocator <name>',
@@ -121,6 +129,14 @@ export function addEngineFlags(command: Command): Command {
       'blocks that a step may move to rebuild runs while free space is fragmented',
       integerFlag(0, 4096),
       0,
+    )
+    .addOption(
+      new Option(
+        '--numa <how>',
+        'auto spreads the pool over the NUMA nodes of a machine that has several and keeps a sequence on one',
+      )
+        .choices(['auto', 'off'])
+        .default('auto'),
     )
     .option(
       '--no-hybrid-cache-groups',
@@ -168,8 +184,10 @@ export function toEngineOptions(flags: EngineFlags, model: string): EngineOption
     evictionPolicy: flags.evictionPolicy,
     tenantQuota: flags.tenantQuota,
     adaptiveMemory: flags.adaptiveMemory,
+    growthQuantile: flags.growthQuantile,
     allocator: flags.allocator,
     compactionBlocksPerStep: flags.compactionBlocksPerStep,
+    numa: flags.numa,
     hybridCacheGroups: flags.hybridCacheGroups ? undefined : false,
     attentionWindow:
       flags.attentionWindow === undefined

@@ -13,12 +13,14 @@ import type { ModelConfig } from '../models/model.ts';
 import type { Tokenizer } from '../models/tokenizers/tokenizer.ts';
 import type { AttentionWindow } from '../program/streaming.ts';
 import type { KvCacheDtype } from './kv-cache-dtype.ts';
+import type { NumaSetting, NumaStats } from './numa.ts';
 import type { PlacementStats } from './placement-stats.ts';
 import type { PrefixPin } from './prefix-pins.ts';
 import type { StepTimes } from './step-clock.ts';
 import type { TierSettings, TierStats } from './tiers.ts';
 
 export type { CacheReason, CacheReport } from '../memory/index.ts';
+export type { NumaSetting, NumaStats } from './numa.ts';
 export type { PrefixPin } from './prefix-pins.ts';
 export type { TierSettings, TierStats } from './tiers.ts';
 
@@ -234,12 +236,22 @@ export interface EngineOptions {
   /** Whether admission leaves more of the pool free after preemptions, and less again in calm. Defaults to true. */
   readonly adaptiveMemory?: boolean;
   /**
+   * Admission leaves room for what running requests and the new one are expected to generate: this quantile, from 0 to 1, of lengths that requests
+   * came to lately, at most their `maxTokens`; 1 is all of those. Fewer are preempted, and fewer run at once. Defaults to 0: none.
+   */
+  readonly growthQuantile?: number;
+  /**
    * Which free blocks a sequence gets; never changes what is generated. `free-list` gives any, the one freed last first; `first-fit`, `best-fit`
    * and `buddy` look for runs of neighbours. Paged memory only. Defaults to `free-list`.
    */
   readonly allocator?: AllocatorName;
   /** Blocks that a step may move to rebuild runs while free space is fragmented; 0 for none. Paged memory only. Defaults to 0. */
   readonly compactionBlocksPerStep?: number;
+  /**
+   * On a machine of several NUMA nodes: the pool is spread over them, a sequence keeps to one, and its blocks that lie elsewhere are moved a few a
+   * step. Defaults to `auto`, which changes nothing on one node; `off` treats all memory alike.
+   */
+  readonly numa?: NumaSetting;
   /**
    * On models in which some layers have a sliding window and others attend to everything: whether each kind gets blocks of its own, so that blocks
    * of windowed layers are given back when they fall out of the window; else all layers share their blocks, and keep them. Without effect on other
@@ -303,6 +315,8 @@ export interface EngineStats extends StepTimes {
   /** Requests admitted, by how their look-up in the prefix cache ended. */
   readonly cacheReports: Readonly<Record<CacheReason, number>>;
   readonly placement: PlacementStats;
+  /** Null where the pool lies on one NUMA node. */
+  readonly numa: NumaStats | null;
   readonly finishedRequests: Readonly<Record<FinishReason | 'error', number>>;
 }
 

@@ -19,6 +19,7 @@ import { type ChosenBackend, chooseBackend } from './backend-choice.ts';
 import { resolveKvDTypes } from './kv-cache-dtype.ts';
 import { modelFingerprint } from './kv-fingerprint.ts';
 import { planMemory, requireInteger } from './memory-plan.ts';
+import { planNuma } from './numa.ts';
 import { createPrefillPace } from './prefill-pace.ts';
 import { runEngine } from './run-engine.ts';
 import { openTiers } from './tiers.ts';
@@ -130,6 +131,9 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       after,
     });
     const pace = createPrefillPace(maxStepStretch);
+    // With several cache groups a sequence's blocks lie in several pools: their places are the system's choice.
+    const isSpread = isPaged && plan.pools.length === 1;
+    const numa = isSpread ? planNuma(options.numa ?? 'auto', plan.blockCount, executable) : null;
     const pagesReady = { notify: () => {} };
     const memoryOptions = plan.pools.map(
       ({ group: { windowTokens, sinkTokens }, blockCount }): KvMemoryOptions => ({
@@ -144,6 +148,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
         compactionBlocksPerStep,
         windowTokens,
         sinkTokens,
+        numa: numa?.options,
         tiers:
           tiers === null
             ? null
@@ -167,6 +172,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       promptTokensBesideDecoding: pace.allowance,
       onPagesReady: () => pagesReady.notify(),
       adaptsHeadroom: options.adaptiveMemory ?? true,
+      growthQuantile: options.growthQuantile,
       tenantQuotaBlocks:
         options.tenantQuota === undefined ? undefined : Math.max(1, Math.floor(plan.blockCount * options.tenantQuota)),
       maxNumSeqs: runningLimit,
@@ -187,6 +193,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       fingerprint,
       plan,
       tiers,
+      numa,
       pagesReady,
       now,
       after,

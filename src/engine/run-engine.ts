@@ -26,6 +26,7 @@ import {
 } from './generation.ts';
 import { formatKvDTypes } from './kv-cache-dtype.ts';
 import type { MemoryPlan } from './memory-plan.ts';
+import type { NumaPlan } from './numa.ts';
 import { createPlacementStats } from './placement-stats.ts';
 import type { PrefillPace } from './prefill-pace.ts';
 import { createPrefixPins } from './prefix-pins.ts';
@@ -51,6 +52,8 @@ export interface EngineParts {
   /** Below the pool, or null; closed with the engine. */
   readonly tiers: TierStack | null;
   /** Set by the engine: what the scheduler calls when pages have arrived. */
+  /** Null where the pool lies on one node. */
+  readonly numa?: NumaPlan | null;
   readonly pagesReady: { notify: () => void };
   /** Calls `action` after that many milliseconds. */
   readonly after: (ms: number, action: () => void) => void;
@@ -305,6 +308,7 @@ export function runEngine(parts: EngineParts): Engine {
       ...clock.times,
       pinnedBlocks: prefixPins.pinnedBlocks,
       tiers: parts.tiers === null ? null : tierStats(parts.tiers, memory),
+      numa: parts.numa?.stats(memory) ?? null,
     };
   }
 

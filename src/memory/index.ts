@@ -24,7 +24,7 @@ export { createHybridMemory } from './hybrid-memory.ts';
 export { createKvMemory } from './kv-memory.ts';
 export type { KvSequence } from './kv-sequence.ts';
 export type { MemoryLayout } from './layout.ts';
-export { type NumaOptions, type NumaTopology, readNumaTopology, systemReader } from './numa/index.ts';
+export { createNodeMap, type NumaOptions, type NumaTopology, readNumaTopology, systemReader } from './numa/index.ts';
 export type { PageTableCounters } from './page-table.ts';
 export type { BlockBytes, TierOptions } from './pager.ts';
 export type {

@@ -17,6 +17,7 @@ interface Setup {
   readonly watermarkBlocks?: number;
   readonly promptTokensBesideDecoding?: () => number;
   readonly tenantQuotaBlocks?: number;
+  readonly growthQuantile?: number;
 }
 
 function setUp(setup: Setup = {}): { memory: KvMemory; scheduler: Scheduler } {
@@ -38,6 +39,7 @@ function setUp(setup: Setup = {}): { memory: KvMemory; scheduler: Scheduler } {
     watermarkBlocks: setup.watermarkBlocks,
     promptTokensBesideDecoding: setup.promptTokensBesideDecoding,
     tenantQuotaBlocks: setup.tenantQuotaBlocks,
+    growthQuantile: setup.growthQuantile,
     checkIntegrity: true,
   });
   return { memory, scheduler };
@@ -100,6 +102,71 @@ describe('quotas', () => {
     expect(() => scheduler.add(request(0, range(30), 3))).toThrow(ContextLengthError);
     scheduler.add(request(0, range(30), 2));
     runAll(scheduler);
+  });
+});
+
+describe('blocks set aside for growth', () => {
+  const serve = (growthQuantile: number, outputTokens: number, maxNewTokens = outputTokens) => {
+    const { scheduler, memory } = setUp({
+      blockCount: 40,
+      enablePrefixCaching: false,
+      watermarkBlocks: 0,
+      growthQuantile,
+    });
+    const left = new Map<number, number>();
+    for (let id = 0; id < 60; id++) {
+      scheduler.add(request(id, range(32, id), maxNewTokens));
+      left.set(id, outputTokens);
+    }
+    let most = 0;
+    for (let plan = scheduler.schedule(); plan !== null; plan = scheduler.schedule()) {
+      most = Math.max(most, scheduler.runningCount);
+      const sampled = plan.sequences
+        .filter(({ samples }) => samples)
+        .map(({ id }) => {
+          left.set(id, left.get(id)! - 1);
+          return { id, tokenId: 7, finished: left.get(id) === 0 };
+        });
+      scheduler.complete(plan, sampled);
+    }
+    expect(memory.usage()).toMatchObject({ freeBlocks: 40, referencedBlocks: 0 });
+    return { most, ...scheduler.counters };
+  };
+
+  it('spare running sequences preemption when all that they may generate is reserved', () => {
+    const none = serve(0, 80);
+    const all = serve(1, 80);
+    expect(none.preemptions).toBeGreaterThan(10);
+    expect(none).toMatchObject({ reservedBlocks: 0, releasedBlocks: 0, forfeitedBlocks: 0 });
+    // 2 blocks of prompt and 5 to come, for each of 60.
+    expect(all).toMatchObject({ preemptions: 0, reservedBlocks: 300, releasedBlocks: 0, forfeitedBlocks: 0 });
+    // 7 blocks each of 40.
+    expect(all.most).toBe(5);
+    expect(all.computedTokens).toBeLessThan(none.computedTokens);
+  });
+
+  it('are forfeited by those that end early, and given back by those that lose their place', () => {
+    const early = serve(1, 20, 80);
+    // Of 5 blocks each, 2 were acquired: 32 + 20 tokens reach into the fourth block.
+    expect(early.forfeitedBlocks).toBe(60 * 3);
+    const half = serve(0.5, 80);
+    expect(half.preemptions).toBeGreaterThan(0);
+    expect(half.releasedBlocks).toBeGreaterThan(0);
+    expect(half.reservedBlocks).toBeGreaterThan(half.releasedBlocks + half.forfeitedBlocks);
+  });
+
+  it('follow the lengths that requests come to, not those that they may have', () => {
+    // 600 tokens fit only one at a time, 20 many.
+    const learnt = serve(0.9, 20, 600);
+    expect(serve(1, 20, 600).most).toBe(1);
+    expect(learnt.most).toBeGreaterThan(6);
+    expect(learnt.preemptions).toBe(0);
+  });
+
+  it('are a share', () => {
+    for (const growthQuantile of [-0.1, 1.1, Number.NaN]) {
+      expect(() => setUp({ growthQuantile })).toThrow(InvalidRequestError);
+    }
   });
 });
 

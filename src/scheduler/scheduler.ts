@@ -4,6 +4,7 @@ import { ContextLengthError, IntegrityError, InvalidRequestError, QueueFullError
 import { createSilentSink, type EventSink, type WaitCause } from '../events/index.ts';
 import type { CacheReport, KvMemory, PrefixMatch } from '../memory/index.ts';
 import { checkPlan } from './check-plan.ts';
+import { createGrowthReserve } from './growth-reserve.ts';
 import { createHeadroom, type HeadroomChange } from './headroom.ts';
 import {
   createWaitingQueue,
@@ -39,6 +40,11 @@ export interface SchedulerOptions {
   /** Whether the share of the pool that admission leaves free grows with preemptions and falls in calm. Defaults to true. */
   readonly adaptsHeadroom?: boolean;
   readonly onHeadroomChange?: (change: HeadroomChange) => void;
+  /**
+   * Admission leaves room for what running requests and the new one are expected to generate: the quantile, from 0 to 1, of lengths that were seen
+   * lately, given what each has generated; 1 is all that they may. Defaults to 0: none.
+   */
+  readonly growthQuantile?: number;
   /** Blocks that the sequences of one salt (a tenant) may hold together; a block that several of them share counts once for each. Defaults to no limit. */
   readonly tenantQuotaBlocks?: number;
   /**
@@ -109,6 +115,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     },
   });
   const watermark = (): number => options.watermarkBlocks ?? headroom.blocks(running.length);
+  const growth = createGrowthReserve({ memory, quantile: options.growthQuantile ?? 0 });
   const quota = createTenantQuota(quotaBlocks, running, memory);
 
   function check(plan: StepPlan | null = null): void {
@@ -214,6 +221,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     events.preempted(victim, sequence, leastLost === Number.MAX_SAFE_INTEGER ? 0 : leastLost);
     memory.release(victim.memory);
     running.splice(running.indexOf(victim), 1);
+    growth.release(victim);
     victim.running = false;
     waiting.pushFront(victim);
     preemptions++;
@@ -296,7 +304,11 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
 
   function admitWaiting(): void {
     let promisedBlocks = 0;
-    for (const sequence of running) promisedBlocks += missingBlocks(sequence);
+    let claimedBlocks = 0;
+    for (const sequence of running) {
+      promisedBlocks += missingBlocks(sequence);
+      claimedBlocks += growth.claimOf(sequence);
+    }
     let sequence = waiting.head;
     while (sequence !== null && running.length < maxRunning && batch.tokenCount < maxNumBatchedTokens) {
       const next: SequenceState | null = sequence.next;
@@ -319,7 +331,8 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         continue;
       }
       const isFirst = running.length === 0;
-      const spareBlocks = isFirst ? 0 : promisedBlocks + watermark();
+      const ownClaim = growth.claimOf(sequence);
+      const spareBlocks = isFirst ? 0 : promisedBlocks + Math.max(watermark(), claimedBlocks + ownClaim);
       if (!owesPromptRows(sequence) && pageIn(sequence, match, limit, spareBlocks, false)) {
         sequence = next;
         continue;
@@ -334,6 +347,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         break;
       }
       promisedBlocks += missingBlocks(sequence);
+      claimedBlocks += ownClaim;
       sequence = next;
     }
     events.queued(sequence);
@@ -358,6 +372,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     sequence.running = true;
     sequence.paged = false;
     running.push(sequence);
+    growth.reserve(sequence);
     admitted.push({ id: sequence.id, cachedTokens: match.cachedTokens, resumed: sequence.hasRun, cache });
     events.admitted(sequence, match, cache, running);
     addShare(sequence, true);
@@ -369,6 +384,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     known.delete(sequence.id);
     if (sequence.running) running.splice(running.indexOf(sequence), 1);
     else waiting.remove(sequence);
+    growth.forfeit(sequence);
     memory.release(sequence.memory);
   }
 
@@ -387,7 +403,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       return waiting.count;
     },
     get counters() {
-      return { steps, computedTokens, cachedPromptTokens, preemptions, generatedTokens };
+      return { ...growth.counters, steps, computedTokens, cachedPromptTokens, preemptions, generatedTokens };
     },
 
     checkCapacity,
@@ -421,6 +437,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         child.running = true;
         child.hasRun = true;
         running.push(child);
+        growth.reserve(child);
       } else {
         if (!exempt) checkCapacity(1);
         waiting.pushAfterHead(child);
@@ -533,6 +550,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         sequence.planned = false;
         if (!wasAdmitted || sequence.cancelled) continue;
         running.splice(running.indexOf(sequence), 1);
+        growth.release(sequence);
         sequence.running = false;
         sequence.waitCause = 'queue';
         waiting.pushFront(sequence);

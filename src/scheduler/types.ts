@@ -73,6 +73,13 @@ export interface SchedulerCounters {
   readonly computedTokens: number;
   readonly cachedPromptTokens: number;
   readonly preemptions: number;
+  /**
+   * Blocks that were set aside at admission for what sequences were expected to generate; of those, what preempted ones gave back, and what was
+   * left when they ended. None without `growthQuantile`.
+   */
+  readonly reservedBlocks: number;
+  readonly releasedBlocks: number;
+  readonly forfeitedBlocks: number;
   /** Tokens picked, of all choices. */
   readonly generatedTokens: number;
 }

@@ -5,6 +5,7 @@ import { Counter, Gauge, Histogram, type Metric, Registry } from 'prom-client';
 import type { Engine, EngineStats, RequestTimes } from '../engine/api.ts';
 import { outsideKernelsShare } from '../engine/step-clock.ts';
 import type { HistogramFigures } from '../memory/index.ts';
+import { addNumaMetrics } from './numa-metrics.ts';
 import { addTierMetrics } from './tier-metrics.ts';
 
 export interface ServerMetrics {
@@ -232,6 +233,7 @@ export function createMetrics(engine: Engine, servedModelName: string): ServerMe
     });
   }
   if (stats.tiers !== null) addTierMetrics(registry, () => stats.tiers!);
+  if (stats.numa !== null) addNumaMetrics(registry, () => stats.numa!);
   new Counter({
     name: 'octavo_request_success_total',
     help: 'Requests that ended, by reason.',

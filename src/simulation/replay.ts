@@ -29,6 +29,8 @@ export interface ReplayOptions {
   /** Of a list of requests. `trace`: they arrive when it says; `saturated`: all are there at the start. */
   readonly arrivals: 'trace' | 'saturated';
   readonly watermarkBlocks?: number;
+  /** Of the scheduler. Defaults to 0. */
+  readonly growthQuantile?: number;
   readonly cost: CostModel;
   readonly seed: number;
   /** For goodput. */

@@ -72,6 +72,7 @@ export function startServingRun(
     maxModelLen,
     maxQueuedRequests: QUEUE_LIMIT,
     watermarkBlocks: options.watermarkBlocks,
+    growthQuantile: options.growthQuantile,
     promptTokensBesideDecoding:
       options.maxStepStretch === undefined && options.pace === undefined ? undefined : pace.allowance,
     checkIntegrity: options.checkIntegrity,

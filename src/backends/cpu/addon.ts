@@ -63,6 +63,8 @@ export interface Addon {
   /** Throws when the bindings do not hold; resolves to the milliseconds of the step and of its picks, then what was picked. */
   execute(model: ModelHandle, step: StepBindings, picks: RawPicks | undefined): Promise<Float64Array>;
   logits(model: ModelHandle): Float32Array;
+  /** 0, or the number of the error for which blocks stay where they are. */
+  bindBlocks(model: ModelHandle, firstBlock: number, blockCount: number, nodeId: number): number;
   readBlock(model: ModelHandle, blockId: number, into: Uint8Array): void;
   writeBlock(model: ModelHandle, blockId: number, from: Uint8Array): void;
   /** Limits that this machine lacks are absent. */

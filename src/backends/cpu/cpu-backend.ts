@@ -184,6 +184,10 @@ function createExecutable(addon: Addon, model: ModelHandle, vocabSize: number, o
         running = null;
       }
     },
+    bindBlocks(firstBlock, count, nodeId) {
+      assertOpen();
+      return native(() => addon.bindBlocks(model, firstBlock, count, nodeId)) === 0;
+    },
     readBlock(blockId, into) {
       assertOpen();
       native(() => addon.readBlock(model, blockId, into));

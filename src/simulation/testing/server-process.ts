@@ -35,6 +35,7 @@ export interface ServerSettings {
   readonly maxOutputs: number;
   readonly maxQueuedRequests: number;
   readonly watermarkBlocks: number | undefined;
+  readonly growthQuantile: number;
   readonly promptTokensBesideDecoding: number | undefined;
   readonly evictionPolicy: EvictionPolicyName;
   readonly allocator: AllocatorName;
