@@ -240,9 +240,9 @@ export async function createPagingProperty(options: Pick<EngineOptions, 'model' 
     failedPages: 0,
   };
   const { config } = (await aloneWith('auto')).engine;
-  function kvBytesOf({ engine: { kvDType } }: Alone, blockSize: number): number {
+  function kvBytesOf({ engine: { kvDType } }: Alone, blockSize: number, layerCount = config.layerCount): number {
     const [keyDType, valueDType = keyDType] = kvDType.split('/') as KvDType[];
-    const { layerCount, kvHeadCount, headSize } = config;
+    const { kvHeadCount, headSize } = config;
     return kvBlockBytes({ layerCount, kvHeadCount, headSize, blockSize, keyDType, valueDType });
   }
 
@@ -389,12 +389,20 @@ export async function createPagingProperty(options: Pick<EngineOptions, 'model' 
     totals,
     async check(scenario) {
       const { blockSize, spareBlocks, requests, tiers, ...rest } = scenario;
-      // With a window, the pool may be smaller than a sequence is long.
-      const window = rest.memory === 'paged' ? config.slidingWindow : null;
-      const blockCount = createAttentionReach(blockSize, window).blocksFor(maxModelLen) + spareBlocks;
       const alone = await aloneWith(scenario.kvCacheDtype);
       const pageBytes = kvBytesOf(alone, blockSize);
       const hasTiers = tiers !== null && scenario.memory === 'paged' && scenario.enablePrefixCaching;
+      // Only models that have several cache groups notice.
+      const hybridCacheGroups = spareBlocks % 4 === 3 ? false : undefined;
+      const isGrouped = config.fullAttentionLayers.length > 0 && hybridCacheGroups !== false && !hasTiers;
+      // With a window, the pool may be smaller than a sequence is long.
+      const bytesFor = (layerCount: number, windowTokens: number | null): number => {
+        const reach = createAttentionReach(blockSize, rest.memory === 'paged' ? windowTokens : null);
+        return (reach.blocksFor(maxModelLen) + spareBlocks) * kvBytesOf(alone, blockSize, layerCount);
+      };
+      const fullLayers = isGrouped && rest.memory === 'paged' ? config.fullAttentionLayers.length : 0;
+      const window = config.fullAttentionLayers.length === 0 || fullLayers > 0 ? config.slidingWindow : null;
+      const kvCacheMemoryBytes = bytesFor(config.layerCount - fullLayers, window) + bytesFor(fullLayers, null);
       const files = createMemoryFiles();
       for (let run = 0; run < (hasTiers && tiers.restarts ? 2 : 1); run++) {
         files.decide = null;
@@ -403,7 +411,8 @@ export async function createPagingProperty(options: Pick<EngineOptions, 'model' 
           ...rest,
           blockSize,
           maxModelLen,
-          kvCacheMemoryBytes: blockCount * pageBytes,
+          kvCacheMemoryBytes,
+          hybridCacheGroups,
           tiers: hasTiers ? tierSettings(tiers, pageBytes, files) : undefined,
           checkIntegrity: true,
         });
