@@ -26,6 +26,7 @@ import {
 } from './generation.ts';
 import { formatKvDTypes } from './kv-cache-dtype.ts';
 import type { MemoryPlan } from './memory-plan.ts';
+import { createObserver, type ObservedParts, unobserved } from './observe/index.ts';
 import { createPlacementStats } from './placement-stats.ts';
 import type { PrefillPace } from './prefill-pace.ts';
 import { createPrefixPins } from './prefix-pins.ts';
@@ -52,6 +53,8 @@ export interface EngineParts {
   readonly tiers: TierStack | null;
   /** Set by the engine: what the scheduler calls when pages have arrived. */
   readonly pagesReady: { notify: () => void };
+  /** Events, explanations and recordings. Defaults to events that nobody makes. */
+  readonly observed?: ObservedParts;
   /** Where sessions are kept. Defaults to the file system. */
   readonly files?: TierFiles;
   readonly now: () => number;
@@ -119,6 +122,17 @@ export function runEngine(parts: EngineParts): Engine {
     wake: () => loop.wake(),
   });
 
+  const { hub, explainText, header, ...observed } = parts.observed ?? unobserved(now);
+  const observer = createObserver({
+    ...observed,
+    hub,
+    now,
+    blockSize: plan.kv.blockSize,
+    blockMap,
+    tokenizer: explainText ? tokenizer : null,
+    header: header && { ...header, kvDType },
+  });
+
   function endGeneration(state: GenerationState, reason: FinishReason | 'error'): void {
     const stopListening = active.get(state);
     if (stopListening === undefined) return;
@@ -126,7 +140,8 @@ export function runEngine(parts: EngineParts): Engine {
     stopListening();
     finishedRequests[reason]++;
     const times = timesOf(state, now(), reason);
-    for (const observer of observers) observer(times);
+    observer.ended(state, times);
+    for (const each of observers) each(times);
     if (active.size === 0) {
       for (const resolve of idleWaiters) resolve();
       idleWaiters = [];
@@ -179,14 +194,15 @@ export function runEngine(parts: EngineParts): Engine {
         maxTokens,
       });
       const id = sequenceCount;
-      scheduler.fork(parentId, id, { maxNewTokens: maxTokens });
+      const requestId = options.requestId ?? nextName();
+      scheduler.fork(parentId, id, { maxNewTokens: maxTokens, requestId });
       sequenceCount++;
       return begin(
         {
           promptTokenIds,
           salt: parent.salt,
           choices: [choice],
-          requestId: options.requestId,
+          requestId,
           signal: options.signal,
           wantsPromptLogprobs: false,
         },
@@ -195,16 +211,17 @@ export function runEngine(parts: EngineParts): Engine {
     },
   };
 
+  const nextName = (): string => `request-${requestCount}`;
+
   function begin(
     request: Pick<GenerationState, 'promptTokenIds' | 'salt' | 'choices'> & {
-      readonly requestId: string | undefined;
+      readonly requestId: string;
       readonly signal: AbortSignal | undefined;
       readonly wantsPromptLogprobs: boolean;
     },
     sequenceId: number,
   ): Generation {
-    const { signal, promptTokenIds, salt, choices, wantsPromptLogprobs } = request;
-    const requestId = request.requestId ?? `request-${requestCount}`;
+    const { requestId, signal, promptTokenIds, salt, choices, wantsPromptLogprobs } = request;
     requestCount++;
     const { state, generation } = createGeneration(
       { requestId, promptTokenIds, salt, choices, arrivedMs: now(), wantsPromptLogprobs },
@@ -247,16 +264,16 @@ export function runEngine(parts: EngineParts): Engine {
     );
     const wantsPromptLogprobs = sampling.promptLogprobs !== null;
     const id = sequenceCount;
-    scheduler.add(
-      sequenceRequestOf({ promptTokenIds, salt: request.cacheSalt ?? '', wantsPromptLogprobs }, id, maxTokens),
-    );
+    const requestId = request.requestId ?? nextName();
+    const salt = request.cacheSalt ?? '';
+    scheduler.add(sequenceRequestOf({ requestId, promptTokenIds, salt, wantsPromptLogprobs }, id, maxTokens));
     sequenceCount++;
     return begin(
       {
         promptTokenIds,
-        salt: request.cacheSalt ?? '',
+        salt,
         choices,
-        requestId: request.requestId,
+        requestId,
         signal: request.signal,
         wantsPromptLogprobs,
       },
@@ -334,6 +351,7 @@ export function runEngine(parts: EngineParts): Engine {
     for (const state of [...active.keys()]) hooks.cancel(state);
     await loop.stop();
     prefixPins.releaseAll();
+    await observer.close();
     await closeTiers();
     await executable.close();
     await parts.backend.close();
@@ -365,9 +383,15 @@ export function runEngine(parts: EngineParts): Engine {
     },
     stats,
     blockMap,
-    onRequestEnd(observer) {
-      observers.add(observer);
-      return () => observers.delete(observer);
+    events: hub,
+    explain: (requestId) =>
+      observer.explain(
+        requestId,
+        [...active.keys()].find((state) => state.requestId === requestId),
+      ),
+    onRequestEnd(each) {
+      observers.add(each);
+      return () => observers.delete(each);
     },
     async drain() {
       draining = true;
