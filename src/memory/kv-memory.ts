@@ -364,7 +364,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
 
   /** What tells of a load when it ends; null while nobody listens. */
   function noteLoad(fill: BlockFill, sequences: readonly number[], ahead: boolean): ((filled: number) => void) | null {
-    if (!journal.isOn || paging === null || !options.tiers) return null;
+    if (!sink.wantsSteps || paging === null || !options.tiers) return null;
     const { now, bytes } = options.tiers;
     const startedMs = now();
     const places = paging.pager.placesOf(fill);
@@ -376,7 +376,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       const failed = fill.blocks.length - filled;
       const tookMs = now() - startedMs;
       const sizes = { failed, bytes: filled * bytes.pageBytes, tookMs };
-      journal.emit({ type: 'paged_in', group, sequences: [...sequences], blocks, tiers, ...sizes, ahead });
+      sink.emit({ type: 'paged_in', group, sequences: [...sequences], blocks, tiers, ...sizes, ahead });
     };
   }
 
