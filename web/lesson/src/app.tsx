@@ -1,6 +1,6 @@
 // The lesson: the way through the scenes above, the text beside the scene.
 
-import { language, languages } from '../../src/i18n/language.ts';
+import { language, languages } from '../../src/i18n/language-signal.ts';
 import { Choice } from '../../src/parts/choice.tsx';
 import { themeChoice, themeChoices } from '../../src/shell/theme.ts';
 import { failure, frame, frames, go, neighbour, place, shownStep, showStep } from './state.ts';

@@ -1,7 +1,7 @@
 // The words of the language that is chosen.
 
 import { computed } from '@preact/signals';
-import { language } from '../../../src/i18n/language.ts';
+import { language } from '../../../src/i18n/language-signal.ts';
 import { en, type Words } from './en.ts';
 import { zh } from './zh.ts';
 
