@@ -102,9 +102,9 @@ OCTAVO_INLINE void unpack_keys(const uint8_t* row, size_t stride, int32_t width,
   if (d < head_size) put(Format::last_key(row), to + d * 16);
 }
 
-/** Positions that are decoded at a time: 32 KiB of keys or of values, which the first-level cache holds, or one sixteen. */
+/** Positions that are decoded at a time: 16 KiB of keys or of values, which the first-level cache holds beside scores and queries, or one sixteen. */
 OCTAVO_INLINE int32_t decoded_positions(int32_t head_size) {
-  const int32_t sixteens = static_cast<int32_t>(8192 / (16 * round_up(static_cast<size_t>(head_size), 16)));
+  const int32_t sixteens = static_cast<int32_t>(4096 / (16 * round_up(static_cast<size_t>(head_size), 16)));
   return 16 * (sixteens < 1 ? 1 : sixteens < kPieceChunks ? sixteens : kPieceChunks);
 }
 

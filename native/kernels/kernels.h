@@ -97,7 +97,7 @@ inline constexpr size_t attention_query_floats(size_t head_size) { return static
 /** Scores of the rows, the scales of the piece's keys and values, and the keys or values that are decoded at a time. */
 inline constexpr size_t attention_scratch_floats(size_t head_size) {
   const size_t sixteen = 16 * round_up(head_size, 16);
-  return static_cast<size_t>(kMaxAttentionRows) * (kAttentionPiece + 32) + 2 * kAttentionPiece + (sixteen > 8192 ? sixteen : 8192) + 64;
+  return static_cast<size_t>(kMaxAttentionRows) * (kAttentionPiece + 32) + 2 * kAttentionPiece + (sixteen > 4096 ? sixteen : 4096) + 64;
 }
 
 const Kernels& portable_kernels();
