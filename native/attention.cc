@@ -78,13 +78,14 @@ Attention::Attention(ThreadPool& threads, const Kernels& kernels, const std::vec
                              1024);
   scratch_ = MappedMemory(scratch_floats_ * 4 * static_cast<size_t>(threads_.size()));
   if (threads_.size() == 1 && !(cascade && limits.max_sequences > 1)) return;
-  const int64_t slot_bytes = static_cast<int64_t>(head_stride_ + 2) * 4;
+  const int64_t slot_bytes = static_cast<int64_t>(head_stride_ + 3) * 4;
   slot_limit_ = std::min(kPartialBytesLimit / slot_bytes, most_heads * limits.max_tokens * ceil_div(limits.max_context, kAttentionPiece));
   const size_t slots = static_cast<size_t>(slot_limit_);
-  partial_memory_ = MappedMemory((slots * head_stride_ + 2 * (slots + 16)) * 4);
+  partial_memory_ = MappedMemory((slots * head_stride_ + 3 * (slots + 16)) * 4);
   partial_outs_ = reinterpret_cast<float*>(partial_memory_.data());
   partial_maxima_ = partial_outs_ + slots * head_stride_;
   partial_sums_ = partial_maxima_ + slots + 16;
+  partial_pieces_ = reinterpret_cast<int32_t*>(partial_sums_ + slots + 16);
 }
 
 void Attention::plan() {
@@ -251,11 +252,14 @@ void Attention::split_long_items(Shape& shape) {
     }
     begin = end;
   }
-  const int64_t aim = std::max<int64_t>(1, total / (8 * threads));
+  const int64_t aim_of_few_rows = std::max<int64_t>(1, total / (8 * threads));
   for (Item& item : items) {
     // The heads of a block lie side by side: a thread that takes all of them reads long runs of memory.
+    // Many rows are bound by arithmetic instead: they take one head and long runs of pieces, of which little is left to merge.
+    const bool few_rows = item.row_count <= kernels_.attention_tile_rows || !item.partial;
+    const int64_t aim = few_rows ? aim_of_few_rows : 2 * aim_of_few_rows;
     const int64_t head_rows = ceil_div(item.row_count, kernels_.attention_tile_rows) * kernels_.attention_tile_rows;
-    const int64_t most_heads = std::min<int64_t>(shape.kv_head_count, kMaxAttentionRows / head_rows);
+    const int64_t most_heads = few_rows ? std::min<int64_t>(shape.kv_head_count, kMaxAttentionRows / head_rows) : 1;
     const int64_t cost = item.row_count + kPieceCost;
     const int64_t pieces = item.last_piece - item.first_piece;
     const int64_t heads = std::clamp<int64_t>(aim / (item.partial ? cost : cost * pieces), 1, most_heads);
@@ -335,10 +339,15 @@ void Attention::run_task(const Region& region, const Shape& shape, const Rows& r
     latest = std::max(latest, ends[i]);
   }
   const size_t all_rows = static_cast<size_t>(count * (last_head - first_head));
-  if (!item.partial) {
-    std::fill_n(scratch.running_maxima, all_rows, -std::numeric_limits<float>::infinity());
-    std::fill_n(scratch.running_sums, all_rows, 0.0f);
-    std::fill_n(scratch.running_outs, all_rows * head_stride_, 0.0f);
+  std::fill_n(scratch.running_maxima, all_rows, -std::numeric_limits<float>::infinity());
+  std::fill_n(scratch.running_sums, all_rows, 0.0f);
+  std::fill_n(scratch.running_outs, all_rows * head_stride_, 0.0f);
+  // Rows whose contexts begin in this task's pieces are folded here, partial or not: what they leave is one result.
+  bool folds[kMaxAttentionRows];
+  bool any_folds = false;
+  for (int32_t i = 0; i < count; ++i) {
+    folds[i] = !item.partial || (shape.sink_tokens == 0 && begins[i] / kAttentionPiece >= first_piece);
+    any_folds = any_folds || folds[i];
   }
   if (part == 0 && shape.sink_tokens > 0) run_sinks(region, shape, rows, item, tokens, heads, first_head, last_head, scratch);
   const size_t head_size = static_cast<size_t>(region.head_size);
@@ -367,29 +376,38 @@ void Attention::run_task(const Region& region, const Shape& shape, const Rows& r
       if (item.partial) {
         for (int32_t i = 0; i < count; ++i) {
           const int32_t first = begins[i] / kAttentionPiece;
-          const bool reaches = piece.piece >= first && piece.piece < ceil_div(ends[i], kAttentionPiece);
+          const bool reaches = !folds[i] && piece.piece >= first && piece.piece < ceil_div(ends[i], kAttentionPiece);
           if (reaches) slots[i] = slot_of(shape, tokens[i], piece.piece - first + (has_gap(shape, tokens[i]) ? 1 : 0), piece.kv_head * shape.group + heads[i]);
           outs[i] = reaches ? partial_out(slots[i]) : scratch.outs + static_cast<size_t>(i) * head_stride_;
         }
       }
       kernels_.attention_piece(piece);
-      if (item.partial) {
-        for (int32_t i = 0; i < count; ++i) {
-          if (!touched[i]) continue;
-          partial_maxima_[slots[i]] = scratch.maxima[i];
-          partial_sums_[slots[i]] = scratch.sums[i];
-        }
-      } else {
-        const size_t row = local * static_cast<size_t>(count);
-        kernels_.attention_fold({count, touched, scratch.maxima, scratch.sums, scratch.outs, scratch.running_maxima + row,
-                                 scratch.running_sums + row, scratch.running_outs + row * head_stride_, head_stride_});
+      for (int32_t i = 0; i < count; ++i) {
+        if (!touched[i] || folds[i]) continue;
+        partial_maxima_[slots[i]] = scratch.maxima[i];
+        partial_sums_[slots[i]] = scratch.sums[i];
+        partial_pieces_[slots[i]] = 0;
+        touched[i] = false;
       }
+      if (!any_folds) continue;
+      const size_t row = local * static_cast<size_t>(count);
+      kernels_.attention_fold({count, touched, scratch.maxima, scratch.sums, scratch.outs, scratch.running_maxima + row,
+                               scratch.running_sums + row, scratch.running_outs + row * head_stride_, head_stride_});
     }
   }
-  if (item.partial) return;
   for (size_t row = 0; row < all_rows; ++row) {
     const size_t i = row % static_cast<size_t>(count);
     const size_t head = static_cast<size_t>(first_head) + row / static_cast<size_t>(count);
+    if (item.partial) {
+      const int32_t pieces_folded = std::min(last_piece, ceil_div(ends[i], kAttentionPiece)) - begins[i] / kAttentionPiece;
+      if (!folds[i] || pieces_folded <= 0) continue;
+      const size_t slot = slot_of(shape, tokens[i], 0, static_cast<int32_t>(head) * shape.group + heads[i]);
+      partial_maxima_[slot] = scratch.running_maxima[row];
+      partial_sums_[slot] = scratch.running_sums[row];
+      partial_pieces_[slot] = pieces_folded;
+      std::copy_n(scratch.running_outs + row * head_stride_, head_stride_, partial_out(slot));
+      continue;
+    }
     kernels_.attention_finish(scratch.running_outs + row * head_stride_, scratch.running_sums[row], kv_decode_factor(pool_of(shape).value_type), region.head_size,
                               rows.output(tokens[i]) + (head * static_cast<size_t>(shape.group) + static_cast<size_t>(heads[i])) * head_size);
   }
@@ -455,13 +473,32 @@ void Attention::run_sinks(const Region& region, const Shape& shape, const Rows& 
 }
 
 void Attention::merge_heads(const Shape& shape, const Rows& rows, int32_t token, int32_t first_head, const Scratch& scratch) {
-  const int32_t count = std::min(kMergeHeads, shape.head_count - first_head);
+  const int32_t last_head = std::min(first_head + kMergeHeads, shape.head_count);
+  const auto folded_of = [&](int32_t head) { return shape.sink_tokens == 0 ? partial_pieces_[slot_of(shape, token, 0, head)] : 0; };
+  // Heads that lie in different items may be cut into different runs of pieces.
+  for (int32_t head = first_head; head < last_head;) {
+    int32_t end = head + 1;
+    while (end < last_head && folded_of(end) == folded_of(head)) ++end;
+    merge_run(shape, rows, token, head, end - head, folded_of(head), scratch);
+    head = end;
+  }
+}
+
+void Attention::merge_run(const Shape& shape, const Rows& rows, int32_t token, int32_t first_head, int32_t count, int32_t folded,
+                          const Scratch& scratch) {
   const int32_t pieces = piece_count(shape, token);
-  std::fill_n(scratch.running_maxima, count, -std::numeric_limits<float>::infinity());
-  std::fill_n(scratch.running_sums, count, 0.0f);
-  std::fill_n(scratch.running_outs, static_cast<size_t>(count) * head_stride_, 0.0f);
   size_t slot = slot_of(shape, token, 0, first_head);
-  for (int32_t piece = 0; piece < pieces; ++piece, slot += static_cast<size_t>(shape.head_count)) {
+  if (folded > 0) {
+    std::copy_n(partial_maxima_ + slot, count, scratch.running_maxima);
+    std::copy_n(partial_sums_ + slot, count, scratch.running_sums);
+    std::copy_n(partial_out(slot), static_cast<size_t>(count) * head_stride_, scratch.running_outs);
+    slot += static_cast<size_t>(folded) * static_cast<size_t>(shape.head_count);
+  } else {
+    std::fill_n(scratch.running_maxima, count, -std::numeric_limits<float>::infinity());
+    std::fill_n(scratch.running_sums, count, 0.0f);
+    std::fill_n(scratch.running_outs, static_cast<size_t>(count) * head_stride_, 0.0f);
+  }
+  for (int32_t piece = folded; piece < pieces; ++piece, slot += static_cast<size_t>(shape.head_count)) {
     kernels_.attention_fold({count, nullptr, partial_maxima_ + slot, partial_sums_ + slot, partial_out(slot), scratch.running_maxima,
                              scratch.running_sums, scratch.running_outs, head_stride_});
   }

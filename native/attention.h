@@ -2,8 +2,9 @@
 //
 // The context of a row (a token and a query head) is worked through in pieces of 256 positions. An item is a run of pieces
 // for some rows of every K/V head; a task is some of its pieces for some of its K/V heads. Where the tasks of an item hold all its pieces, each
-// folds them as it goes. Elsewhere every piece leaves a partial result, and after a barrier the partial results of a row
-// are folded in ascending order. Both do the same arithmetic in the same order.
+// folds them as it goes. Elsewhere every piece leaves a partial result, except that a task folds those that a row begins
+// with into one; after a barrier the partial results of a row are folded in ascending order. All do the same arithmetic in
+// the same order.
 //
 // Rows get partial results for one of two reasons:
 //   - Their sequence shares leading blocks with others (cascade). The shared pieces form items with the rows of all of them,
@@ -111,6 +112,8 @@ class Attention {
   void pack_sink_queries(const Region& region, const Shape& shape, const Rows& rows, const int32_t* tokens, const int32_t* heads, int32_t count,
                          int32_t head, const Scratch& scratch, float* packed);
   void merge_heads(const Shape& shape, const Rows& rows, int32_t token, int32_t first_head, const Scratch& scratch);
+  /** Of heads whose first `folded` pieces are folded into one result. */
+  void merge_run(const Shape& shape, const Rows& rows, int32_t token, int32_t first_head, int32_t count, int32_t folded, const Scratch& scratch);
   Scratch scratch_of(int32_t thread) const;
   const KvPool& pool_of(const Shape& shape) const { return pools_[static_cast<size_t>(shape.pool)]; }
   /** Of a token's partial result in the `piece`th piece that it attends; those of one piece lie together. */
@@ -140,6 +143,7 @@ class Attention {
   float* partial_outs_ = nullptr;  // [slots][head_stride]
   float* partial_maxima_ = nullptr;  // [slots]
   float* partial_sums_ = nullptr;  // [slots]
+  int32_t* partial_pieces_ = nullptr;  // [slots] of a token's first piece: how many pieces are folded there; 0: the first as it is
   std::unique_ptr<Counter[]> counters_;  // two for each region
 };
 
