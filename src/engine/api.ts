@@ -214,6 +214,13 @@ export interface EngineOptions {
    * (docs/kv-types.md); a request's answer is still the same however it is run. Defaults to `auto`.
    */
   readonly kvCacheDtype?: 'auto' | KvCacheDtype;
+  /**
+   * Keeps recent tokens and the first ones in `kvCacheDtype` (f32, f16 or bf16) and all tokens in int8 beside them, which is read for those between: at
+   * long contexts nearly the memory of int8, with attention to what is near as precise as without. Changes what the model answers a little
+   * (docs/kv-types.md); the answer is still the same however a request is run. Not with tiers, contiguous memory, attentionWindow, or models with
+   * a sliding window; without pins and sessions. Defaults to none.
+   */
+  readonly kvCacheAging?: KvAgingOptions;
   /** Requests that may wait. Defaults to 1024. */
   readonly maxQueuedRequests?: number;
   /** Reuse cached blocks across requests. Defaults to true. */
@@ -282,6 +289,13 @@ export interface EngineOptions {
   readonly onProgress?: (progress: LoadProgress) => void;
   /** Milliseconds, monotonic. Defaults to performance.now. */
   readonly now?: () => number;
+}
+
+export interface KvAgingOptions {
+  /** Tokens before and with each one that it reads in full precision, at least; up to 63 more. 1 to 1,048,576. */
+  readonly recentTokens: number;
+  /** Leading tokens that are always read in full precision. 0 to 256. Defaults to 4. */
+  readonly sinkTokens?: number;
 }
 
 export interface LoadProgress {

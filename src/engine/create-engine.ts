@@ -18,6 +18,7 @@ import type { TierStack } from '../tiers/index.ts';
 import type { Engine, EngineOptions } from './api.ts';
 import { applyAttentionWindow, chooseCacheGroups } from './attention-window.ts';
 import { type ChosenBackend, chooseBackend } from './backend-choice.ts';
+import { applyKvAging } from './kv-aging.ts';
 import { resolveKvDTypes } from './kv-cache-dtype.ts';
 import { modelFingerprint } from './kv-fingerprint.ts';
 import { planMemory, requireInteger } from './memory-plan.ts';
@@ -99,7 +100,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   let recordingFile: RecordingFile | null = null;
   try {
     if (recording !== undefined) recordingFile = recording.file ?? (await createRecordingFile(recording.path));
-    const windowed = applyAttentionWindow(model, options.attentionWindow);
+    const kvDTypes = resolveKvDTypes(options.kvCacheDtype ?? 'auto', model.weights);
+    const windowed = applyKvAging(applyAttentionWindow(model, options.attentionWindow), kvDTypes, options);
     const isPaged = (options.memory ?? 'paged') === 'paged';
     const groups = chooseCacheGroups(windowed, options);
     chosen = chooseBackend(options.backend ?? 'auto', options.threads ?? availableParallelism());
@@ -108,7 +110,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       // Contiguous memory keeps what a window leaves behind.
       groups: isPaged ? groups : groups.map((group) => ({ ...group, windowTokens: null, sinkTokens: 0 })),
       streams: options.attentionWindow !== undefined,
-      kvDTypes: resolveKvDTypes(options.kvCacheDtype ?? 'auto', model.weights),
+      kvDTypes,
+      firstKvDTypes: windowed.firstKvDTypes,
       blockSize: options.blockSize ?? 16,
       maxNumSeqs: runningLimit,
       maxNumBatchedTokens,

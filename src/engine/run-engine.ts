@@ -117,14 +117,15 @@ export function runEngine(parts: EngineParts): Engine {
 
   parts.pagesReady.notify = () => loop.wake();
   const prefixPins = createPrefixPins(memory, () => loop.wake());
-  const kvDType = formatKvDTypes(plan.kv);
+  // With kvCacheAging the last pool is that of recent tokens, in the types that were asked for.
+  const kvDType = formatKvDTypes(plan.pools[plan.pools.length - 1].kv);
   /** What moves or holds blocks knows of one cache group only. */
   function refuseGroups(what: string): void {
     if (plan.pools.length === 1) return;
     throw new InvalidRequestError(
-      `${what} is not possible with several cache groups; load the model with hybridCacheGroups: false`,
-      'hybridCacheGroups',
-      true,
+      `${what} is not possible with several cache groups: load the model with hybridCacheGroups: false, and without kvCacheAging`,
+      'cacheGroups',
+      plan.pools.length,
     );
   }
   const sessions = createSessions({
