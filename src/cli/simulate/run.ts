@@ -69,6 +69,9 @@ export async function runSimulate(flags: SimulateFlags): Promise<void> {
         onProgress: progress.update,
       });
       progress.end();
+      await writePage(setup, startedMs, (page, subject, measured) =>
+        report.serving === null ? null : page.runPage(subject, scenario, report.serving, measured),
+      );
       text = json
         ? JSON.stringify({ ...runToJson(setup, scenario, report), ...timings() })
         : describeRun(setup, report);
