@@ -227,7 +227,7 @@ describe('the tree of prefixes', () => {
 
 describe('the log of steps', () => {
   test('tells who ran, waited, was preempted and ended, and forgets the oldest steps', () => {
-    const log = createStepLog(10);
+    const log = createStepLog({ limit: 10 });
     let id = 0;
     const emit = (step: number, body: object) =>
       log.apply({ id: id++, step, timeMs: step * 10 + id / 1000, ...body } as OctavoEvent);

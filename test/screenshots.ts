@@ -60,7 +60,7 @@ async function arrange(page: Page, view: View, { language }: Variant, recording:
   }
   if (view === 'memory') {
     await page.locator('.page-table, .sequences button').first().waitFor();
-    await page.locator('.sequences button').first().click();
+    await page.locator('.sequences button').nth(2).click();
     await page.locator('.page-table button').nth(2).click();
   }
   if (view === 'scheduler') {
@@ -108,7 +108,7 @@ const { values } = parseArgs({ options: { all: { type: 'string' }, views: { type
 const folder = mkdtempSync(join(tmpdir(), 'octavo-screenshots-'));
 const recording = join(folder, 'run.jsonl');
 const built = await buildPage();
-const options = { maxNumSeqs: 8, maxModelLen: 2048, kvCacheMemoryBytes: 32 << 20, explainedRequests: 256 };
+const options = { maxNumSeqs: 8, maxModelLen: 2048, kvCacheMemoryBytes: 14 << 20, explainedRequests: 256 };
 // A short run, recorded for the replay.
 const recorded = await startTestServer({ ...options, recording: { path: recording, events: true } }, {});
 const stopRecorded = createLoad(recorded, 8);
