@@ -147,6 +147,7 @@ export function createEventHub(options: EventHubOptions): EventHub {
         listener(event);
       } catch (error) {
         listeners.delete(listener);
+        updateWants();
         options.onListenerError?.(error);
       }
     }
@@ -156,7 +157,7 @@ export function createEventHub(options: EventHubOptions): EventHub {
   function snapshot(): Snapshot {
     flush();
     if (take === null) throw new Error('no source of snapshots');
-    return { nextEventId: nextId, step: hub.step, timeMs: now(), ...take() };
+    return { ...take(), nextEventId: nextId, step: hub.step, timeMs: now() };
   }
 
   function view({ kinds, afterEventId }: ViewOptions = {}): EventViewer {

@@ -29,14 +29,11 @@ export interface Recorder {
   close(reason: RecordedEnd['reason']): Promise<void>;
 }
 
-/** Kept free for the last line: at most so many bytes a block, and some for the rest. */
-const endBytesPerBlock = 160;
-const endBytes = 64 * 1024;
+/** Kept free for the last line, without a state. */
+const endBytes = 1024;
 
 export function createRecorder(options: RecorderOptions): Recorder {
   const { file, header, hub, now, limitBytes, bufferBytes = 8 * 2 ** 20 } = options;
-  const blockCount = header.groups.reduce((sum, group) => sum + group.blockCount, 0);
-  const reservedBytes = Math.min(limitBytes / 2, endBytes + (header.events ? blockCount * endBytesPerBlock : 0));
   let waiting: string[] = [];
   let waitingBytes = 0;
   let takenBytes = 0;
@@ -74,7 +71,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
     if (!isOpen) return false;
     const text = `${JSON.stringify(line)}\n`;
     const bytes = Buffer.byteLength(text);
-    if (takenBytes + bytes > limitBytes - reservedBytes) {
+    if (takenBytes + bytes > limitBytes - endBytes) {
       finish('limit');
       options.onEnd(`the recording ends: it has reached its limit of ${limitBytes} bytes`);
       return false;
@@ -101,9 +98,11 @@ export function createRecorder(options: RecorderOptions): Recorder {
 
   function finish(reason: RecordedEnd['reason']): void {
     if (!isOpen) return;
-    stopListening();
+    // Before the last events are asked for: within an event there are others still to come.
+    const state = header.events && reason === 'closed' ? hub.snapshot() : null;
+    if (!isOpen) return;
     isOpen = false;
-    const state = header.events && lostLines === 0 ? hub.snapshot() : null;
+    stopListening();
     const end: RecordedEnd = { kind: 'end', reason, finishedMs: now(), requests, events, lostLines, state };
     const text = `${JSON.stringify(end)}\n`;
     const fits = takenBytes + Buffer.byteLength(text) <= limitBytes;

@@ -54,6 +54,8 @@ interface TrackedSequence {
   /** Null while it runs. */
   cause: WaitCause | null;
   sinceMs: number;
+  /** The preemption that it has not come back from. */
+  preemption: TrackedPreemption | null;
 }
 
 const mostPreemptions = 64;
@@ -89,7 +91,7 @@ export function createRequestTracker(hub: Pick<EventHub, 'listen'>): RequestTrac
 
   function begin(id: number, request: TrackedRequest, cause: WaitCause | null, sinceMs: number): void {
     request.sequences.push(id);
-    sequences.set(id, { request, cause, sinceMs });
+    sequences.set(id, { request, cause, sinceMs, preemption: null });
   }
 
   /** Counts what a sequence has waited until now, and lets it wait for something else, or run. */
@@ -126,10 +128,9 @@ export function createRequestTracker(hub: Pick<EventHub, 'listen'>): RequestTrac
       request.firstMissing = event.firstMissing;
       request.sharedWith = event.sharedWith.map((each) => ({ requestId: nameOf(each.sequence), blocks: each.blocks }));
     }
-    const last = request.preemptions.at(-1);
-    if (last?.recomputedTokens === null) {
-      last.recomputedTokens = Math.max(0, last.lostTokens - event.cachedTokens);
-    }
+    const { preemption } = sequence;
+    if (preemption !== null) preemption.recomputedTokens = Math.max(0, preemption.lostTokens - event.cachedTokens);
+    sequence.preemption = null;
   }
 
   function notePreemption(event: OctavoEvent & { readonly type: 'preempted' }): void {
@@ -138,10 +139,10 @@ export function createRequestTracker(hub: Pick<EventHub, 'listen'>): RequestTrac
     const { request } = sequence;
     request.preemptionCount++;
     if (request.preemptions.length === mostPreemptions) return;
-    const { timeMs, step, reason, mode } = event;
-    const recomputedTokens = null;
-    const lostTokens = event.computedTokens;
-    request.preemptions.push({ timeMs, step, by: nameOf(event.by), reason, mode, lostTokens, recomputedTokens });
+    const { timeMs, step, reason, mode, computedTokens } = event;
+    const by = nameOf(event.by);
+    sequence.preemption = { timeMs, step, by, reason, mode, lostTokens: computedTokens, recomputedTokens: null };
+    request.preemptions.push(sequence.preemption);
   }
 
   function note(event: OctavoEvent): void {

@@ -16,6 +16,8 @@ const keepAliveMs = 10_000;
 /** A viewer that goes may come back within this time and go on where it was. */
 const lingerMs = 10_000;
 const mostViewers = 32;
+/** Of those that went and may come back. */
+const mostLingering = 4;
 
 /** A viewer that is always behind gets the state again no sooner than this, since describing a large pool takes time. */
 function resyncIntervalMs(blockCount: number): number {
@@ -25,6 +27,7 @@ function resyncIntervalMs(blockCount: number): number {
 export function registerEvents(app: FastifyInstance, context: ServerContext): void {
   const { events } = context.engine;
   let viewers = 0;
+  const lingering: EventViewer[] = [];
   /** Of events that several viewers see, once. */
   const texts = new WeakMap<OctavoEvent, string>();
 
@@ -70,12 +73,14 @@ export function registerEvents(app: FastifyInstance, context: ServerContext): vo
         await wait(gatherMs);
       }
     } finally {
-      const close = (): void => {
+      viewers--;
+      lingering.push(viewer);
+      const isCrowded = context.draining.aborted || lingering.length > mostLingering;
+      if (isCrowded) lingering.shift()?.close();
+      setTimeout(() => {
         viewer.close();
-        viewers--;
-      };
-      if (context.draining.aborted) close();
-      else setTimeout(close, lingerMs).unref();
+        if (lingering.includes(viewer)) lingering.splice(lingering.indexOf(viewer), 1);
+      }, lingerMs).unref();
     }
   }
 
