@@ -27,7 +27,7 @@ describe.skipIf(!hasBrowser)('the page and the engine', () => {
     server = await startTestServer(
       {
         // A pool that three of the requests below fill.
-        kvCacheMemoryBytes: 1 << 20,
+        kvCacheMemoryBytes: 3 << 20,
         maxModelLen: 512,
         maxNumSeqs: 8,
         explainedRequests: 64,

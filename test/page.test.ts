@@ -118,12 +118,14 @@ describe.skipIf(!hasBrowser)('the page', () => {
     const { page, problems } = await openPage(browser, server.url);
     await page.goto(`${server.url}/#/memory`);
     await page.locator('.connection.live').waitFor();
+    await page.getByText(/^blocks of 16 tokens$/).waitFor();
     const { port } = new URL(server.url);
     await server.close();
     await page.getByText('no connection, trying again').waitFor();
     server = await startTestServer({}, { webRoot: built.webRoot, port: Number(port) });
     await page.locator('.connection.live').waitFor();
-    await page.getByText(/^blocks of 16 tokens$/).waitFor();
+    const { totalBlocks } = server.engine.stats();
+    await page.locator('[data-summary=total]', { hasText: totalBlocks.toLocaleString('en-US') }).waitFor();
     // The browser itself reports refused connections; nothing else may be wrong.
     expect(problems.filter((problem) => !problem.includes('ERR_'))).toEqual([]);
   });

@@ -13,8 +13,11 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const run = promisify(execFile);
 const documents = [
   'README.md',
+  'README.zh-CN.md',
+  'web/README.md',
   'CONTRIBUTING.md',
   'docs/architecture.md',
+  'docs/dashboard.md',
   'docs/dependencies.md',
   'docs/measured.md',
   'docs/memory.md',

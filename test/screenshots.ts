@@ -32,7 +32,7 @@ function createLoad(server: TestServer, users: number): () => Promise<void> {
   const run = async (user: number): Promise<void> => {
     for (let round = 0; !stop.signal.aborted; round++) {
       const prompt = `${openings[(user + round) % openings.length]} ${'then '.repeat((user * 7 + round * 3) % 40)}they`;
-      const sampling = { maxTokens: 120 + ((user * 53 + round * 31) % 200), ignoreEos: true, temperature: 1 };
+      const sampling = { maxTokens: 500 + ((user * 331 + round * 197) % 1100), ignoreEos: true, temperature: 1 };
       await server.engine.generate({ prompt, sampling, signal: stop.signal }).result();
     }
   };
@@ -48,6 +48,8 @@ async function arrange(page: Page, view: View, { language }: Variant, recording:
   if (view === 'chat') {
     await page.locator('.composer details summary').click();
     await page.locator('input[name=max_tokens]').fill('90');
+    await page.locator('input[name=max_tokens]').blur();
+    await page.locator('.composer details summary').click();
     await page.locator('textarea').fill(questions[language]);
     await page.locator('.composer .primary').click();
     await page.locator('.answer.done').waitFor();
@@ -55,11 +57,10 @@ async function arrange(page: Page, view: View, { language }: Variant, recording:
     await page.locator('textarea').fill('And then?');
     await page.locator('.composer .primary').click();
     await page.locator('.answer.done').nth(1).waitFor();
-    await page.locator('.composer details summary').click();
   }
   if (view === 'memory') {
     await page.locator('.page-table, .sequences button').first().waitFor();
-    await page.locator('.sequences button').first().click();
+    await page.locator('.sequences button').nth(2).click();
     await page.locator('.page-table button').nth(2).click();
   }
   if (view === 'scheduler') {
@@ -107,7 +108,7 @@ const { values } = parseArgs({ options: { all: { type: 'string' }, views: { type
 const folder = mkdtempSync(join(tmpdir(), 'octavo-screenshots-'));
 const recording = join(folder, 'run.jsonl');
 const built = await buildPage();
-const options = { maxNumSeqs: 8, maxModelLen: 512, kvCacheMemoryBytes: 3 << 20, explainedRequests: 256 };
+const options = { maxNumSeqs: 8, maxModelLen: 2048, kvCacheMemoryBytes: 14 << 20, explainedRequests: 256 };
 // A short run, recorded for the replay.
 const recorded = await startTestServer({ ...options, recording: { path: recording, events: true } }, {});
 const stopRecorded = createLoad(recorded, 8);
@@ -117,7 +118,7 @@ await recorded.close();
 
 const server = await startTestServer(options, { webRoot: built.webRoot, servedModelName: 'octavo-stories-3m' });
 const browser = await openBrowser();
-const stopLoad = createLoad(server, 7);
+const stopLoad = createLoad(server, 6);
 try {
   if (values.all !== undefined) {
     mkdirSync(values.all, { recursive: true });

@@ -1,10 +1,13 @@
 // The field for the next prompt, how often it is sent, and the sampling settings.
 
-import { useSignal } from '@preact/signals';
+import { signal, useSignal } from '@preact/signals';
 import { words } from '../i18n/language.ts';
 import { type Conversation, isStreaming, type Mode, stop } from './conversations.ts';
 import { send, sendInForks } from './send.ts';
 import { setSetting, settingFields, settings } from './settings.ts';
+
+/** Stays open from one conversation to the next. */
+const showsSampling = signal(false);
 
 const forkCounts = [1, 2, 4, 8] as const;
 
@@ -103,7 +106,12 @@ export function Composer({ conversation }: { conversation: Conversation }) {
           {text.send}
         </button>
       </div>
-      <details>
+      <details
+        open={showsSampling.value}
+        onToggle={(event) => {
+          showsSampling.value = event.currentTarget.open;
+        }}
+      >
         <summary>{text.sampling}</summary>
         <SettingsFields />
       </details>

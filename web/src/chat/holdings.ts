@@ -1,5 +1,6 @@
 // What a conversation has in the pool: blocks of its running requests, or what is left in the cache of its last one.
 
+import { leftOf } from '../live/origins.ts';
 import type { Moment } from '../live/source.ts';
 import { liveSource } from '../live/stream.ts';
 import { type Conversation, conversations } from './conversations.ts';
@@ -31,14 +32,8 @@ function tableOf(moment: Moment, conversation: Conversation): { table: readonly 
       return { table: sequence.blocks[0], running: true };
     }
   }
-  const last = moment.origins.lastTables.get(requestId);
-  if (last === undefined) return { table: [], running: false };
-  const { hashes } = moment.view.groups[0];
-  // The block may hold something else by now.
-  return {
-    table: last.blocks.map((block, i) => (last.hashes[i] !== '' && hashes[block] === last.hashes[i] ? block : -1)),
-    running: false,
-  };
+  const last = [...moment.origins.lastTables.values()].findLast((table) => table.requestId === requestId);
+  return { table: last === undefined ? [] : leftOf(last, moment.view.groups[0].hashes), running: false };
 }
 
 /** Follows the live state. */

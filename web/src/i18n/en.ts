@@ -206,6 +206,7 @@ export const en = {
     more: (rest: number) => `and ${count(rest)} more`,
     pageTable: 'Page table',
     pageTableHint: 'Logical block above, physical block below.',
+    endedHint: 'It has ended. Logical block above, below the physical one that still has its content.',
     entry: (logical: number, block: number, kind: string, sharers: number) =>
       `logical block ${logical}: ${block < 0 ? kind : `block ${block}, ${kind}${sharers > 1 ? ` by ${sharers}` : ''}`}`,
     entryKinds: { own: 'own', shared: 'shared', copied: 'copied', left: 'left behind by the window, or evicted' },
@@ -372,7 +373,7 @@ export const en = {
   },
   replay: {
     open: 'Recording',
-    hint: 'A file that octavo serve --record FILE has written, with events. It is read here and sent nowhere.',
+    hint: 'A file that octavo serve --record FILE --record-events has written. It is read here and sent nowhere.',
     loading: (name: string) => `reading ${name} …`,
     about: 'The recording',
     facts: {

@@ -186,6 +186,7 @@ export const zh: Words = {
     more: (rest) => `另有 ${count(rest)} 个`,
     pageTable: '页表',
     pageTableHint: '上为逻辑块，下为物理块。',
+    endedHint: '它已结束。上为逻辑块，下为仍保有其内容的物理块。',
     entry: (logical, block, kind, sharers) =>
       `逻辑块 ${logical}：${block < 0 ? kind : `块 ${block}，${kind}${sharers > 1 ? `（${sharers} 个序列）` : ''}`}`,
     entryKinds: { own: '独占', shared: '共享', copied: '复制所得', left: '已移出窗口或被淘汰' },
@@ -344,7 +345,7 @@ export const zh: Words = {
   },
   replay: {
     open: '录制文件',
-    hint: '由 octavo serve --record FILE 写下并带有事件的文件。只在本页读取，不会发往任何地方。',
+    hint: '由 octavo serve --record FILE --record-events 写下的文件。只在本页读取，不会发往任何地方。',
     loading: (name) => `正在读取 ${name}……`,
     about: '录制',
     facts: {

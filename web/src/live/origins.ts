@@ -11,6 +11,7 @@ export interface CopyOrigin {
 
 /** The block table of a sequence that ended, with the hashes that tell whether its blocks still hold the same. */
 export interface LastTable {
+  readonly requestId: string;
   readonly blocks: readonly number[];
   readonly hashes: readonly string[];
 }
@@ -18,8 +19,8 @@ export interface LastTable {
 export interface Origins {
   /** Of blocks of the first group that were made by copying, until they get other content. */
   readonly copies: ReadonlyMap<number, CopyOrigin>;
-  /** By request; the oldest are forgotten. */
-  readonly lastTables: ReadonlyMap<string, LastTable>;
+  /** By sequence; the oldest are forgotten. */
+  readonly lastTables: ReadonlyMap<number, LastTable>;
   /** By hash: how often a cached content was taken up by a sequence, since the view began. */
   readonly hits: ReadonlyMap<string, number>;
   /** A copy that later origins can begin with. */
@@ -36,7 +37,7 @@ const rememberedHits = 65_536;
 /** Looks at the first cache group. */
 export function createOrigins(view: MemoryView, start?: OriginsStart): Origins {
   const copies = new Map<number, CopyOrigin>(start?.copies);
-  const lastTables = new Map<string, LastTable>(start?.lastTables);
+  const lastTables = new Map<number, LastTable>(start?.lastTables);
   const hits = new Map<string, number>(start?.hits);
 
   function countHit(block: number): void {
@@ -51,8 +52,8 @@ export function createOrigins(view: MemoryView, start?: OriginsStart): Origins {
     if (sequence === undefined) return;
     const { hashes } = view.groups[0];
     const blocks = sequence.blocks[0].filter((block) => block >= 0);
-    lastTables.delete(sequence.requestId);
-    lastTables.set(sequence.requestId, { blocks, hashes: blocks.map((block) => hashes[block]) });
+    lastTables.delete(id);
+    lastTables.set(id, { requestId: sequence.requestId, blocks, hashes: blocks.map((block) => hashes[block]) });
     if (lastTables.size > rememberedTables) lastTables.delete(lastTables.keys().next().value!);
   }
 
@@ -86,4 +87,9 @@ export function createOrigins(view: MemoryView, start?: OriginsStart): Origins {
       }
     },
   };
+}
+
+/** What the pool still has of a sequence that ended: its blocks in order, -1 for those that hold something else by now. */
+export function leftOf({ blocks, hashes }: LastTable, current: readonly string[]): number[] {
+  return blocks.map((block, i) => (hashes[i] !== '' && current[block] === hashes[i] ? block : -1));
 }

@@ -48,6 +48,10 @@ function show(): void {
   });
 }
 
+function nameOfSequence(id: number): string | undefined {
+  return liveSource.moment.value?.view.sequences.get(id)?.requestId;
+}
+
 /** Steps and origins seen so far stay where the state is of the same run. */
 function begin(snapshot: Snapshot): void {
   const before = liveSource.moment.value;
@@ -55,7 +59,7 @@ function begin(snapshot: Snapshot): void {
   const offsetMs = performance.now() - snapshot.timeMs;
   liveSource.moment.value = createMoment({
     snapshot,
-    steps: goesOn ? before.steps : createStepLog(),
+    steps: goesOn ? before.steps : createStepLog({ nameOf: nameOfSequence }),
     ...(goesOn ? { origins: before.origins.copy() } : {}),
     nowMs: () => performance.now() - offsetMs,
   });
@@ -70,8 +74,9 @@ function accept({ event, id, data }: ServerSentEvent): void {
     const moment = liveSource.moment.value;
     if (moment === null) return;
     for (const each of JSON.parse(data) as readonly OctavoEvent[]) {
-      applyEvent(moment, each);
+      // Before the state forgets the names of sequences that end.
       moment.steps.apply(each);
+      applyEvent(moment, each);
     }
   }
   if (id !== null) lastEventId = id;

@@ -1,5 +1,6 @@
 // The block map: a canvas that follows the source, with a block under the pointer and one that is selected.
 
+import './block-map.css';
 import { useSignal, useSignalEffect } from '@preact/signals';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { words } from '../i18n/language.ts';

@@ -106,7 +106,7 @@ export function MemoryPanels({ heightPx }: { heightPx: number }) {
           selected={sequence}
           select={(id) => setParams({ sequence: id === null ? null : String(id) })}
         />
-        {known && sequence !== null && (
+        {sequence !== null && (
           <PageTable
             moment={moment}
             group={group}

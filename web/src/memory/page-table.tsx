@@ -1,7 +1,9 @@
 // The page table of one sequence: each logical block with the physical one that holds it; shared and copied ones are marked.
 
+import './page-table.css';
 import { useSignal } from '@preact/signals';
 import { words } from '../i18n/language.ts';
+import { leftOf } from '../live/origins.ts';
 import { type Moment, useTold } from '../live/source.ts';
 import { cssColourOf } from '../parts/sequence-colours.ts';
 import { darkMode } from '../shell/theme.ts';
@@ -83,6 +85,15 @@ export function PageTableGrid(props: {
   );
 }
 
+/** The table of a sequence, or what is left of it in the pool when it has ended; null if it is not known. */
+function tableOf(moment: Moment, group: number, id: number) {
+  const sequence = moment.view.sequences.get(id);
+  if (sequence !== undefined) return { requestId: sequence.requestId, blocks: sequence.blocks[group], ended: false };
+  const last = group === 0 ? moment.origins.lastTables.get(id) : undefined;
+  if (last === undefined) return null;
+  return { requestId: last.requestId, blocks: leftOf(last, moment.view.groups[0].hashes), ended: true };
+}
+
 export function PageTable(props: {
   moment: Moment;
   group: number;
@@ -90,23 +101,19 @@ export function PageTable(props: {
   selected: number | null;
   select: (block: number) => void;
 }) {
-  const { moment, group } = props;
   useTold();
+  const { moment, group } = props;
   const text = words.value.memory;
-  const sequence = moment.view.sequences.get(props.sequence);
-  if (sequence === undefined) return null;
+  const table = tableOf(moment, group, props.sequence);
+  if (table === null) return null;
   return (
     <section class="panel" aria-label={text.pageTable}>
       <h2>
-        {text.pageTable} <i class="swatch" style={{ background: cssColourOf(sequence.requestId, darkMode.value) }} />{' '}
-        <span class="faint">{shortId(sequence.requestId)}</span>
+        {text.pageTable} <i class="swatch" style={{ background: cssColourOf(table.requestId, darkMode.value) }} />{' '}
+        <span class="faint">{shortId(table.requestId)}</span>
       </h2>
-      <p class="hint">{text.pageTableHint}</p>
-      <PageTableGrid
-        entries={entriesOf(moment, group, sequence.blocks[group])}
-        selected={props.selected}
-        select={props.select}
-      />
+      <p class="hint">{table.ended ? text.endedHint : text.pageTableHint}</p>
+      <PageTableGrid entries={entriesOf(moment, group, table.blocks)} selected={props.selected} select={props.select} />
     </section>
   );
 }

@@ -12,8 +12,8 @@ import { Evictions } from './evictions.tsx';
 import { type Chain, type PrefixBlock, prefixTree, type TreeRow, treeRows } from './tree.ts';
 
 const rowLimit = 300;
-const shownCells = 48;
-const cellPx = 8;
+const shownCells = 64;
+const cellPx = 6;
 const ageLimitsMs = [1000, 10_000, 60_000, 600_000];
 
 /** 1 for what was used just now, towards 0 with age. */
@@ -98,14 +98,17 @@ function Row(props: {
       <span class="twist" aria-hidden="true">
         {canOpen ? (props.isClosed ? '+' : '−') : ''}
       </span>
-      <Cells blocks={chain.blocks} nowMs={props.nowMs} />
-      {chain.blocks.length > shownCells && <span class="faint">+{count(chain.blocks.length - shownCells)}</span>}
       <span class="what">{describe(chain, props.moment.view.groups[0].blockSize)}</span>
-      <span class="faint">
+      <span class="faint use">
         {evicted
-          ? text.evictedAgo(milliseconds(props.nowMs - chain.usedMs), text.fates[chain.blocks[0].fate ?? 'dropped'])
+          ? text.evictedAgo(
+              milliseconds(Math.max(0, props.nowMs - chain.usedMs)),
+              text.fates[chain.blocks[0].fate ?? 'dropped'],
+            )
           : text.use(chain.hits, chain.references, milliseconds(Math.max(0, props.nowMs - chain.usedMs)))}
       </span>
+      <Cells blocks={chain.blocks} nowMs={props.nowMs} />
+      {chain.blocks.length > shownCells && <span class="faint">+{count(chain.blocks.length - shownCells)}</span>}
     </div>
   );
 }

@@ -105,16 +105,19 @@ async function buildKeyframes(
   const every = Math.max(leastKeyframeEvents, Math.ceil(events.length / keyframeCount));
   const view = createMemoryView(start);
   const origins = createOrigins(view);
-  const steps = createStepLog(Number.POSITIVE_INFINITY);
+  const steps = createStepLog({
+    limit: Number.POSITIVE_INFINITY,
+    nameOf: (id) => view.sequences.get(id)?.requestId,
+  });
   const keyframes: Keyframe[] = [];
   for (const [position, event] of events.entries()) {
     if (position % every === 0) {
       keyframes.push({ position, snapshot: position === 0 ? start : view.snapshot(), origins: origins.copy() });
       await new Promise((resolve) => setTimeout(resolve));
     }
+    steps.apply(event);
     origins.apply(event);
     view.apply(event);
-    steps.apply(event);
   }
   if (keyframes.length === 0) keyframes.push({ position: 0, snapshot: start, origins: origins.copy() });
   return { keyframes, steps, last: view.snapshot() };

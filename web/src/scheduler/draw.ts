@@ -84,7 +84,11 @@ function drawLane(pen: Pen, shown: TimelineWindow, laneIndex: number, widthPx: n
   context.fillRect(4, y + lanePx / 2 - 4, 8, 8);
   context.fillStyle = pen.text;
   context.textAlign = 'left';
-  context.fillText(gutterPx < 100 ? `…${lane.requestId.slice(-6)}` : shortId(lane.requestId), 17, y + lanePx / 2);
+  context.fillText(
+    gutterPx < 100 && lane.requestId.length > 10 ? `…${lane.requestId.slice(-6)}` : shortId(lane.requestId),
+    17,
+    y + lanePx / 2,
+  );
   for (const [index, { shares, waiters, preempted, ended }] of shown.entries.entries()) {
     const x = gutterPx + index * stepPx;
     const share = shares.get(lane.id);

@@ -42,8 +42,15 @@ export interface StepLog {
 
 const defaultLimit = 4000;
 
-/** Keeps the last `limit` steps (defaults to 4000), and the sequences that appear in them. */
-export function createStepLog(limit = defaultLimit): StepLog {
+export interface StepLogOptions {
+  /** Steps that are kept. Defaults to 4000. */
+  readonly limit?: number;
+  /** The request of a sequence that was added before the log began. */
+  readonly nameOf?: (id: number) => string | undefined;
+}
+
+/** Keeps the last steps, and the sequences that appear in them. */
+export function createStepLog({ limit = defaultLimit, nameOf }: StepLogOptions = {}): StepLog {
   const entries: StepEntry[] = [];
   const lanes = new Map<number, LaneInfo>();
   const causes = new Map<number, WaitCause>();
@@ -51,10 +58,12 @@ export function createStepLog(limit = defaultLimit): StepLog {
   let admitted: EventOf<'admitted'>[] = [];
   let preempted: EventOf<'preempted'>[] = [];
 
-  function lane(id: number, step: number, requestId = `${id}`, promptTokens = 0): void {
+  function lane(id: number, step: number, name?: string, promptTokens = 0): void {
     const known = lanes.get(id);
-    if (known === undefined) lanes.set(id, { id, requestId, promptTokens, firstStep: step, lastStep: step });
-    else known.lastStep = Math.max(known.lastStep, step);
+    if (known === undefined) {
+      const requestId = name ?? nameOf?.(id) ?? String(id);
+      lanes.set(id, { id, requestId, promptTokens, firstStep: step, lastStep: step });
+    } else known.lastStep = Math.max(known.lastStep, step);
   }
 
   function push(event: EventOf<'scheduled'>): void {
