@@ -114,6 +114,24 @@ describe.skipIf(!hasBrowser)('the page', () => {
     await page.context().close();
   });
 
+  test('asks for the keys that it needs, one for requests of others', async () => {
+    const guarded = await startTestServer({}, { webRoot: built.webRoot, apiKey: 'one', adminKey: 'two' });
+    const { page, problems } = await openPage(browser, guarded.url);
+    await page.goto(`${guarded.url}/#/memory`);
+    const field = (label: string) => page.locator('.key-field', { hasText: label });
+    await field('needs an API key').locator('input').fill('one');
+    await field('needs an API key').getByRole('button').click();
+    await page.locator('.connection.live').waitFor();
+    expect(await page.locator('.block-map').count()).toBe(0);
+    await field('a key of their own').locator('input').fill('two');
+    await field('a key of their own').getByRole('button').click();
+    await page.locator('.block-map canvas').waitFor();
+    expect(await page.locator('.key-field').count()).toBe(0);
+    expect(problems.filter((problem) => !/40[13]/.test(problem))).toEqual([]);
+    await page.context().close();
+    await guarded.close();
+  });
+
   test('finds a server that restarts', async () => {
     const { page, problems } = await openPage(browser, server.url);
     await page.goto(`${server.url}/#/memory`);

@@ -108,7 +108,7 @@ const { values } = parseArgs({ options: { all: { type: 'string' }, views: { type
 const folder = mkdtempSync(join(tmpdir(), 'octavo-screenshots-'));
 const recording = join(folder, 'run.jsonl');
 const built = await buildPage();
-const options = { maxNumSeqs: 8, maxModelLen: 2048, kvCacheMemoryBytes: 14 << 20, explainedRequests: 256 };
+const options = { maxNumSeqs: 8, maxModelLen: 2048, kvCacheMemoryBytes: 9 << 20, explainedRequests: 256 };
 // A short run, recorded for the replay.
 const recorded = await startTestServer({ ...options, recording: { path: recording, events: true } }, {});
 const stopRecorded = createLoad(recorded, 8);

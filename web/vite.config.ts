@@ -14,5 +14,5 @@ export default defineConfig({
     assetsInlineLimit: 0,
   },
   // For `npx vite web` beside a running server.
-  server: { proxy: { '/v1': 'http://127.0.0.1:8000', '/admin': 'http://127.0.0.1:8000' } },
+  server: { proxy: { '/v1': 'http://127.0.0.1:8000', '/metrics': 'http://127.0.0.1:8000' } },
 });

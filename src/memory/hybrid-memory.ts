@@ -111,8 +111,9 @@ export function createHybridMemory(options: readonly KvMemoryOptions[]): KvMemor
       const own = groups.map((group, i) => group.match(members[i], limitTokens));
       const least = own.reduce((best, it, i) => (it.cachedTokens < own[best].cachedTokens ? i : best), 0);
       const { reason } = groups[least].explainMatch(members[least], own[least], limitTokens);
-      // Each found more, but not the same: blocks of a shorter prefix are gone.
-      return { reason: reason === 'hit' ? 'evicted' : reason, firstMissing: found.cachedTokens };
+      // What one group has, all had.
+      const wasCached = own.some(({ cachedTokens }) => cachedTokens > found.cachedTokens);
+      return { reason: wasCached ? 'evicted' : reason, firstMissing: found.cachedTokens };
     },
     blocksFor: main.blocksFor,
     heldBlocks: (sequence) => main.heldBlocks(membersOf(sequence)[0]),

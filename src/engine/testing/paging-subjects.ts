@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cpuBackendForTests } from '../../backends/testing/cpu-backend.ts';
 import { synthesizeGguf } from '../../models/synth/index.ts';
-import type { EngineOptions } from '../api.ts';
+import type { PagingSetup } from './paging-property.ts';
 
 export interface PagingSubject {
   readonly label: string;
@@ -14,7 +14,9 @@ export interface PagingSubject {
   readonly seed: number;
   /** Why it cannot be checked here, or false. */
   readonly skipReason: string | false;
-  prepare(): Promise<Pick<EngineOptions, 'model' | 'backend'>>;
+  /** Whether its engines can have tiers. */
+  readonly hasTiers: boolean;
+  prepare(): Promise<PagingSetup>;
 }
 
 /** Models of unlike attention (a sliding window, in all layers or in some; q/k norms) and, where kernels differ by dtype, in unlike weights. */
@@ -26,8 +28,8 @@ export function pagingSubjects({ runsPerSubject: runs }: { readonly runsPerSubje
     return { model, backend: 'cpu' as const };
   };
   const { skipReason } = cpuBackendForTests();
-  const reference = { runs, skipReason: false as const };
-  const cpu = { runs, skipReason };
+  const reference = { runs, hasTiers: true, skipReason: false as const };
+  const cpu = { runs, hasTiers: true, skipReason };
   return [
     {
       ...reference,
@@ -58,6 +60,18 @@ export function pagingSubjects({ runsPerSubject: runs }: { readonly runsPerSubje
       label: 'cpu, F32, sliding window in every other layer',
       seed: 17,
       prepare: async () => ({ model: fixture('qwen3-hybrid'), backend: 'cpu' }),
+    },
+    {
+      ...cpu,
+      label: 'cpu, F32, recent tokens apart from int8',
+      seed: 18,
+      hasTiers: false,
+      prepare: async () => ({
+        model: fixture('qwen2/model.gguf'),
+        backend: 'cpu',
+        kvCacheAging: { recentTokens: 9, sinkTokens: 5 },
+        leadTokens: 64,
+      }),
     },
     { ...cpu, label: 'cpu, Q8_0, q/k norms', seed: 14, prepare: synthesized('tiny-qwen3', 'q8_0') },
     { ...cpu, label: 'cpu, Q4_K', seed: 15, prepare: synthesized('tiny-llama', 'q4_k') },

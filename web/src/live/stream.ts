@@ -1,9 +1,9 @@
 // The live source: events from the server, applied as they come and drawn at a bounded rate.
 
-import { batch } from '@preact/signals';
+import { batch, effect } from '@preact/signals';
 import type { OctavoEvent, Snapshot } from '../../../src/events/types.ts';
 import { createStepLog } from '../scheduler/step-log.ts';
-import { callServer } from '../server/api.ts';
+import { callServer, refusals } from '../server/api.ts';
 import { readEvents, type ServerSentEvent } from '../server/sse.ts';
 import { applyEvent, createMoment, createSource } from './source.ts';
 
@@ -15,6 +15,8 @@ const tellMs = 250;
 /** Ages are told once a second where nothing happens. */
 const idleTellMs = 1000;
 const retryMs = 1000;
+/** Where a key is missing, until somebody has entered it. */
+const refusedRetryMs = 5000;
 /** The server sends a comment every 10 seconds where nothing happens. */
 const silenceMs = 25_000;
 
@@ -104,11 +106,28 @@ async function watchOnce(): Promise<void> {
   }
 }
 
+/** Resolves when it is time to try again: soon, or when a key was entered. */
+function retry(): Promise<void> {
+  return new Promise((resolve) => {
+    const refused = refusals.admin.value !== '' || refusals.api.value !== '';
+    const stop = effect(() => {
+      if (refused && refusals.admin.value === '' && refusals.api.value === '') resolve();
+    });
+    setTimeout(
+      () => {
+        stop();
+        resolve();
+      },
+      refused ? refusedRetryMs : retryMs,
+    );
+  });
+}
+
 /** Never ends: a server that restarts is found again. */
 export async function watchEvents(): Promise<never> {
   setInterval(show, drawMs / 2);
   for (;;) {
     await watchOnce().catch(() => undefined);
-    await new Promise((resolve) => setTimeout(resolve, retryMs));
+    await retry();
   }
 }

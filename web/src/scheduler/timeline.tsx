@@ -122,6 +122,7 @@ export function Timeline(props: TimelineProps) {
           style={{ top: `${layout.tokensPx + laneIndex * layout.lanePx}px`, height: `${layout.lanePx}px` }}
         />
       )}
+      {shown.value.hiddenLanes > 0 && <p class="hint">{words.value.memory.more(shown.value.hiddenLanes)}</p>}
     </div>
   );
 }
