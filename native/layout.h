@@ -11,8 +11,8 @@
 // Activations of quantised weights are quantised too: int8 per 32 columns with an f32 scale. Sixteen rows form a tile (one
 // of AMX), in which every 32 columns of all its rows lie together:
 //
-//   block of a tile    | int8 [16][32] | scale f32, -128 sum i32, -8 sum i32, scale * sum f32, of each of 16 rows |
-//   where a weight      ... | -4 sum i32 [2], scale * sum f32 [2] of each |      sums over columns 0..15 and 16..31
+//   block of a tile    | int8 [16][32] | (scale f32, -128 sum i32) [16] | (-8 sum i32, scale * sum f32) [16] |
+//   where a weight      ... | (-4 sum i32 [2]) [16] | (scale * sum f32 [2]) [16] |      sums over columns 0..15 and 16..31
 //   has halves
 //
 // The sums turn unsigned codes into signed weights (they are the initial value of a block's accumulator) and carry the
@@ -76,12 +76,12 @@ constexpr float kDotBiasFloat = 12582912.0f;
 /** Byte offsets inside one block of a tile of quantised activations. The tables of corrections start at kDotBias. */
 constexpr size_t kTileScales = 512;
 constexpr size_t kTileMinus128 = 516;
-constexpr size_t kTileMinus8 = 520;
-constexpr size_t kTileWeighted = 524;
+constexpr size_t kTileMinus8 = 640;
+constexpr size_t kTileWeighted = 644;
 constexpr size_t kTileMinus4Halves = 768;
-constexpr size_t kTileWeightedHalves = 776;
+constexpr size_t kTileWeightedHalves = 896;
 /** From one row's entry of those tables to the next row's; a second half's entries lie 4 bytes after the first's. */
-constexpr size_t kTileEntry = 16;
+constexpr size_t kTileEntry = 8;
 
 inline constexpr size_t tile_block_bytes(bool halves) { return halves ? 1024 : 768; }
 

@@ -29,9 +29,9 @@ void linear_panel(const LinearJob& job, int32_t panel, int32_t first_row, int32_
     const PanelOutput output = panel_output(job, panel, first_row, scratch, true);
     QuantizedRows input = job.quantized;
     input.tiles += static_cast<size_t>(first_row / kTileRows) * input.tile_bytes;
-    tile_panel_of(matrix.dtype, matrix.data + static_cast<size_t>(panel) * matrix.panel_bytes, matrix.columns / kQuantBlock, input, rows, output.out,
-                  output.stride, reinterpret_cast<uint8_t*>(scratch));
-    finish_panel(output, rows);
+    tile_panel_of(matrix.dtype, matrix.data + static_cast<size_t>(panel) * matrix.panel_bytes, matrix.columns / kQuantBlock, input, rows, output,
+                  reinterpret_cast<uint8_t*>(scratch));
+    if (!output.only_copied()) finish_panel(output, rows);
   }
   if (first_row + rows < last_row) avx512_kernels().linear_panel(job, panel, first_row + rows, last_row, scratch);
 }

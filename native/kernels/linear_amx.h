@@ -98,6 +98,15 @@ struct Fetch {
   }
 };
 
+/** Rows of outputs: where their accumulators come from (null: they begin at zero), and where they go. */
+struct TileOutputs {
+  const float* from;
+  size_t from_stride;
+  float* to;
+  size_t to_stride;
+  bool distant;  // `to` is not in a near cache
+};
+
 /** Activations of consecutive tiles from one unit on, and the expanded units that they meet. */
 struct TileChunk {
   const uint8_t* weights;
@@ -188,10 +197,15 @@ OCTAVO_INLINE void accumulate(const int32_t* products, const uint8_t* block, con
 /** One tile of activations, one group of outputs: issues and accumulates the products of all units of the chunk. */
 template <class F>
 OCTAVO_INLINE void accumulate_units(const TileChunk& chunk, Issue<F>& issue, const int32_t* ring, uint32_t& index, const uint8_t* block, int group,
-                                    int height, Fetch& fetch, float* out, size_t out_stride, bool resume) {
+                                    int height, Fetch& fetch, const TileOutputs& outputs, size_t first_row) {
+  const float* from = outputs.from + first_row * outputs.from_stride + group * kGroupRows;
+  float* to = outputs.to + first_row * outputs.to_stride + group * kGroupRows;
+  if (outputs.distant) {
+    for (int row = 0; row < height; ++row) __builtin_prefetch(to + row * outputs.to_stride, 1, 3);
+  }
   V16 sums[kTileRows];
 #pragma GCC unroll 16
-  for (int row = 0; row < height; ++row) sums[row] = resume ? v_load(out + row * out_stride) : v_zero();
+  for (int row = 0; row < height; ++row) sums[row] = outputs.from == nullptr ? v_zero() : v_load(from + row * outputs.from_stride);
   const uint8_t* weights = chunk.weights;
   const auto step = [&](auto parity, bool used) __attribute__((always_inline)) {
     issue.template next<parity.value>();
@@ -211,12 +225,12 @@ OCTAVO_INLINE void accumulate_units(const TileChunk& chunk, Issue<F>& issue, con
     step(std::integral_constant<int, 1>{}, i + 1 < steps);
   }
 #pragma GCC unroll 16
-  for (int row = 0; row < height; ++row) v_store(out + row * out_stride, sums[row]);
+  for (int row = 0; row < height; ++row) v_store(to + row * outputs.to_stride, sums[row]);
 }
 
 /** All rows of a chunk. */
 template <class F>
-void tile_chunk(const TileChunk& chunk, Fetch fetch, float* out, size_t out_stride, bool resume) {
+void tile_chunk(const TileChunk& chunk, Fetch fetch, const TileOutputs& outputs) {
   alignas(64) int32_t ring[kRing * kProducts];
   Issue<F> issue(chunk, ring);
   static_assert(kLead == 4);
@@ -227,19 +241,19 @@ void tile_chunk(const TileChunk& chunk, Fetch fetch, float* out, size_t out_stri
   uint32_t index = 0;
   const uint8_t* block = chunk.rows;
   for (int32_t row = 0; row < chunk.row_count; row += kTileRows, block += chunk.tile_bytes) {
-    float* to = out + static_cast<size_t>(row) * out_stride;
+    const size_t first = static_cast<size_t>(row);
     const int32_t left = chunk.row_count - row;
-    for (int group = 0; group < 2; ++group, to += kGroupRows) {
+    for (int group = 0; group < 2; ++group) {
       // The height of whole tiles is known to the compiler, which then keeps the accumulators in registers.
-      if (left >= kTileRows) accumulate_units<F>(chunk, issue, ring, index, block, group, kTileRows, fetch, to, out_stride, resume);
-      else accumulate_units<F>(chunk, issue, ring, index, block, group, left, fetch, to, out_stride, resume);
+      if (left >= kTileRows) accumulate_units<F>(chunk, issue, ring, index, block, group, kTileRows, fetch, outputs, first);
+      else accumulate_units<F>(chunk, issue, ring, index, block, group, left, fetch, outputs, first);
     }
   }
 }
 
-/** `row_count` rows of a panel; `scratch`: kTileUnits expanded units. */
+/** `row_count` rows of a panel; `scratch`: kTileUnits expanded units. The last chunk leaves them where they belong if nothing is left to do. */
 template <DType kDType>
-void tile_panel(const uint8_t* panel, int32_t units, const QuantizedRows& input, int32_t row_count, float* out, size_t out_stride, uint8_t* scratch) {
+void tile_panel(const uint8_t* panel, int32_t units, const QuantizedRows& input, int32_t row_count, const PanelOutput& output, uint8_t* scratch) {
   using F = Packed<kDType>;
   static_assert(kTileUnits * tile_unit_bytes<F>() <= kLinearScratchFloats * 4, "expanded units fit the scratch");
   for (int32_t first = 0; first < units; first += kTileUnits) {
@@ -252,23 +266,25 @@ void tile_panel(const uint8_t* panel, int32_t units, const QuantizedRows& input,
     const int32_t steps = (row_count + kTileRows - 1) / kTileRows * 2 * count * F::kHalves;
     const int32_t ahead_lines = static_cast<int32_t>(F::stream_bytes() * static_cast<size_t>(count) / 64);
     const Fetch fetch = {panel + static_cast<size_t>(first + count) * F::stream_bytes(), (ahead_lines + steps - 1) / steps};
-    tile_chunk<F>(chunk, fetch, out, out_stride, first > 0);
+    const bool arrives = first + count == units && output.only_copied();
+    tile_chunk<F>(chunk, fetch, {first == 0 ? nullptr : output.out, output.stride, arrives ? output.target : output.out,
+                                 arrives ? output.target_stride : output.stride, arrives});
   }
 }
 
-void tile_panel_of(DType dtype, const uint8_t* panel, int32_t units, const QuantizedRows& input, int32_t row_count, float* out, size_t out_stride,
+void tile_panel_of(DType dtype, const uint8_t* panel, int32_t units, const QuantizedRows& input, int32_t row_count, const PanelOutput& output,
                    uint8_t* scratch) {
   switch (dtype) {
-    case DType::kQ8_0: return tile_panel<DType::kQ8_0>(panel, units, input, row_count, out, out_stride, scratch);
-    case DType::kQ4_0: return tile_panel<DType::kQ4_0>(panel, units, input, row_count, out, out_stride, scratch);
-    case DType::kQ4_1: return tile_panel<DType::kQ4_1>(panel, units, input, row_count, out, out_stride, scratch);
-    case DType::kQ5_0: return tile_panel<DType::kQ5_0>(panel, units, input, row_count, out, out_stride, scratch);
-    case DType::kQ5_1: return tile_panel<DType::kQ5_1>(panel, units, input, row_count, out, out_stride, scratch);
-    case DType::kQ2_K: return tile_panel<DType::kQ2_K>(panel, units, input, row_count, out, out_stride, scratch);
-    case DType::kQ3_K: return tile_panel<DType::kQ3_K>(panel, units, input, row_count, out, out_stride, scratch);
-    case DType::kQ4_K: return tile_panel<DType::kQ4_K>(panel, units, input, row_count, out, out_stride, scratch);
-    case DType::kQ5_K: return tile_panel<DType::kQ5_K>(panel, units, input, row_count, out, out_stride, scratch);
-    case DType::kQ6_K: return tile_panel<DType::kQ6_K>(panel, units, input, row_count, out, out_stride, scratch);
+    case DType::kQ8_0: return tile_panel<DType::kQ8_0>(panel, units, input, row_count, output, scratch);
+    case DType::kQ4_0: return tile_panel<DType::kQ4_0>(panel, units, input, row_count, output, scratch);
+    case DType::kQ4_1: return tile_panel<DType::kQ4_1>(panel, units, input, row_count, output, scratch);
+    case DType::kQ5_0: return tile_panel<DType::kQ5_0>(panel, units, input, row_count, output, scratch);
+    case DType::kQ5_1: return tile_panel<DType::kQ5_1>(panel, units, input, row_count, output, scratch);
+    case DType::kQ2_K: return tile_panel<DType::kQ2_K>(panel, units, input, row_count, output, scratch);
+    case DType::kQ3_K: return tile_panel<DType::kQ3_K>(panel, units, input, row_count, output, scratch);
+    case DType::kQ4_K: return tile_panel<DType::kQ4_K>(panel, units, input, row_count, output, scratch);
+    case DType::kQ5_K: return tile_panel<DType::kQ5_K>(panel, units, input, row_count, output, scratch);
+    case DType::kQ6_K: return tile_panel<DType::kQ6_K>(panel, units, input, row_count, output, scratch);
     default: return;
   }
 }

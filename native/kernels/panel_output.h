@@ -15,6 +15,9 @@ struct PanelOutput {
   size_t stride;
   const float* bias;  // of the panel; null: none
   int32_t lanes;
+
+  /** Whether finish_panel does no more than to copy. */
+  bool only_copied() const { return bias == nullptr && lanes == kPanelRows; }
 };
 
 /**
