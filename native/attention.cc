@@ -47,7 +47,8 @@ Attention::Attention(ThreadPool& threads, const Kernels& kernels, const std::vec
     if (region.kind == RegionKind::kAttention) {
       for (size_t i = 0; i < shapes_.size(); ++i) {
         const Shape& shape = shapes_[i];
-        if (shape.pool == region.pool && shape.head_count == region.head_count && shape.window == region.window && shape.sink_tokens == region.sink_tokens) {
+        if (shape.pool == region.pool && shape.head_count == region.head_count && shape.window == region.window && shape.sink_tokens == region.sink_tokens &&
+            shape.recent_tokens == region.recent_tokens && shape.recent_sinks == region.recent_sinks && shape.recent_pool == region.recent_pool) {
           index = static_cast<int32_t>(i);
         }
       }
@@ -60,6 +61,9 @@ Attention::Attention(ThreadPool& threads, const Kernels& kernels, const std::vec
         shape.group = region.head_count / region.kv_head_count;
         shape.window = region.window;
         shape.sink_tokens = region.sink_tokens;
+        shape.recent_tokens = region.recent_tokens;
+        shape.recent_sinks = region.recent_sinks;
+        shape.recent_pool = region.recent_pool;
         shape.order.reserve(static_cast<size_t>(limits.max_tokens));
         shape.first_slots.resize(static_cast<size_t>(limits.max_tokens));
         shape.merged_tokens.reserve(static_cast<size_t>(limits.max_tokens));
@@ -78,13 +82,14 @@ Attention::Attention(ThreadPool& threads, const Kernels& kernels, const std::vec
                              1024);
   scratch_ = MappedMemory(scratch_floats_ * 4 * static_cast<size_t>(threads_.size()));
   if (threads_.size() == 1 && !(cascade && limits.max_sequences > 1)) return;
-  const int64_t slot_bytes = static_cast<int64_t>(head_stride_ + 2) * 4;
+  const int64_t slot_bytes = static_cast<int64_t>(head_stride_ + 3) * 4;
   slot_limit_ = std::min(kPartialBytesLimit / slot_bytes, most_heads * limits.max_tokens * ceil_div(limits.max_context, kAttentionPiece));
   const size_t slots = static_cast<size_t>(slot_limit_);
-  partial_memory_ = MappedMemory((slots * head_stride_ + 2 * (slots + 16)) * 4);
+  partial_memory_ = MappedMemory((slots * head_stride_ + 3 * (slots + 16)) * 4);
   partial_outs_ = reinterpret_cast<float*>(partial_memory_.data());
   partial_maxima_ = partial_outs_ + slots * head_stride_;
   partial_sums_ = partial_maxima_ + slots + 16;
+  partial_pieces_ = reinterpret_cast<int32_t*>(partial_sums_ + slots + 16);
 }
 
 void Attention::plan() {
@@ -101,7 +106,20 @@ int32_t Attention::begin_of(const Shape& shape, int32_t token) const {
   return end_of(token) - shape.window;
 }
 
+int32_t Attention::old_piece_count(const Shape& shape, int32_t token) const {
+  const int32_t end = recent_begin(shape, token);
+  return end == 0 ? 0 : ceil_div(end, kAttentionPiece) - shape.recent_sinks / kAttentionPiece;
+}
+
+int32_t Attention::part_of(const Shape& shape, int32_t token, int32_t piece, bool recent) const {
+  const int32_t sinks = has_gap(shape, token) ? 1 : 0;
+  if (shape.recent_tokens == 0) return sinks + piece - begin_of(shape, token) / kAttentionPiece;
+  if (!recent) return sinks + piece - shape.recent_sinks / kAttentionPiece;
+  return sinks + old_piece_count(shape, token) + piece - recent_begin(shape, token) / kAttentionPiece;
+}
+
 int32_t Attention::piece_count(const Shape& shape, int32_t token) const {
+  if (shape.recent_tokens > 0) return part_of(shape, token, ceil_div(end_of(token), kAttentionPiece), true);
   return ceil_div(end_of(token), kAttentionPiece) - begin_of(shape, token) / kAttentionPiece + (has_gap(shape, token) ? 1 : 0);
 }
 
@@ -131,7 +149,7 @@ void Attention::plan_shape(Shape& shape) {
 
   const int32_t all_pieces = std::numeric_limits<int32_t>::max();
   // Sinks are attended to beside a sequence's own window, not beside others'.
-  const bool cascade = cascade_ && bindings_.sequence_count > 1 && shape.sink_tokens == 0;
+  const bool cascade = cascade_ && bindings_.sequence_count > 1 && shape.sink_tokens == 0 && shape.recent_tokens == 0;
   const auto may_share = [&](int32_t sequence) { return cascade && token_count(sequence) * shape.group <= kShareRows; };
   leaves_.clear();
   if (cascade) {
@@ -148,7 +166,9 @@ void Attention::plan_shape(Shape& shape) {
   for (int32_t s = 0; s < bindings_.sequence_count; ++s) {
     if (may_share(s)) continue;
     const int32_t first_row = order_tokens(shape, s);
-    add_items(shape, first_row, first_row + token_count(s) * shape.group, 0, all_pieces, s, tile_rows, false);
+    const int32_t last_row = first_row + token_count(s) * shape.group;
+    if (shape.recent_tokens > 0) add_aged_items(shape, first_row, last_row, s, tile_rows);
+    else add_items(shape, first_row, last_row, 0, all_pieces, s, tile_rows, false);
   }
 
   split_long_items(shape);
@@ -177,7 +197,29 @@ void Attention::add_items(Shape& shape, int32_t first_row, int32_t last_row, int
     }
     const int32_t first = std::max(from, earliest / kAttentionPiece);
     const int32_t last = std::min(to, ceil_div(latest, kAttentionPiece));
-    if (first < last) shape.items.push_back({row, count, first, last, last - first, 1, sequence, partial, 0});
+    if (first < last) shape.items.push_back({row, count, first, last, last, 0, last - first, 1, sequence, partial, 0});
+  }
+}
+
+void Attention::add_aged_items(Shape& shape, int32_t first_row, int32_t last_row, int32_t sequence, int32_t tile_rows) const {
+  const int32_t rows = last_row - first_row;
+  const int32_t step = ceil_div(ceil_div(rows, ceil_div(rows, tile_rows)), kernels_.attention_tile_rows) * kernels_.attention_tile_rows;
+  for (int32_t row = first_row; row < last_row; row += step) {
+    const int32_t count = std::min(step, last_row - row);
+    int32_t earliest = std::numeric_limits<int32_t>::max();  // recent position
+    int32_t old_latest = 0;
+    int32_t latest = 0;
+    for (int32_t i = row / shape.group; i <= (row + count - 1) / shape.group; ++i) {
+      const int32_t token = shape.order[static_cast<size_t>(i)];
+      earliest = std::min(earliest, recent_begin(shape, token));
+      old_latest = std::max(old_latest, recent_begin(shape, token));
+      latest = std::max(latest, end_of(token));
+    }
+    const int32_t first = shape.recent_sinks / kAttentionPiece;
+    const int32_t old_end = std::max(first, ceil_div(old_latest, kAttentionPiece));
+    const int32_t recent_first = earliest / kAttentionPiece;
+    const int32_t last = old_end + ceil_div(latest, kAttentionPiece) - recent_first;
+    shape.items.push_back({row, count, first, last, old_end, recent_first, last - first, 1, sequence, false, 0});
   }
 }
 
@@ -251,11 +293,14 @@ void Attention::split_long_items(Shape& shape) {
     }
     begin = end;
   }
-  const int64_t aim = std::max<int64_t>(1, total / (8 * threads));
+  const int64_t aim_of_few_rows = std::max<int64_t>(1, total / (8 * threads));
   for (Item& item : items) {
     // The heads of a block lie side by side: a thread that takes all of them reads long runs of memory.
+    // Many rows are bound by arithmetic instead: they take one head and long runs of pieces, of which little is left to merge.
+    const bool few_rows = item.row_count <= kernels_.attention_tile_rows || !item.partial;
+    const int64_t aim = few_rows ? aim_of_few_rows : 2 * aim_of_few_rows;
     const int64_t head_rows = ceil_div(item.row_count, kernels_.attention_tile_rows) * kernels_.attention_tile_rows;
-    const int64_t most_heads = std::min<int64_t>(shape.kv_head_count, kMaxAttentionRows / head_rows);
+    const int64_t most_heads = few_rows ? std::min<int64_t>(shape.kv_head_count, kMaxAttentionRows / head_rows) : 1;
     const int64_t cost = item.row_count + kPieceCost;
     const int64_t pieces = item.last_piece - item.first_piece;
     const int64_t heads = std::clamp<int64_t>(aim / (item.partial ? cost : cost * pieces), 1, most_heads);
@@ -324,6 +369,8 @@ void Attention::run_task(const Region& region, const Shape& shape, const Rows& r
   int32_t tokens[kMaxAttentionRows];
   int32_t begins[kMaxAttentionRows];
   int32_t ends[kMaxAttentionRows];
+  int32_t recent_begins[kMaxAttentionRows];
+  int32_t recent_ends[kMaxAttentionRows];
   int32_t heads[kMaxAttentionRows];  // in their group
   int32_t latest = 0;
   for (int32_t i = 0; i < count; ++i) {
@@ -333,14 +380,24 @@ void Attention::run_task(const Region& region, const Shape& shape, const Rows& r
     begins[i] = begin_of(shape, tokens[i]);
     ends[i] = end_of(tokens[i]);
     latest = std::max(latest, ends[i]);
+    if (shape.recent_tokens == 0) continue;
+    recent_ends[i] = ends[i];
+    recent_begins[i] = recent_begin(shape, tokens[i]);
+    begins[i] = recent_begins[i] == 0 ? 0 : shape.recent_sinks;
+    ends[i] = recent_begins[i];
   }
   const size_t all_rows = static_cast<size_t>(count * (last_head - first_head));
-  if (!item.partial) {
-    std::fill_n(scratch.running_maxima, all_rows, -std::numeric_limits<float>::infinity());
-    std::fill_n(scratch.running_sums, all_rows, 0.0f);
-    std::fill_n(scratch.running_outs, all_rows * head_stride_, 0.0f);
+  std::fill_n(scratch.running_maxima, all_rows, -std::numeric_limits<float>::infinity());
+  std::fill_n(scratch.running_sums, all_rows, 0.0f);
+  std::fill_n(scratch.running_outs, all_rows * head_stride_, 0.0f);
+  // Rows whose contexts begin in this task's pieces are folded here, partial or not: what they leave is one result.
+  bool folds[kMaxAttentionRows];
+  bool any_folds = false;
+  for (int32_t i = 0; i < count; ++i) {
+    folds[i] = !item.partial || (folds_first_pieces(shape) && begins[i] / kAttentionPiece >= first_piece);
+    any_folds = any_folds || folds[i];
   }
-  if (part == 0 && shape.sink_tokens > 0) run_sinks(region, shape, rows, item, tokens, heads, first_head, last_head, scratch);
+  if (part == 0 && (shape.sink_tokens > 0 || shape.recent_sinks > 0)) run_sinks(region, shape, rows, item, tokens, heads, first_head, last_head, scratch);
   const size_t head_size = static_cast<size_t>(region.head_size);
   const size_t query_floats = static_cast<size_t>(ceil_div(count, kernels_.attention_tile_rows) * kernels_.attention_tile_rows) * head_size;
   for (int32_t head = first_head; head < last_head; ++head) {
@@ -355,41 +412,58 @@ void Attention::run_task(const Region& region, const Shape& shape, const Rows& r
   for (int32_t i = 0; i < count; ++i) outs[i] = scratch.outs + static_cast<size_t>(i) * head_stride_;
   AttentionPiece piece = {&pool_of(shape), region.layer, 0, bindings_.pool(shape.pool).block_table(item.sequence), count, nullptr, begins, ends, 0, 0, 0,
                           scratch.maxima, scratch.sums, outs, touched, scratch.kernel};
-  for (piece.piece = first_piece; piece.piece < last_piece; ++piece.piece) {
+  for (int32_t at = first_piece; at < last_piece; ++at) {
+    const bool recent = at >= item.old_end;
+    if (recent) {
+      piece.pool = &pools_[static_cast<size_t>(shape.recent_pool)];
+      piece.layer = region.recent_layer;
+      piece.block_table = bindings_.pool(shape.recent_pool).block_table(item.sequence);
+      piece.begins = recent_begins;
+      piece.ends = recent_ends;
+    }
+    piece.piece = recent ? at - item.old_end + item.recent_first : at;
     for (piece.kv_head = first_head; piece.kv_head < last_head; ++piece.kv_head) {
       const bool is_last_head = piece.kv_head + 1 == last_head;
       piece.next_kv_head = is_last_head ? first_head : piece.kv_head + 1;
       piece.next_piece = is_last_head ? piece.piece + 1 : piece.piece;
       // A piece that the context ends in is short of blocks to fetch.
-      if (piece.next_piece >= last_piece || (piece.next_piece + 1) * kAttentionPiece > latest) piece.next_piece = -1;
+      if ((is_last_head && (at + 1 >= last_piece || at + 1 == item.old_end)) || (piece.next_piece + 1) * kAttentionPiece > latest) piece.next_piece = -1;
       const size_t local = static_cast<size_t>(piece.kv_head - first_head);
       piece.queries = scratch.queries + local * query_floats;
       if (item.partial) {
         for (int32_t i = 0; i < count; ++i) {
-          const int32_t first = begins[i] / kAttentionPiece;
-          const bool reaches = piece.piece >= first && piece.piece < ceil_div(ends[i], kAttentionPiece);
-          if (reaches) slots[i] = slot_of(shape, tokens[i], piece.piece - first + (has_gap(shape, tokens[i]) ? 1 : 0), piece.kv_head * shape.group + heads[i]);
+          const bool reaches = !folds[i] && piece.piece >= piece.begins[i] / kAttentionPiece && piece.piece < ceil_div(piece.ends[i], kAttentionPiece);
+          if (reaches) slots[i] = slot_of(shape, tokens[i], part_of(shape, tokens[i], piece.piece, recent), piece.kv_head * shape.group + heads[i]);
           outs[i] = reaches ? partial_out(slots[i]) : scratch.outs + static_cast<size_t>(i) * head_stride_;
         }
       }
       kernels_.attention_piece(piece);
-      if (item.partial) {
-        for (int32_t i = 0; i < count; ++i) {
-          if (!touched[i]) continue;
-          partial_maxima_[slots[i]] = scratch.maxima[i];
-          partial_sums_[slots[i]] = scratch.sums[i];
-        }
-      } else {
-        const size_t row = local * static_cast<size_t>(count);
-        kernels_.attention_fold({count, touched, scratch.maxima, scratch.sums, scratch.outs, scratch.running_maxima + row,
-                                 scratch.running_sums + row, scratch.running_outs + row * head_stride_, head_stride_});
+      for (int32_t i = 0; i < count; ++i) {
+        if (!touched[i] || folds[i]) continue;
+        partial_maxima_[slots[i]] = scratch.maxima[i];
+        partial_sums_[slots[i]] = scratch.sums[i];
+        partial_pieces_[slots[i]] = 0;
+        touched[i] = false;
       }
+      if (!any_folds) continue;
+      const size_t row = local * static_cast<size_t>(count);
+      kernels_.attention_fold({count, touched, scratch.maxima, scratch.sums, scratch.outs, scratch.running_maxima + row,
+                               scratch.running_sums + row, scratch.running_outs + row * head_stride_, head_stride_});
     }
   }
-  if (item.partial) return;
   for (size_t row = 0; row < all_rows; ++row) {
     const size_t i = row % static_cast<size_t>(count);
     const size_t head = static_cast<size_t>(first_head) + row / static_cast<size_t>(count);
+    if (item.partial) {
+      const int32_t pieces_folded = std::min(last_piece, ceil_div(ends[i], kAttentionPiece)) - begins[i] / kAttentionPiece;
+      if (!folds[i] || pieces_folded <= 0) continue;
+      const size_t slot = slot_of(shape, tokens[i], 0, static_cast<int32_t>(head) * shape.group + heads[i]);
+      partial_maxima_[slot] = scratch.running_maxima[row];
+      partial_sums_[slot] = scratch.running_sums[row];
+      partial_pieces_[slot] = pieces_folded;
+      std::copy_n(scratch.running_outs + row * head_stride_, head_stride_, partial_out(slot));
+      continue;
+    }
     kernels_.attention_finish(scratch.running_outs + row * head_stride_, scratch.running_sums[row], kv_decode_factor(pool_of(shape).value_type), region.head_size,
                               rows.output(tokens[i]) + (head * static_cast<size_t>(shape.group) + static_cast<size_t>(heads[i])) * head_size);
   }
@@ -426,12 +500,15 @@ void Attention::run_sinks(const Region& region, const Shape& shape, const Rows& 
   bool any = false;
   for (int32_t i = 0; i < count; ++i) {
     begins[i] = 0;
-    ends[i] = has_gap(shape, tokens[i]) ? shape.sink_tokens : 0;
+    ends[i] = has_gap(shape, tokens[i]) ? shape.sink_tokens + shape.recent_sinks : 0;
     any = any || ends[i] > 0;
     outs[i] = scratch.outs + static_cast<size_t>(i) * head_stride_;
   }
   if (!any) return;
-  AttentionPiece piece = {&pool_of(shape), region.layer, 0, bindings_.pool(shape.pool).block_table(item.sequence), count, scratch.queries, begins, ends, 0, -1, 0,
+  const bool aged = shape.recent_tokens > 0;
+  const int32_t pool = aged ? shape.recent_pool : shape.pool;
+  AttentionPiece piece = {&pools_[static_cast<size_t>(pool)], aged ? region.recent_layer : region.layer, 0,
+                          bindings_.pool(pool).block_table(item.sequence), count, scratch.queries, begins, ends, 0, -1, 0,
                           scratch.maxima, scratch.sums, outs, touched, scratch.kernel};
   for (int32_t head = first_head; head < last_head; ++head) {
     pack_sink_queries(region, shape, rows, tokens, heads, count, head, scratch, scratch.queries);
@@ -455,13 +532,32 @@ void Attention::run_sinks(const Region& region, const Shape& shape, const Rows& 
 }
 
 void Attention::merge_heads(const Shape& shape, const Rows& rows, int32_t token, int32_t first_head, const Scratch& scratch) {
-  const int32_t count = std::min(kMergeHeads, shape.head_count - first_head);
+  const int32_t last_head = std::min(first_head + kMergeHeads, shape.head_count);
+  const auto folded_of = [&](int32_t head) { return folds_first_pieces(shape) ? partial_pieces_[slot_of(shape, token, 0, head)] : 0; };
+  // Heads that lie in different items may be cut into different runs of pieces.
+  for (int32_t head = first_head; head < last_head;) {
+    int32_t end = head + 1;
+    while (end < last_head && folded_of(end) == folded_of(head)) ++end;
+    merge_run(shape, rows, token, head, end - head, folded_of(head), scratch);
+    head = end;
+  }
+}
+
+void Attention::merge_run(const Shape& shape, const Rows& rows, int32_t token, int32_t first_head, int32_t count, int32_t folded,
+                          const Scratch& scratch) {
   const int32_t pieces = piece_count(shape, token);
-  std::fill_n(scratch.running_maxima, count, -std::numeric_limits<float>::infinity());
-  std::fill_n(scratch.running_sums, count, 0.0f);
-  std::fill_n(scratch.running_outs, static_cast<size_t>(count) * head_stride_, 0.0f);
   size_t slot = slot_of(shape, token, 0, first_head);
-  for (int32_t piece = 0; piece < pieces; ++piece, slot += static_cast<size_t>(shape.head_count)) {
+  if (folded > 0) {
+    std::copy_n(partial_maxima_ + slot, count, scratch.running_maxima);
+    std::copy_n(partial_sums_ + slot, count, scratch.running_sums);
+    std::copy_n(partial_out(slot), static_cast<size_t>(count) * head_stride_, scratch.running_outs);
+    slot += static_cast<size_t>(folded) * static_cast<size_t>(shape.head_count);
+  } else {
+    std::fill_n(scratch.running_maxima, count, -std::numeric_limits<float>::infinity());
+    std::fill_n(scratch.running_sums, count, 0.0f);
+    std::fill_n(scratch.running_outs, static_cast<size_t>(count) * head_stride_, 0.0f);
+  }
+  for (int32_t piece = folded; piece < pieces; ++piece, slot += static_cast<size_t>(shape.head_count)) {
     kernels_.attention_fold({count, nullptr, partial_maxima_ + slot, partial_sums_ + slot, partial_out(slot), scratch.running_maxima,
                              scratch.running_sums, scratch.running_outs, head_stride_});
   }

@@ -2,8 +2,9 @@
 //
 // The context of a row (a token and a query head) is worked through in pieces of 256 positions. An item is a run of pieces
 // for some rows of every K/V head; a task is some of its pieces for some of its K/V heads. Where the tasks of an item hold all its pieces, each
-// folds them as it goes. Elsewhere every piece leaves a partial result, and after a barrier the partial results of a row
-// are folded in ascending order. Both do the same arithmetic in the same order.
+// folds them as it goes. Elsewhere every piece leaves a partial result, except that a task folds those that a row begins
+// with into one; after a barrier the partial results of a row are folded in ascending order. All do the same arithmetic in
+// the same order.
 //
 // Rows get partial results for one of two reasons:
 //   - Their sequence shares leading blocks with others (cascade). The shared pieces form items with the rows of all of them,
@@ -49,6 +50,9 @@ class Attention {
     int32_t row_count;
     int32_t first_piece;
     int32_t last_piece;  // one past
+    // Where recent tokens lie in a pool of their own: pieces before old_end are those of the others, the rest are pieces recent_first .. of the recent.
+    int32_t old_end;
+    int32_t recent_first;
     int32_t pieces_per_task;
     int32_t heads_per_task;  // K/V heads: they lie beside each other in a block
     int32_t sequence;  // whose block table is read
@@ -63,6 +67,9 @@ class Attention {
     int32_t group;  // query heads per K/V head
     int32_t window;  // 0: unlimited
     int32_t sink_tokens;  // leading positions attended beside the window; 0: none
+    int32_t recent_tokens;  // that lie in another pool, with the first recent_sinks; 0: all lie in one
+    int32_t recent_sinks;
+    int32_t recent_pool;
     std::vector<int32_t> order;  // [tokens] tokens, those of sequences that share blocks beside each other
     std::vector<int32_t> first_slots;  // [max tokens] of each token's partial results, or -1
     std::vector<int32_t> merged_tokens;  // those with partial results
@@ -91,13 +98,29 @@ class Attention {
     return bindings_.query_starts[static_cast<size_t>(sequence) + 1] - bindings_.query_starts[static_cast<size_t>(sequence)];
   }
   int32_t begin_of(const Shape& shape, int32_t token) const;
+  /** Whether the pieces that a row begins with may be folded into one partial result: all lie in one run of one pool. */
+  static bool folds_first_pieces(const Shape& shape) { return shape.sink_tokens == 0 && shape.recent_tokens == 0; }
   /** Whether a gap lies between the sinks and the window of a token; they are then a piece of their own, the first one. */
-  bool has_gap(const Shape& shape, int32_t token) const { return shape.sink_tokens > 0 && end_of(token) > shape.sink_tokens + shape.window; }
+  bool has_gap(const Shape& shape, int32_t token) const {
+    if (shape.recent_tokens > 0) return shape.recent_sinks > 0 && recent_begin(shape, token) > 0;
+    return shape.sink_tokens > 0 && end_of(token) > shape.sink_tokens + shape.window;
+  }
+  /** The first position that a token reads in the pool of recent ones; 0: it reads all of them there. See recentStart in src/program/aging.ts. */
+  int32_t recent_begin(const Shape& shape, int32_t token) const {
+    const int32_t begin = (end_of(token) - shape.recent_tokens) / kAgingStep * kAgingStep;
+    return begin <= shape.recent_sinks ? 0 : begin;
+  }
+  /** Pieces that a token reads in the pool of all tokens, where there is one of recent ones. */
+  int32_t old_piece_count(const Shape& shape, int32_t token) const;
+  /** Which of a token's partial results is that of a piece, in the pool of recent tokens or not. */
+  int32_t part_of(const Shape& shape, int32_t token, int32_t piece, bool recent) const;
   /** Pieces of a token's context, its sinks included. */
   int32_t piece_count(const Shape& shape, int32_t token) const;
   int32_t end_of(int32_t token) const { return bindings_.positions[static_cast<size_t>(token)] + 1; }
   /** Cuts pieces [from, to) of rows into items of at most `tile_rows`. */
   void add_items(Shape& shape, int32_t first_row, int32_t last_row, int32_t from, int32_t to, int32_t sequence, int32_t tile_rows, bool partial) const;
+  /** The same for all pieces of rows whose recent tokens lie in a pool of their own. */
+  void add_aged_items(Shape& shape, int32_t first_row, int32_t last_row, int32_t sequence, int32_t tile_rows) const;
   void share(Shape& shape, const SharedPrefixes::Leaf* leaves, int32_t count, int32_t from, bool partial, int32_t tile_rows) const;
   /** Gives the tokens slots for partial results; false, and nothing changed, where they do not fit. */
   bool reserve_slots(Shape& shape, int32_t first_row, int32_t last_row) const;
@@ -111,6 +134,8 @@ class Attention {
   void pack_sink_queries(const Region& region, const Shape& shape, const Rows& rows, const int32_t* tokens, const int32_t* heads, int32_t count,
                          int32_t head, const Scratch& scratch, float* packed);
   void merge_heads(const Shape& shape, const Rows& rows, int32_t token, int32_t first_head, const Scratch& scratch);
+  /** Of heads whose first `folded` pieces are folded into one result. */
+  void merge_run(const Shape& shape, const Rows& rows, int32_t token, int32_t first_head, int32_t count, int32_t folded, const Scratch& scratch);
   Scratch scratch_of(int32_t thread) const;
   const KvPool& pool_of(const Shape& shape) const { return pools_[static_cast<size_t>(shape.pool)]; }
   /** Of a token's partial result in the `piece`th piece that it attends; those of one piece lie together. */
@@ -140,6 +165,7 @@ class Attention {
   float* partial_outs_ = nullptr;  // [slots][head_stride]
   float* partial_maxima_ = nullptr;  // [slots]
   float* partial_sums_ = nullptr;  // [slots]
+  int32_t* partial_pieces_ = nullptr;  // [slots] of a token's first piece: how many pieces are folded there; 0: the first as it is
   std::unique_ptr<Counter[]> counters_;  // two for each region
 };
 

@@ -52,6 +52,10 @@ std::vector<PoolReach> reaches_of(const std::vector<Region>& regions, size_t poo
     PoolReach& reach = reaches[static_cast<size_t>(region.pool)];
     reach.window = region.window == 0 || reach.window == 0 ? 0 : std::max(reach.window, region.window);
     reach.sink_tokens = std::max(reach.sink_tokens, region.sink_tokens);
+    if (region.recent_tokens == 0) continue;
+    PoolReach& recent = reaches[static_cast<size_t>(region.recent_pool)];
+    recent.window = recent.window == 0 ? 0 : std::max(recent.window, region.recent_tokens + kAgingStep - 1);
+    recent.sink_tokens = std::max(recent.sink_tokens, region.recent_sinks);
   }
   for (PoolReach& reach : reaches) reach.window = std::max(reach.window, 0);
   return reaches;

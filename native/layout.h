@@ -41,6 +41,8 @@ constexpr int32_t kTileRows = 16;
 constexpr int32_t kPieceColumns = 256;
 /** Positions of one attention piece: softmax runs inside a piece, pieces are merged in ascending order. */
 constexpr int32_t kAttentionPiece = 256;
+/** Where recent tokens begin, of those that lie in a pool of their own, is a multiple of this; agingStep in src/program/aging.ts. */
+constexpr int32_t kAgingStep = 64;
 /** Bytes that may be read past the end of the pool and of activation rows: vectors are loaded whole. */
 constexpr size_t kReadSlackBytes = 256;
 

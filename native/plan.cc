@@ -213,6 +213,14 @@ class Decoder {
     region.sink_tokens = reader_.integer();
     region.sink_rope = reader_.integer();
     region.sink_interleaved = reader_.integer() != 0;
+    region.recent_tokens = reader_.integer();
+    region.recent_sinks = reader_.integer();
+    if (region.recent_tokens == 0) {
+      region.recent_pool = reader_.integer();
+      region.recent_layer = reader_.integer();
+    } else {
+      recent_copy(region, pool);
+    }
     region.out = buffer();
     require(region.kv_head_count == pool.kv_head_count && region.head_size == pool.head_size,
             "an attention's heads differ from the pool's");
@@ -225,6 +233,19 @@ class Decoder {
     require(region.scale > 0, "an attention's scale is not positive");
     holds(region.input, static_cast<size_t>(region.head_count) * region.head_size, region.rows);
     holds(region.out, static_cast<size_t>(region.head_count) * region.head_size, region.rows);
+  }
+
+  /** The pool that holds recent tokens and sinks of an attention beside the one that holds all. */
+  void recent_copy(Region& region, const KvPool& pool) {
+    const KvPool& recent = layer_of_pool(region.recent_pool, region.recent_layer);
+    require(region.window == 0, "recent tokens beside a window");
+    require(region.recent_tokens > 0, "recent tokens are negative");
+    require(region.recent_sinks >= 0 && region.recent_sinks <= kAttentionPiece, "sinks are more than a piece");
+    require(region.recent_pool != region.pool, "recent tokens in the pool of all tokens");
+    // One query, and one running sum, serve both.
+    require(kv_decode_factor(recent.key_type) == kv_decode_factor(pool.key_type) &&
+                kv_decode_factor(recent.value_type) == kv_decode_factor(pool.value_type),
+            "two copies of K and V in types that decode to unlike units");
   }
 
   Reader& reader_;

@@ -80,6 +80,10 @@ struct Region {
   int32_t sink_tokens = 0;  // leading positions attended beside the window
   int32_t sink_rope = -1;  // by which queries were rotated, or -1
   bool sink_interleaved = false;
+  int32_t recent_tokens = 0;  // read from another pool, as are the leading recent_sinks; 0: none
+  int32_t recent_sinks = 0;
+  int32_t recent_pool = -1;
+  int32_t recent_layer = -1;
   int32_t out = -1;
 };
 

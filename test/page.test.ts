@@ -1,108 +1,149 @@
-// The page in a real browser: a chat, four requests at once, and the block map that shows them share.
+// The page in a real browser: every view in both languages, both themes and two widths; keys; a server that restarts.
 
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { type Browser, chromium, type Page } from 'playwright-core';
-import { build } from 'vite';
+import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  accessibilityViolations,
+  type BuiltPage,
+  buildPage,
+  hasBrowser,
+  openBrowser,
+  openPage,
+  overflowsWidth,
+} from './support/browser.ts';
 import { startTestServer, type TestServer } from './support/server.ts';
 
-const browserPath = '/usr/bin/chromium';
-const hasBrowser = existsSync(browserPath);
-
-const prompt =
-  'Once upon a time there was a little girl named Lily who lived near a big forest. One sunny day she went for a walk ' +
-  'with her dog and found a small red boat by the river. She wanted to';
+const views = ['chat', 'memory', 'scheduler', 'prefixes', 'metrics', 'replay'] as const;
+const names = {
+  en: ['Chat', 'Memory', 'Scheduler', 'Prefixes', 'Metrics', 'Replay'],
+  zh: ['对话', '内存', '调度', '前缀', '指标', '回放'],
+} as const;
 
 // Told by the runner as skipped where there is no Chromium.
 describe.skipIf(!hasBrowser)('the page', () => {
-  let folder: string;
-  let webRoot: string;
+  let built: BuiltPage;
   let server: TestServer;
   let browser: Browser;
-  let page: Page;
-  const problems: string[] = [];
 
   beforeAll(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'octavo-page-'));
-    webRoot = join(folder, 'web');
-    mkdirSync(webRoot);
-    const root = fileURLToPath(new URL('../web', import.meta.url));
-    await build({ root, logLevel: 'silent', build: { outDir: webRoot, emptyOutDir: true } });
-    server = await startTestServer({ maxNumSeqs: 16 }, { webRoot });
-    browser = await chromium.launch({
-      executablePath: browserPath,
-      args: [
-        ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'],
-        ...['--disable-component-update', '--disable-sync'],
-      ],
-    });
-    page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
-    page.on('console', (message) => {
-      if (message.type() === 'error') problems.push(message.text());
-    });
-    page.on('pageerror', (error) => problems.push(String(error)));
-    page.on('request', (request) => {
-      const { protocol } = new URL(request.url());
-      if (!request.url().startsWith(server.url) && protocol !== 'data:') problems.push(`request to ${request.url()}`);
-    });
+    built = await buildPage();
+    server = await startTestServer({ maxNumSeqs: 16 }, { webRoot: built.webRoot });
+    browser = await openBrowser();
+    // Something to show: blocks that are cached, steps that ran.
+    const prompt = 'Once upon a time there was a little girl named Lily who lived near a big forest.';
+    await server.engine.generate({ prompt, sampling: { maxTokens: 30, temperature: 0 } }).result();
   });
   afterAll(async () => {
     await browser?.close();
     await server?.close();
-    rmSync(folder, { recursive: true, force: true });
+    built?.remove();
   });
 
-  test('connects, and shows the pool', async () => {
+  test.each([
+    ['en', 'light', 1280],
+    ['zh', 'dark', 1280],
+    ['en', 'dark', 390],
+    ['zh', 'light', 390],
+  ] as const)('shows every view: %s, %s, %i pixels', async (language, theme, width) => {
+    const { page, problems } = await openPage(browser, server.url, {
+      viewport: { width, height: 844 },
+      colorScheme: theme,
+      locale: language === 'zh' ? 'zh-CN' : 'en-US',
+    });
     await page.goto(server.url);
-    await page.getByText('live', { exact: true }).waitFor();
-    await page.getByText(`${server.engine.stats().totalBlocks.toLocaleString('en-US')} blocks of 16 tokens`).waitFor();
-  });
-
-  test('answers a chat', async () => {
-    await page.getByLabel('max tokens').fill('40');
-    await page.getByLabel('Prompt').fill('Tell me a story about a cat.');
-    await page.getByRole('button', { name: 'Send', exact: true }).click();
-    await page.locator('.answer.done').waitFor();
-    expect((await page.locator('.answer .text').textContent())?.length).toBeGreaterThan(10);
-    expect(await page.locator('.answer footer').textContent()).toMatch(/\d+ generated/);
-  });
-
-  test('four at once share blocks', async () => {
-    await page.getByLabel('Mode').selectOption('text');
-    await page.getByLabel('max tokens').fill('400');
-    const running = page.locator('.answers.several .answer.running');
-    let mostShared = 0;
-    // A story may end before the next frame of the block map comes.
-    for (let round = 1; round <= 5 && mostShared === 0; round++) {
-      await page.getByLabel('Prompt').fill(prompt);
-      await page.getByRole('button', { name: 'Send 4 at once' }).click();
-      await page
-        .locator('.answers.several')
-        .nth(round - 1)
-        .waitFor();
-      while ((await running.count()) > 0) {
-        mostShared = Math.max(mostShared, Number(await page.locator('[data-counter=shared]').textContent()));
-        await page.waitForTimeout(20);
-      }
-      expect(await page.locator('.answers.several .answer.done').count()).toBe(4 * round);
+    await page.locator('.connection.live').waitFor();
+    expect(await page.locator('html').getAttribute('lang')).toBe(language === 'zh' ? 'zh-Hans' : 'en');
+    for (const [index, view] of views.entries()) {
+      const tab = page.getByRole('tab', { name: names[language][index], exact: true });
+      await tab.click();
+      await page.locator(`.view-${view} .panel`).first().waitFor();
+      expect(await tab.getAttribute('aria-selected')).toBe('true');
+      expect(new URL(page.url()).hash).toBe(`#/${view}`);
+      expect(await overflowsWidth(page), `${view} is wider than ${width} pixels`).toBe(false);
+      expect(await accessibilityViolations(page), view).toEqual([]);
     }
-    expect(mostShared).toBeGreaterThan(0);
+    const ground = await page.evaluate('getComputedStyle(document.body).backgroundColor');
+    expect(ground).toBe(theme === 'dark' ? 'rgb(18, 20, 23)' : 'rgb(247, 247, 244)');
+    expect(problems).toEqual([]);
+    await page.context().close();
   });
 
-  test('tells of a block under the pointer', async () => {
-    await page.getByLabel('Block map').hover({ position: { x: 5, y: 5 } });
-    expect(await page.getByRole('tooltip').textContent()).toMatch(/^block 0 · /);
+  test('is operated by keys', async () => {
+    const { page, problems } = await openPage(browser, server.url);
+    await page.goto(server.url);
+    await page.locator('.view-chat .panel').first().waitFor();
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    expect(await page.evaluate('document.activeElement.id')).toBe('view');
+    await page.getByRole('tab', { name: 'Chat' }).focus();
+    await page.keyboard.press('ArrowRight');
+    await page.keyboard.press('ArrowRight');
+    expect(new URL(page.url()).hash).toBe('#/scheduler');
+    await page.keyboard.press('ArrowLeft');
+    await page.locator('.block-map canvas').waitFor();
+    await page.locator('.block-map').focus();
+    await page.keyboard.press('ArrowRight');
+    await page.keyboard.press('ArrowRight');
+    await page.getByRole('heading', { name: 'Block 1', exact: true }).waitFor();
+    expect(new URL(page.url()).hash).toBe('#/memory?block=1');
+    expect(problems).toEqual([]);
+    await page.context().close();
+  });
+
+  test('remembers language and theme', async () => {
+    const { page } = await openPage(browser, server.url, { colorScheme: 'light' });
+    await page.goto(`${server.url}/#/metrics`);
+    await page.getByRole('button', { name: '中文' }).click();
+    await page.getByRole('button', { name: '深色' }).click();
+    await page.reload();
+    await page.getByRole('tab', { name: '指标', exact: true }).waitFor();
+    expect(await page.evaluate('getComputedStyle(document.body).backgroundColor')).toBe('rgb(18, 20, 23)');
+    await page.context().close();
+  });
+
+  test('loads little at first', async () => {
+    const { page } = await openPage(browser, server.url);
+    let bytes = 0;
+    page.on('response', async (response) => {
+      if (/\.(js|css|html)$|\/$/.test(new URL(response.url()).pathname)) bytes += (await response.body()).length;
+    });
+    await page.goto(`${server.url}/#/chat`);
+    await page.locator('.view-chat .panel').first().waitFor();
+    expect(bytes).toBeGreaterThan(10_000);
+    expect(bytes).toBeLessThan(150_000);
+    await page.context().close();
+  });
+
+  test('asks for the keys that it needs, one for requests of others', async () => {
+    const guarded = await startTestServer({}, { webRoot: built.webRoot, apiKey: 'one', adminKey: 'two' });
+    const { page, problems } = await openPage(browser, guarded.url);
+    await page.goto(`${guarded.url}/#/memory`);
+    const field = (label: string) => page.locator('.key-field', { hasText: label });
+    await field('needs an API key').locator('input').fill('one');
+    await field('needs an API key').getByRole('button').click();
+    await page.locator('.connection.live').waitFor();
+    expect(await page.locator('.block-map').count()).toBe(0);
+    await field('a key of their own').locator('input').fill('two');
+    await field('a key of their own').getByRole('button').click();
+    await page.locator('.block-map canvas').waitFor();
+    expect(await page.locator('.key-field').count()).toBe(0);
+    expect(problems.filter((problem) => !/40[13]/.test(problem))).toEqual([]);
+    await page.context().close();
+    await guarded.close();
   });
 
   test('finds a server that restarts', async () => {
+    const { page, problems } = await openPage(browser, server.url);
+    await page.goto(`${server.url}/#/memory`);
+    await page.locator('.connection.live').waitFor();
+    await page.getByText(/^blocks of 16 tokens$/).waitFor();
     const { port } = new URL(server.url);
     await server.close();
     await page.getByText('no connection, trying again').waitFor();
-    server = await startTestServer({}, { webRoot, port: Number(port) });
-    await page.getByText('live', { exact: true }).waitFor();
+    server = await startTestServer({}, { webRoot: built.webRoot, port: Number(port) });
+    await page.locator('.connection.live').waitFor();
+    const { totalBlocks } = server.engine.stats();
+    await page.locator('[data-summary=total]', { hasText: totalBlocks.toLocaleString('en-US') }).waitFor();
     // The browser itself reports refused connections; nothing else may be wrong.
     expect(problems.filter((problem) => !problem.includes('ERR_'))).toEqual([]);
   });

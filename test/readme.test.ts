@@ -13,11 +13,15 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const run = promisify(execFile);
 const documents = [
   'README.md',
+  'README.zh-CN.md',
+  'web/README.md',
   'CONTRIBUTING.md',
   'docs/architecture.md',
+  'docs/dashboard.md',
   'docs/dependencies.md',
   'docs/measured.md',
   'docs/memory.md',
+  'docs/planning.md',
 ];
 
 describe('documents', () => {
@@ -63,9 +67,10 @@ describe('documents', () => {
     for (const [, script] of text.matchAll(/npm run ([\w:]+)/g))
       expect(scripts, `${path} runs ${script}`).toHaveProperty([script]);
     for (const [, command] of text.matchAll(/npx octavo (\w+)/g)) {
-      expect(['serve', 'run', 'chat', 'inspect', 'synth', 'simulate'], `${path} runs octavo ${command}`).toContain(
-        command,
-      );
+      expect(
+        ['serve', 'run', 'chat', 'inspect', 'synth', 'simulate', 'plan', 'report'],
+        `${path} runs octavo ${command}`,
+      ).toContain(command);
     }
   });
 });

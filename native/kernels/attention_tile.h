@@ -70,9 +70,11 @@ OCTAVO_INLINE void score_chunks(const ScoreJob& job, int32_t first) {
   V16 sums[kChunks][kRows];
   const uint8_t* keys[kChunks];
   const uint8_t* ahead[kChunks];
+#pragma GCC unroll 8
   for (int c = 0; c < kChunks; ++c) {
     keys[c] = job.chunks[first + c];
     ahead[c] = job.ahead[first + c];
+#pragma GCC unroll 12
     for (int r = 0; r < kRows; ++r) sums[c][r] = v_zero();
   }
   const size_t key_step = job.key_stride * Format::kRows;
@@ -97,12 +99,16 @@ OCTAVO_INLINE void score_chunks(const ScoreJob& job, int32_t first) {
     }
   }
   if (kDims > 1 && d < job.head_size) {
+#pragma GCC unroll 8
     for (int c = 0; c < kChunks; ++c) {
       const V16 loaded = Format::last_key(keys[c]);
+#pragma GCC unroll 12
       for (int r = 0; r < kRows; ++r) sums[c][r] = v_fma(loaded, v_set1(queries[r]), sums[c][r]);
     }
   }
+#pragma GCC unroll 8
   for (int c = 0; c < kChunks; ++c) {
+#pragma GCC unroll 12
     for (int r = 0; r < kRows; ++r) v_store(job.scores + r * kScoreStride + (first + c) * 16, sums[c][r]);
   }
 }
@@ -187,7 +193,6 @@ struct PieceView {
   size_t value_stride;  // bytes from one position's values to the next
   const float* key_scales;  // [kAttentionPiece]; null: none
   const float* value_scales;
-  size_t ahead_step;  // of ScoreJob
   // While the values of a position are added up, a share of the next piece's keys of the same chunk is fetched.
   const uint8_t* next_keys[kPieceChunks];
   int32_t next_lines;  // 0: nothing comes next, or it was fetched already
@@ -199,7 +204,9 @@ struct PieceView {
 template <typename Format, int kRows, int kVectors, bool kAhead>
 OCTAVO_INLINE void accumulate_columns(const PieceView& view, int32_t begin, int32_t end, const float* weights, float* const* outs, size_t column) {
   V16 sums[kRows][kVectors];
+#pragma GCC unroll 12
   for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) sums[r][v] = v_load(outs[r] + column + v * 16);
   }
   const size_t stride = view.value_stride;
@@ -223,7 +230,9 @@ OCTAVO_INLINE void accumulate_columns(const PieceView& view, int32_t begin, int3
       }
     }
   }
+#pragma GCC unroll 12
   for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) v_store(outs[r] + column + v * 16, sums[r][v]);
   }
 }

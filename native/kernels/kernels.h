@@ -97,10 +97,10 @@ constexpr size_t kLinearScratchFloats = static_cast<size_t>(kPieceColumns) * kPa
 /** Per-thread floats that linear_panel needs for one call over at most `rows` rows. */
 inline constexpr size_t linear_scratch_floats(size_t rows) { return kLinearScratchFloats + rows * kPanelRows + 256; }
 inline constexpr size_t attention_query_floats(size_t head_size) { return static_cast<size_t>(kMaxAttentionRows) * head_size + 16; }
-/** Scores of a tile, the scales of the piece's keys and values, and its keys and values as f32. */
+/** Scores of the rows, the scales of the piece's keys and values, and the keys or values that are decoded at a time. */
 inline constexpr size_t attention_scratch_floats(size_t head_size) {
-  return 16 * static_cast<size_t>(kAttentionPiece + 32) + 2 * kAttentionPiece + static_cast<size_t>(kAttentionPiece) * (head_size + round_up(head_size, 16)) +
-         64;
+  const size_t sixteen = 16 * round_up(head_size, 16);
+  return static_cast<size_t>(kMaxAttentionRows) * (kAttentionPiece + 32) + 2 * kAttentionPiece + (sixteen > 4096 ? sixteen : 4096) + 64;
 }
 
 const Kernels& portable_kernels();

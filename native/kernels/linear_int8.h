@@ -71,7 +71,7 @@ constexpr int log2_of(int value) { return value <= 1 ? 0 : 1 + log2_of(value / 2
 template <int kShift>
 OCTAVO_INLINE I16 scaled_initial(int32_t value) {
   if constexpr (kShift == 0) return i_set1(value);
-  else return i_add(i_shift_left<kShift>(i_set1(value)), i_set1(kDotBias - static_cast<int32_t>(static_cast<uint32_t>(kDotBias) << kShift)));
+  else return i_add(i_shift_left<kShift>(i_set1(value)), i_set1(static_cast<int32_t>(static_cast<uint32_t>(kDotBias) - (static_cast<uint32_t>(kDotBias) << kShift))));
 }
 
 /** kDotBias - zero * sum of the activations, the initial value of a dot product. */

@@ -1,7 +1,7 @@
 // Which pool, and which layer of its blocks, holds the K and V of a layer of the program.
 
 import { BackendError, IntegrityError } from '../errors/errors.ts';
-import { type CacheGroup, cacheGroupsOf, soleCacheGroup } from '../program/cache-groups.ts';
+import { agingOf, type CacheGroup, cacheGroupsOf, soleCacheGroup } from '../program/cache-groups.ts';
 import type { Program } from '../program/program.ts';
 import type { CompileOptions, PoolBindings, PoolOptions, StepBindings } from './backend.ts';
 
@@ -25,7 +25,8 @@ export function groupPools(
 ): readonly GroupPool[] {
   const { kv, blockCount, otherPools = [] } = options;
   const pools = [{ kv, blockCount }, ...otherPools];
-  const groups = otherPools.length === 0 ? [soleCacheGroup(program)] : cacheGroupsOf(program);
+  const isShared = otherPools.length === 0 && agingOf(program) === null;
+  const groups = isShared ? [soleCacheGroup(program)] : cacheGroupsOf(program);
   if (groups.length !== pools.length) {
     throw new BackendError(
       backend,
@@ -46,13 +47,14 @@ export function groupPools(
   });
 }
 
-/** Where a layer of the program lies. */
-export function placeOf(pools: readonly GroupPool[], layer: number): LayerPlace {
-  for (const [pool, { group }] of pools.entries()) {
+/** Where a layer of the program lies: in one pool, or in two where it has two copies, of which the second is that of recent tokens. */
+export function placesOf(pools: readonly GroupPool[], layer: number): readonly LayerPlace[] {
+  const places = pools.flatMap(({ group }, pool) => {
     const index = group.layers.indexOf(layer);
-    if (index >= 0) return { pool, layer: index };
-  }
-  throw new IntegrityError(`no cache group of the program has layer ${layer}`);
+    return index < 0 ? [] : [{ pool, layer: index }];
+  });
+  if (places.length === 0) throw new IntegrityError(`no cache group of the program has layer ${layer}`);
+  return places;
 }
 
 /** What a step binds of each pool. */

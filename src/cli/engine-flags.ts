@@ -26,6 +26,8 @@ export interface EngineFlags {
   readonly maxStepStretch: number;
   readonly kvCacheMemoryBytes?: number;
   readonly kvCacheDtype: 'auto' | KvCacheDtype;
+  readonly kvRecentTokens?: number;
+  readonly kvRecentSinks: number;
   readonly memory: MemoryMode;
   readonly enablePrefixCaching: boolean;
   readonly evictionPolicy?: EvictionPolicyName;
@@ -85,6 +87,12 @@ export function addEngineFlags(command: Command): Command {
       bytesFlag,
     )
     .addOption(kvCacheDtypeOption())
+    .option(
+      '--kv-recent-tokens <tokens>',
+      'keep the last tokens of each sequence in --kv-cache-dtype and older ones in int8; changes answers a little (default: all as --kv-cache-dtype)',
+      integerFlag(1, 1 << 20),
+    )
+    .option('--kv-recent-sinks <tokens>', 'leading tokens that --kv-recent-tokens keeps too', integerFlag(0, 256), 4)
     .addOption(
       new Option('--memory <mode>', 'how sequences get their blocks; all but paged are baselines to measure against')
         .choices([...memoryModes])
@@ -179,6 +187,10 @@ export function toEngineOptions(flags: EngineFlags, model: string): EngineOption
     maxStepStretch: flags.maxStepStretch,
     kvCacheMemoryBytes: flags.kvCacheMemoryBytes,
     kvCacheDtype: flags.kvCacheDtype,
+    kvCacheAging:
+      flags.kvRecentTokens === undefined
+        ? undefined
+        : { recentTokens: flags.kvRecentTokens, sinkTokens: flags.kvRecentSinks },
     memory: flags.memory,
     enablePrefixCaching: flags.enablePrefixCaching,
     evictionPolicy: flags.evictionPolicy,

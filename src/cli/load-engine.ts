@@ -1,6 +1,6 @@
 // From a MODEL argument and flags to a running engine, with progress on stderr.
 
-import type { Engine } from '../engine/api.ts';
+import type { Engine, EngineOptions } from '../engine/api.ts';
 import { createEngine } from '../engine/index.ts';
 import { type EngineFlags, toEngineOptions } from './engine-flags.ts';
 import { createByteProgress } from './progress.ts';
@@ -12,13 +12,18 @@ export interface LoadedEngine {
   readonly modelPath: string;
 }
 
-/** Fetches the model if it is a hub id, and loads it. `model` undefined is the bundled one. */
-export async function loadEngine(model: string | undefined, flags: EngineFlags): Promise<LoadedEngine> {
+/** Fetches the model if it is a hub id, and loads it, with options beyond those of the flags. `model` undefined is the bundled one. */
+export async function loadEngine(
+  model: string | undefined,
+  flags: EngineFlags,
+  options: Partial<EngineOptions> = {},
+): Promise<LoadedEngine> {
   const modelPath = await resolveModel(model);
   const progress = createByteProgress('Loading weights', process.stderr);
   try {
     const engine = await createEngine({
       ...toEngineOptions(flags, modelPath),
+      ...options,
       onProgress: ({ loadedBytes, totalBytes }) => progress.update(loadedBytes, totalBytes),
     });
     return { engine, modelPath };

@@ -1,5 +1,6 @@
 // The public types of the engine: what a caller asks for and what it gets back.
 
+import type { EventHub, EventListener, EventViewer, Snapshot, ViewOptions } from '../events/index.ts';
 import type {
   AllocatorName,
   BlockHistoryFigures,
@@ -14,6 +15,7 @@ import type { Tokenizer } from '../models/tokenizers/tokenizer.ts';
 import type { AttentionWindow } from '../program/streaming.ts';
 import type { KvCacheDtype } from './kv-cache-dtype.ts';
 import type { NumaSetting, NumaStats } from './numa.ts';
+import type { RecordingSettings, RequestExplanation } from './observe/index.ts';
 import type { PlacementStats } from './placement-stats.ts';
 import type { PrefixPin } from './prefix-pins.ts';
 import type { StepTimes } from './step-clock.ts';
@@ -21,6 +23,7 @@ import type { TierSettings, TierStats } from './tiers.ts';
 
 export type { CacheReason, CacheReport } from '../memory/index.ts';
 export type { NumaSetting, NumaStats } from './numa.ts';
+export type { RecordingFile, RecordingSettings, RequestExplanation } from './observe/index.ts';
 export type { PrefixPin } from './prefix-pins.ts';
 export type { TierSettings, TierStats } from './tiers.ts';
 
@@ -211,6 +214,13 @@ export interface EngineOptions {
    * (docs/kv-types.md); a request's answer is still the same however it is run. Defaults to `auto`.
    */
   readonly kvCacheDtype?: 'auto' | KvCacheDtype;
+  /**
+   * Keeps recent tokens and the first ones in `kvCacheDtype` (f32, f16 or bf16) and all tokens in int8 beside them, which is read for those between: at
+   * long contexts nearly the memory of int8, with attention to what is near as precise as without. Changes what the model answers a little
+   * (docs/kv-types.md); the answer is still the same however a request is run. Not with tiers, contiguous memory, attentionWindow, or models with
+   * a sliding window; without pins and sessions. Defaults to none.
+   */
+  readonly kvCacheAging?: KvAgingOptions;
   /** Requests that may wait. Defaults to 1024. */
   readonly maxQueuedRequests?: number;
   /** Reuse cached blocks across requests. Defaults to true. */
@@ -270,9 +280,22 @@ export interface EngineOptions {
   readonly reportOtherSalts?: boolean;
   /** Check every invariant of the memory after every step (slow). Defaults to false. */
   readonly checkIntegrity?: boolean;
+  /** Ended requests that `explain` still knows. Defaults to 0: nothing is kept, and nothing is explained. */
+  readonly explainedRequests?: number;
+  /** Whether explanations may show text of prompts and answers. Defaults to false: counts and positions only. */
+  readonly explainText?: boolean;
+  /** Writes a line for each request, and each event if asked for, without text (docs/events.md). Defaults to none. */
+  readonly recording?: RecordingSettings;
   readonly onProgress?: (progress: LoadProgress) => void;
   /** Milliseconds, monotonic. Defaults to performance.now. */
   readonly now?: () => number;
+}
+
+export interface KvAgingOptions {
+  /** Tokens before and with each one that it reads in full precision, at least; up to 63 more. 1 to 1,048,576. */
+  readonly recentTokens: number;
+  /** Leading tokens that are always read in full precision. 0 to 256. Defaults to 4. */
+  readonly sinkTokens?: number;
 }
 
 export interface LoadProgress {
@@ -377,6 +400,27 @@ export interface LoadedSession {
   readonly data: string | null;
 }
 
+/** What happens to blocks and sequences (docs/events.md). Nothing is made of it while nobody listens. */
+export interface EngineEvents {
+  /** Calls `listener` with every event when it happens; `blocks` (defaults to false) asks for block events too. Returns what stops it. */
+  listen(listener: EventListener, options?: { readonly blocks?: boolean }): () => void;
+  /**
+   * A reader at its own pace: the state first, then what changes it. One that falls too far behind loses what it has not read, and gets the
+   * state again; the engine waits for nobody.
+   *
+   * @example
+   * for await (const batch of engine.events.view()) {
+   *   if (batch.type === 'resync') view = createMemoryView(batch.snapshot!);
+   *   else for (const event of batch.events) view.apply(event);
+   * }
+   */
+  view(options?: ViewOptions): EventViewer;
+  /** The state now. O(blocks). */
+  snapshot(): Snapshot;
+  /** The id of the next event. */
+  readonly nextEventId: EventHub['nextEventId'];
+}
+
 export interface Engine extends AsyncDisposable {
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
@@ -426,6 +470,9 @@ export interface Engine extends AsyncDisposable {
   readonly failure: Error | null;
   stats(): EngineStats;
   blockMap(): BlockMap;
+  readonly events: EngineEvents;
+  /** What happened to a request that is known, or was one of the last `explainedRequests` to end; else null. */
+  explain(requestId: string): RequestExplanation | null;
   /** Calls `observer` for every request that ends; returns what stops it. */
   onRequestEnd(observer: (times: RequestTimes) => void): () => void;
   /** Takes no more requests and resolves when those queued or running have ended. */

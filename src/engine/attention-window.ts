@@ -2,7 +2,7 @@
 
 import { InvalidRequestError } from '../errors/errors.ts';
 import type { LoadedModel } from '../models/model.ts';
-import { type CacheGroup, cacheGroupsOf, soleCacheGroup } from '../program/cache-groups.ts';
+import { agingOf, type CacheGroup, cacheGroupsOf, soleCacheGroup } from '../program/cache-groups.ts';
 import type { Program } from '../program/program.ts';
 import { type AttentionWindow, maxSinkTokens, streamingProgram } from '../program/streaming.ts';
 import type { EngineOptions } from './api.ts';
@@ -22,7 +22,7 @@ export function chooseCacheGroups(
   { program, groups }: WindowedModel,
   { hybridCacheGroups, memory = 'paged', tiers }: Pick<EngineOptions, 'hybridCacheGroups' | 'memory' | 'tiers'>,
 ): readonly CacheGroup[] {
-  if (groups.length === 1) return groups;
+  if (groups.length === 1 || agingOf(program) !== null) return groups;
   const needsOne = memory !== 'paged' ? 'contiguous memory' : tiers !== undefined ? 'tiers' : null;
   if (hybridCacheGroups && needsOne !== null) {
     throw new InvalidRequestError(

@@ -1,6 +1,7 @@
 // Makes an engine: loads the model, plans memory, compiles the program, and connects scheduler, memory and step loop.
 
 import { availableParallelism } from 'node:os';
+import { basename } from 'node:path';
 import { InvalidRequestError } from '../errors/errors.ts';
 import {
   createHybridMemory,
@@ -12,14 +13,17 @@ import {
 } from '../memory/index.ts';
 import { loadModel } from '../models/load.ts';
 import { createScheduler } from '../scheduler/index.ts';
+import { takeSnapshot } from '../scheduler/snapshot.ts';
 import type { TierStack } from '../tiers/index.ts';
 import type { Engine, EngineOptions } from './api.ts';
 import { applyAttentionWindow, chooseCacheGroups } from './attention-window.ts';
 import { type ChosenBackend, chooseBackend } from './backend-choice.ts';
+import { applyKvAging } from './kv-aging.ts';
 import { resolveKvDTypes } from './kv-cache-dtype.ts';
 import { modelFingerprint } from './kv-fingerprint.ts';
 import { planMemory, requireInteger } from './memory-plan.ts';
 import { planNuma } from './numa.ts';
+import { createEngineHub, createRecordingFile, type RecordingFile, randomHashKey } from './observe/index.ts';
 import { createPrefillPace } from './prefill-pace.ts';
 import { runEngine } from './run-engine.ts';
 import { openTiers } from './tiers.ts';
@@ -83,13 +87,21 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   ) {
     throw new InvalidRequestError('tiers need paged memory with prefix caching', 'tiers', options.memory ?? 'paged');
   }
+  const { explainedRequests = 0, recording } = options;
+  requireInteger('explainedRequests', explainedRequests, 0, 1_000_000);
+  if (recording?.limitBytes !== undefined) {
+    requireInteger('recording.limitBytes', recording.limitBytes, 65536, Number.MAX_SAFE_INTEGER);
+  }
   const runningLimit = Math.min(maxNumSeqs, maxNumBatchedTokens);
 
   const model = await loadModel(options.model);
   let chosen: ChosenBackend | null = null;
   let tiers: TierStack | null = null;
+  let recordingFile: RecordingFile | null = null;
   try {
-    const windowed = applyAttentionWindow(model, options.attentionWindow);
+    if (recording !== undefined) recordingFile = recording.file ?? (await createRecordingFile(recording.path));
+    const kvDTypes = resolveKvDTypes(options.kvCacheDtype ?? 'auto', model.weights);
+    const windowed = applyKvAging(applyAttentionWindow(model, options.attentionWindow), kvDTypes, options);
     const isPaged = (options.memory ?? 'paged') === 'paged';
     const groups = chooseCacheGroups(windowed, options);
     chosen = chooseBackend(options.backend ?? 'auto', options.threads ?? availableParallelism());
@@ -98,7 +110,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       // Contiguous memory keeps what a window leaves behind.
       groups: isPaged ? groups : groups.map((group) => ({ ...group, windowTokens: null, sinkTokens: 0 })),
       streams: options.attentionWindow !== undefined,
-      kvDTypes: resolveKvDTypes(options.kvCacheDtype ?? 'auto', model.weights),
+      kvDTypes,
+      firstKvDTypes: windowed.firstKvDTypes,
       blockSize: options.blockSize ?? 16,
       maxNumSeqs: runningLimit,
       maxNumBatchedTokens,
@@ -130,13 +143,15 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       now,
       after,
     });
+    const hashKey = randomHashKey();
+    const hub = createEngineHub(now, hashKey);
     const pace = createPrefillPace(maxStepStretch);
     // With several cache groups a sequence's blocks lie in several pools: their places are the system's choice.
     const isSpread = isPaged && plan.pools.length === 1;
     const numa = isSpread ? planNuma(options.numa ?? 'auto', plan.blockCount, executable) : null;
     const pagesReady = { notify: () => {} };
     const memoryOptions = plan.pools.map(
-      ({ group: { windowTokens, sinkTokens }, blockCount }): KvMemoryOptions => ({
+      ({ group: { windowTokens, sinkTokens }, blockCount }, group): KvMemoryOptions => ({
         blockCount,
         blockSize: plan.kv.blockSize,
         maxNumSeqs: runningLimit,
@@ -160,6 +175,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
                 after,
               },
         now,
+        events: hub,
+        group,
         remembersSalts: options.reportOtherSalts ?? false,
       }),
     );
@@ -169,6 +186,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
         : createMemory(options.memory ?? 'paged', memoryOptions[0]);
     const scheduler = createScheduler({
       memory,
+      events: hub,
       promptTokensBesideDecoding: pace.allowance,
       onPagesReady: () => pagesReady.notify(),
       adaptsHeadroom: options.adaptiveMemory ?? true,
@@ -182,7 +200,35 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       maxQueuedRequests,
       checkIntegrity: options.checkIntegrity ?? false,
     });
+    hub.snapshotFrom(() => takeSnapshot(scheduler, memory));
+    const pool = { blockSize: plan.kv.blockSize, blockCount: plan.blockCount };
     return runEngine({
+      observed: {
+        hub,
+        hashKey,
+        explainedRequests,
+        explainText: options.explainText ?? false,
+        recording: recordingFile === null ? null : { file: recordingFile, settings: recording! },
+        header: {
+          model: model.config.name ?? basename(options.model),
+          fingerprint: recordingFile === null ? null : await fingerprint(),
+          ...pool,
+          groups: [pool],
+          scheduler: {
+            maxNumSeqs: runningLimit,
+            maxNumBatchedTokens,
+            maxModelLen: plan.maxModelLen,
+            maxQueuedRequests,
+            maxStepStretch,
+            memory: options.memory ?? 'paged',
+            enablePrefixCaching: memory.enablePrefixCaching,
+            evictionPolicy: memory.evictionPolicy,
+            allocator,
+            adaptiveMemory: options.adaptiveMemory ?? true,
+            tenantQuota: tenantQuota ?? null,
+          },
+        },
+      },
       model,
       backend: chosen.backend,
       fallbackReason: chosen.fallbackReason,
@@ -199,6 +245,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       after,
     });
   } catch (error) {
+    await recordingFile?.close().catch(() => undefined);
     await tiers?.close();
     await chosen?.backend.close();
     await model.close();

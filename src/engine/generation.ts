@@ -129,12 +129,12 @@ export function timesOf(
 
 /** What the scheduler is told of a generation's first sequence. */
 export function sequenceRequestOf(
-  request: Pick<NewGeneration, 'promptTokenIds' | 'salt' | 'wantsPromptLogprobs'>,
+  request: Pick<NewGeneration, 'requestId' | 'promptTokenIds' | 'salt' | 'wantsPromptLogprobs'>,
   id: number,
   maxNewTokens: number,
 ): SequenceRequest {
-  const { promptTokenIds, salt, wantsPromptLogprobs } = request;
-  return { id, promptTokenIds, maxNewTokens, salt, wantsPromptLogits: wantsPromptLogprobs };
+  const { requestId, promptTokenIds, salt, wantsPromptLogprobs } = request;
+  return { id, requestId, promptTokenIds, maxNewTokens, salt, wantsPromptLogits: wantsPromptLogprobs };
 }
 
 async function collectResult(state: GenerationState, iterator: AsyncIterator<GenerateEvent>): Promise<GenerateResult> {

@@ -10,6 +10,8 @@ import type { KvDTypes } from './kv-cache-dtype.ts';
 export interface MemoryPlanOptions {
   readonly config: ModelConfig;
   readonly kvDTypes: KvDTypes;
+  /** Types in the first group's pool, where it is to have others than the rest. */
+  readonly firstKvDTypes?: KvDTypes;
   readonly blockSize: number;
   readonly maxNumSeqs: number;
   /** Layers that share blocks, those that reach furthest first. Default to all of them, with the window that they all have. */
@@ -63,9 +65,15 @@ export function planMemory(options: MemoryPlanOptions): MemoryPlan {
 
   const wantedLength = options.maxModelLen ?? (options.streams ? defaultStream : config.contextLength);
   const chunkBlocks = Math.ceil((options.maxNumBatchedTokens ?? 512) / blockSize);
-  const demands = (options.groups ?? [soleGroup(config)]).map((group): PoolDemand => {
+  const demands = (options.groups ?? [soleGroup(config)]).map((group, i): PoolDemand => {
     const { kvHeadCount, headSize } = config;
-    const kv = { layerCount: group.layers.length, kvHeadCount, headSize, blockSize, ...options.kvDTypes };
+    const kv = {
+      layerCount: group.layers.length,
+      kvHeadCount,
+      headSize,
+      blockSize,
+      ...((i === 0 && options.firstKvDTypes) || options.kvDTypes),
+    };
     const reach = createAttentionReach(blockSize, group.windowTokens, group.sinkTokens);
     const neededBlocks = reach.blocksFor(wantedLength);
     const wantedBlocks = Math.min(Math.ceil(wantedLength / blockSize), neededBlocks + chunkBlocks);

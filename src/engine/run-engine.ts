@@ -27,6 +27,7 @@ import {
 import { formatKvDTypes } from './kv-cache-dtype.ts';
 import type { MemoryPlan } from './memory-plan.ts';
 import type { NumaPlan } from './numa.ts';
+import { createObserver, type ObservedParts, unobserved } from './observe/index.ts';
 import { createPlacementStats } from './placement-stats.ts';
 import type { PrefillPace } from './prefill-pace.ts';
 import { createPrefixPins } from './prefix-pins.ts';
@@ -51,12 +52,14 @@ export interface EngineParts {
   readonly plan: MemoryPlan;
   /** Below the pool, or null; closed with the engine. */
   readonly tiers: TierStack | null;
-  /** Set by the engine: what the scheduler calls when pages have arrived. */
   /** Null where the pool lies on one node. */
   readonly numa?: NumaPlan | null;
+  /** Set by the engine: what the scheduler calls when pages have arrived. */
   readonly pagesReady: { notify: () => void };
   /** Calls `action` after that many milliseconds. */
   readonly after: (ms: number, action: () => void) => void;
+  /** Events, explanations and recordings. Defaults to events that nobody makes. */
+  readonly observed?: ObservedParts;
   /** Where sessions are kept. Defaults to the file system. */
   readonly files?: TierFiles;
   readonly now: () => number;
@@ -114,14 +117,15 @@ export function runEngine(parts: EngineParts): Engine {
 
   parts.pagesReady.notify = () => loop.wake();
   const prefixPins = createPrefixPins(memory, () => loop.wake());
-  const kvDType = formatKvDTypes(plan.kv);
+  // With kvCacheAging the last pool is that of recent tokens, in the types that were asked for.
+  const kvDType = formatKvDTypes(plan.pools[plan.pools.length - 1].kv);
   /** What moves or holds blocks knows of one cache group only. */
   function refuseGroups(what: string): void {
     if (plan.pools.length === 1) return;
     throw new InvalidRequestError(
-      `${what} is not possible with several cache groups; load the model with hybridCacheGroups: false`,
-      'hybridCacheGroups',
-      true,
+      `${what} is not possible with several cache groups: load the model with hybridCacheGroups: false, and without kvCacheAging`,
+      'cacheGroups',
+      plan.pools.length,
     );
   }
   const sessions = createSessions({
@@ -134,6 +138,17 @@ export function runEngine(parts: EngineParts): Engine {
     wake: () => loop.wake(),
   });
 
+  const { hub, explainText, header, ...observed } = parts.observed ?? unobserved(now);
+  const observer = createObserver({
+    ...observed,
+    hub,
+    now,
+    blockSize: plan.kv.blockSize,
+    blockMap,
+    tokenizer: explainText ? tokenizer : null,
+    header: header && { ...header, kvDType },
+  });
+
   function endGeneration(state: GenerationState, reason: FinishReason | 'error'): void {
     const stopListening = active.get(state);
     if (stopListening === undefined) return;
@@ -141,7 +156,8 @@ export function runEngine(parts: EngineParts): Engine {
     stopListening();
     finishedRequests[reason]++;
     const times = timesOf(state, now(), reason);
-    for (const observer of observers) observer(times);
+    observer.ended(state, times);
+    for (const each of observers) each(times);
     if (active.size === 0) {
       for (const resolve of idleWaiters) resolve();
       idleWaiters = [];
@@ -194,14 +210,15 @@ export function runEngine(parts: EngineParts): Engine {
         maxTokens,
       });
       const id = sequenceCount;
-      scheduler.fork(parentId, id, { maxNewTokens: maxTokens });
+      const requestId = options.requestId ?? nextName();
+      scheduler.fork(parentId, id, { maxNewTokens: maxTokens, requestId });
       sequenceCount++;
       return begin(
         {
           promptTokenIds,
           salt: parent.salt,
           choices: [choice],
-          requestId: options.requestId,
+          requestId,
           signal: options.signal,
           wantsPromptLogprobs: false,
         },
@@ -210,16 +227,17 @@ export function runEngine(parts: EngineParts): Engine {
     },
   };
 
+  const nextName = (): string => `request-${requestCount}`;
+
   function begin(
     request: Pick<GenerationState, 'promptTokenIds' | 'salt' | 'choices'> & {
-      readonly requestId: string | undefined;
+      readonly requestId: string;
       readonly signal: AbortSignal | undefined;
       readonly wantsPromptLogprobs: boolean;
     },
     sequenceId: number,
   ): Generation {
-    const { signal, promptTokenIds, salt, choices, wantsPromptLogprobs } = request;
-    const requestId = request.requestId ?? `request-${requestCount}`;
+    const { requestId, signal, promptTokenIds, salt, choices, wantsPromptLogprobs } = request;
     requestCount++;
     const { state, generation } = createGeneration(
       { requestId, promptTokenIds, salt, choices, arrivedMs: now(), wantsPromptLogprobs },
@@ -262,16 +280,16 @@ export function runEngine(parts: EngineParts): Engine {
     );
     const wantsPromptLogprobs = sampling.promptLogprobs !== null;
     const id = sequenceCount;
-    scheduler.add(
-      sequenceRequestOf({ promptTokenIds, salt: request.cacheSalt ?? '', wantsPromptLogprobs }, id, maxTokens),
-    );
+    const requestId = request.requestId ?? nextName();
+    const salt = request.cacheSalt ?? '';
+    scheduler.add(sequenceRequestOf({ requestId, promptTokenIds, salt, wantsPromptLogprobs }, id, maxTokens));
     sequenceCount++;
     return begin(
       {
         promptTokenIds,
-        salt: request.cacheSalt ?? '',
+        salt,
         choices,
-        requestId: request.requestId,
+        requestId,
         signal: request.signal,
         wantsPromptLogprobs,
       },
@@ -351,6 +369,7 @@ export function runEngine(parts: EngineParts): Engine {
     await loop.stop();
     prefixPins.releaseAll();
     await sessions.settled();
+    await observer.close();
     await closeTiers();
     await executable.close();
     await parts.backend.close();
@@ -387,9 +406,15 @@ export function runEngine(parts: EngineParts): Engine {
     },
     stats,
     blockMap,
-    onRequestEnd(observer) {
-      observers.add(observer);
-      return () => observers.delete(observer);
+    events: hub,
+    explain: (requestId) =>
+      observer.explain(
+        requestId,
+        [...active.keys()].find((state) => state.requestId === requestId),
+      ),
+    onRequestEnd(each) {
+      observers.add(each);
+      return () => observers.delete(each);
     },
     async drain() {
       draining = true;

@@ -206,12 +206,13 @@ export function startStepLoop(options: StepLoopOptions): StepLoop {
     forks: Fork[],
   ): SampledToken {
     const { state } = owner;
+    const picks = choices.length;
     let kept: SampledToken | null = null;
     for (const [i, choice] of choices.entries()) {
       const { tokenId } = picked[i];
       if (acceptToken(state, choice, picked[i])) continue;
       if (kept === null) {
-        kept = { id, tokenId, finished: false };
+        kept = { id, tokenId, finished: false, picks };
         owner.choice = choice;
       } else {
         forks.push({ parentId: id, owner: { state, choice, siblings: [] }, tokenId });
@@ -220,7 +221,8 @@ export function startStepLoop(options: StepLoopOptions): StepLoop {
     owner.siblings = [];
     if (kept !== null) return kept;
     owners.delete(id);
-    return { id, tokenId: picked[0].tokenId, finished: true };
+    const reason = choices[0].finishReason === 'length' ? 'length' : 'stop';
+    return { id, tokenId: picked[0].tokenId, finished: true, reason, picks };
   }
 
   /** True if the token ends its choice. */

@@ -45,10 +45,8 @@ export interface BlockJournal {
   joined(sequence: number, computedTokens: number): void;
   computed(sequences: readonly number[], computedTokens: readonly number[]): void;
   truncated(sequence: number, computedTokens: number): void;
-  /** Anything that stands for itself. */
-  emit(body: BlockEventBody): void;
-  /** The name of a content: the event's hash of `hashWords` words. */
-  nameOf(words: Uint32Array, offset: number): string;
+  /** The names of a cached block and of its parent ('' if it has none), from their hashes at `block * hashWords`. */
+  namesOf(block: number, hashes: Uint32Array, parents: Uint32Array): readonly [string, string];
 }
 
 const sourceNumbers: Readonly<Record<ContentSource, number>> = { step: 0, page_in: 1, fill: 2 };
@@ -68,6 +66,9 @@ export function createBlockJournal(
   let lastWord = 0;
   let lastWords: Uint32Array | null = null;
   let lastName = '';
+  /** Of cached blocks, once they were named. */
+  const names: (string | undefined)[] = new Array(blockCount);
+  const parentNames: (string | undefined)[] = new Array(blockCount);
 
   function flush(): void {
     if (gathered.length === 0) return;
@@ -155,11 +156,15 @@ export function createBlockJournal(
     cached(block, chain, index) {
       this.indices[block] = index;
       this.sources[block] = sourceNumbers[this.contentSource];
+      names[block] = undefined;
+      parentNames[block] = undefined;
       if (!sink.wantsBlocks) return;
       const offset = (index + 1) * hashWords;
       const isNext = lastWords === chain && lastIndex === index - 1 && lastWord === chain[offset - hashWords];
       const parent = index === 0 ? '' : isNext ? lastName : nameOf(chain, offset - hashWords);
       const name = nameOf(chain, offset);
+      names[block] = name;
+      parentNames[block] = parent;
       const source = this.contentSource;
       if (ofCache?.type === 'cached' && ofCache.source === source) {
         (ofCache.blocks as number[]).push(block);
@@ -201,6 +206,8 @@ export function createBlockJournal(
     moved(from, to) {
       this.indices[to] = this.indices[from];
       this.sources[to] = this.sources[from];
+      names[to] = names[from];
+      parentNames[to] = parentNames[from];
       this.indices[from] = -1;
     },
     merged(merge) {
@@ -229,12 +236,11 @@ export function createBlockJournal(
     truncated(sequence, computedTokens) {
       if (sink.wantsBlocks) addToTables({ type: 'truncated', group, sequence, computedTokens });
     },
-    emit(body) {
-      if (!sink.wantsBlocks) return;
-      add(body);
-      ofTables = null;
-      ofCache = null;
+    namesOf(block, hashes, parents) {
+      const offset = block * hashWords;
+      names[block] ??= nameOf(hashes, offset);
+      parentNames[block] ??= this.indices[block] === 0 ? '' : nameOf(parents, offset);
+      return [names[block], parentNames[block]];
     },
-    nameOf,
   };
 }

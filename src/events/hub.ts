@@ -55,6 +55,8 @@ export interface EventViewer extends AsyncIterable<ViewerBatch> {
   /** Ends the iteration. */
   close(): void;
   readonly isClosed: boolean;
+  /** Whether the ring has lost what comes next, so that the next read is a resync. */
+  readonly isBehind: boolean;
 }
 
 /** What emits: asked by those who make events, so that nothing is made for nobody. */
@@ -145,6 +147,7 @@ export function createEventHub(options: EventHubOptions): EventHub {
         listener(event);
       } catch (error) {
         listeners.delete(listener);
+        updateWants();
         options.onListenerError?.(error);
       }
     }
@@ -154,14 +157,14 @@ export function createEventHub(options: EventHubOptions): EventHub {
   function snapshot(): Snapshot {
     flush();
     if (take === null) throw new Error('no source of snapshots');
-    return { nextEventId: nextId, step: hub.step, timeMs: now(), ...take() };
+    return { ...take(), nextEventId: nextId, step: hub.step, timeMs: now() };
   }
 
   function view({ kinds, afterEventId }: ViewOptions = {}): EventViewer {
     const wanted = kinds === undefined ? null : new Set(kinds);
     const blocks = wanted === null || blockEventKinds.some((kind) => wanted.has(kind));
     const hasState = wanted === null || blockEventKinds.every((kind) => wanted.has(kind));
-    let waiting: (() => void)[] = [];
+    let awaited: { readonly promise: Promise<void>; readonly resolve: () => void } | null = null;
     let isClosed = false;
     let cursor = nextId;
     let resync: 'start' | 'behind' | null = 'start';
@@ -177,10 +180,10 @@ export function createEventHub(options: EventHubOptions): EventHub {
     const entry = {
       blocks,
       wake() {
-        if (waiting.length === 0) return;
-        const resolvers = waiting;
-        waiting = [];
-        for (const resolve of resolvers) resolve();
+        if (awaited === null) return;
+        const { resolve } = awaited;
+        awaited = null;
+        resolve();
       },
     };
     viewers.add(entry);
@@ -189,6 +192,9 @@ export function createEventHub(options: EventHubOptions): EventHub {
     const viewer: EventViewer = {
       get isClosed() {
         return isClosed;
+      },
+      get isBehind() {
+        return cursor < firstId || resync === 'behind';
       },
       read(limit = 1024) {
         if (isClosed) return null;
@@ -210,7 +216,14 @@ export function createEventHub(options: EventHubOptions): EventHub {
       },
       ready() {
         if (isClosed || resync !== null || cursor < nextId) return Promise.resolve();
-        return new Promise((resolve) => waiting.push(resolve));
+        if (awaited === null) {
+          let resolve = (): void => {};
+          const promise = new Promise<void>((done) => {
+            resolve = done;
+          });
+          awaited = { promise, resolve };
+        }
+        return awaited.promise;
       },
       close() {
         if (isClosed) return;

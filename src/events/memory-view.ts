@@ -309,12 +309,6 @@ export function createMemoryView(
       case 'truncated':
         sequenceOf(event.sequence).computedTokens = event.computedTokens;
         break;
-      case 'paged_in':
-        counts.pagesIn += event.blocks.length;
-        break;
-      case 'paged_out':
-        counts.pagesOut += event.pages;
-        break;
     }
   }
 
@@ -381,6 +375,12 @@ export function createMemoryView(
       case 'finished':
       case 'cancelled':
         end(event.sequence);
+        break;
+      case 'paged_in':
+        counts.pagesIn += event.blocks.length;
+        break;
+      case 'paged_out':
+        counts.pagesOut += event.pages;
         break;
       case 'scheduled':
       case 'controller':

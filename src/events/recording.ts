@@ -99,7 +99,7 @@ export interface RecordedEnd {
   readonly events: number;
   /** Lines that were not written because the disk was too slow. With events, the recording ends at the first. */
   readonly lostLines: number;
-  /** The engine's own state at that moment; null without events. */
+  /** The engine's own state at that moment; null without events, and for `limit`. */
   readonly state: Snapshot | null;
 }
 

@@ -154,29 +154,9 @@ export type BlockEventBody = GroupStamp &
         readonly computedTokens: readonly number[];
       }
     | { readonly type: 'truncated'; readonly sequence: number; readonly computedTokens: number }
-    | {
-        /** Pages of evicted blocks have been written. `pages` of them, `lost` more found no room. */
-        readonly type: 'paged_out';
-        readonly pages: number;
-        readonly lost: number;
-        readonly bytes: number;
-      }
-    | {
-        /** A load from the tiers has ended: of its pages, how many came from which tier, and how many did not come. */
-        readonly type: 'paged_in';
-        /** Who asked for it, the first one first. */
-        readonly sequences: readonly number[];
-        /** The blocks that the pages are in, in order; those that did not come are left out. */
-        readonly blocks: readonly number[];
-        readonly tiers: Readonly<Record<string, number>>;
-        readonly failed: number;
-        readonly bytes: number;
-        readonly tookMs: number;
-        readonly ahead: boolean;
-      }
   );
 
-/** Events of the scheduler and the engine. */
+/** Events of the scheduler, and of pages on their way. */
 export type StepEventBody =
   | {
       readonly type: 'added';
@@ -262,6 +242,26 @@ export type StepEventBody =
       readonly generatedTokens: number;
     }
   | { readonly type: 'cancelled'; readonly sequence: number; readonly generatedTokens: number }
+  | (GroupStamp & {
+      /** Pages of evicted blocks have been written. `pages` of them, `lost` more found no room. */
+      readonly type: 'paged_out';
+      readonly pages: number;
+      readonly lost: number;
+      readonly bytes: number;
+    })
+  | (GroupStamp & {
+      /** A load from the tiers has ended: of its pages, how many came from which tier, and how many did not come. */
+      readonly type: 'paged_in';
+      /** Who asked for it, the first one first. */
+      readonly sequences: readonly number[];
+      /** The blocks that the pages are in, in order; those that did not come are left out. */
+      readonly blocks: readonly number[];
+      readonly tiers: Readonly<Record<string, number>>;
+      readonly failed: number;
+      readonly bytes: number;
+      readonly tookMs: number;
+      readonly ahead: boolean;
+    })
   | {
       /** A controller has changed what it controls: the share of the pool kept free, or sequences read ahead for. */
       readonly type: 'controller';
@@ -292,8 +292,6 @@ export const blockEventKinds = [
   'joined',
   'computed',
   'truncated',
-  'paged_out',
-  'paged_in',
 ] as const satisfies readonly BlockEventBody['type'][];
 
 export const stepEventKinds = [
@@ -307,6 +305,8 @@ export const stepEventKinds = [
   'forked',
   'finished',
   'cancelled',
+  'paged_out',
+  'paged_in',
   'controller',
 ] as const satisfies readonly StepEventBody['type'][];
 

@@ -111,8 +111,9 @@ export function createHybridMemory(options: readonly KvMemoryOptions[]): KvMemor
       const own = groups.map((group, i) => group.match(members[i], limitTokens));
       const least = own.reduce((best, it, i) => (it.cachedTokens < own[best].cachedTokens ? i : best), 0);
       const { reason } = groups[least].explainMatch(members[least], own[least], limitTokens);
-      // Each found more, but not the same: blocks of a shorter prefix are gone.
-      return { reason: reason === 'hit' ? 'evicted' : reason, firstMissing: found.cachedTokens };
+      // What one group has, all had.
+      const wasCached = own.some(({ cachedTokens }) => cachedTokens > found.cachedTokens);
+      return { reason: wasCached ? 'evicted' : reason, firstMissing: found.cachedTokens };
     },
     blocksFor: main.blocksFor,
     heldBlocks: (sequence) => main.heldBlocks(membersOf(sequence)[0]),
@@ -231,26 +232,26 @@ export function createHybridMemory(options: readonly KvMemoryOptions[]): KvMemor
 }
 
 function addCounters(all: readonly MemoryCounters[]): MemoryCounters {
-  const [first, ...rest] = all;
-  return rest.reduce(
-    (total, it) => ({
-      ...total,
-      evictions: total.evictions + it.evictions,
-      copyOnWrites: total.copyOnWrites + it.copyOnWrites,
-      partialHitCopies: total.partialHitCopies + it.partialHitCopies,
-      merges: total.merges + it.merges,
-      grantedRuns: total.grantedRuns + it.grantedRuns,
-      splitRuns: total.splitRuns + it.splitRuns,
-      relocatedBlocks: total.relocatedBlocks + it.relocatedBlocks,
-      migratedBlocks: total.migratedBlocks + it.migratedBlocks,
-      pageTable: {
-        hits: total.pageTable.hits + it.pageTable.hits,
-        updates: total.pageTable.updates + it.pageTable.updates,
-        invalidations: total.pageTable.invalidations + it.pageTable.invalidations,
-      },
-    }),
-    first,
-  );
+  const total = (figure: (counters: MemoryCounters) => number): number => all.reduce((sum, it) => sum + figure(it), 0);
+  const { prefixHitTokens, prefixMissTokens } = all[0];
+  return {
+    evictions: total((it) => it.evictions),
+    copyOnWrites: total((it) => it.copyOnWrites),
+    partialHitCopies: total((it) => it.partialHitCopies),
+    // Tokens are the same in all groups.
+    prefixHitTokens,
+    prefixMissTokens,
+    merges: total((it) => it.merges),
+    grantedRuns: total((it) => it.grantedRuns),
+    splitRuns: total((it) => it.splitRuns),
+    relocatedBlocks: total((it) => it.relocatedBlocks),
+    migratedBlocks: total((it) => it.migratedBlocks),
+    pageTable: {
+      hits: total((it) => it.pageTable.hits),
+      updates: total((it) => it.pageTable.updates),
+      invalidations: total((it) => it.pageTable.invalidations),
+    },
+  };
 }
 
 function checkOptions(options: readonly KvMemoryOptions[]): void {

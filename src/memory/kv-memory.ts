@@ -117,7 +117,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
   let unnamedCount = 0;
   const pageIn =
     paging && options.tiers
-      ? createPageIn({ paging, tiers: options.tiers, blockSize, cache, hasher, reach, fills, history, journal })
+      ? createPageIn({ paging, tiers: options.tiers, blockSize, cache, hasher, reach, fills, history, journal, sink })
       : null;
   let copyOnWrites = 0;
   let partialHitCopies = 0;

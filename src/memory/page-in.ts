@@ -1,6 +1,6 @@
 // Page-in: which pages a waiting sequence gets from the tiers, and whether that is worth it.
 
-import type { BlockJournal } from '../events/index.ts';
+import type { BlockJournal, EventSink } from '../events/index.ts';
 import type { AttentionReach } from './attention-reach.ts';
 import type { BlockFill, BlockFills } from './block-fill.ts';
 import type { BlockHasher } from './block-hash.ts';
@@ -22,6 +22,7 @@ export interface PageInParts {
   readonly fills: BlockFills;
   readonly history: BlockHistory;
   readonly journal: BlockJournal;
+  readonly sink: EventSink;
 }
 
 /** See KvMemory.pageIn. */
@@ -34,14 +35,14 @@ export type PageIn = (
 ) => Promise<void> | null;
 
 export function createPageIn(parts: PageInParts): PageIn {
-  const { paging, tiers, blockSize, fills, history, journal } = parts;
+  const { paging, tiers, blockSize, fills, history, journal, sink } = parts;
   const { pager } = paging;
   /** Who waits for a load. */
   const askers = new WeakMap<Promise<void>, number[]>();
 
   /** What tells of a load when it ends; null while nobody listens. */
   function noteLoad(fill: BlockFill, sequences: readonly number[], ahead: boolean): ((filled: number) => void) | null {
-    if (!journal.isOn) return null;
+    if (!sink.wantsSteps) return null;
     const { now, bytes } = tiers;
     const startedMs = now();
     const places = pager.placesOf(fill);
@@ -53,7 +54,7 @@ export function createPageIn(parts: PageInParts): PageIn {
       const failed = fill.blocks.length - filled;
       const tookMs = now() - startedMs;
       const sizes = { failed, bytes: filled * bytes.pageBytes, tookMs };
-      journal.emit({ type: 'paged_in', group, sequences: [...sequences], blocks, tiers: counts, ...sizes, ahead });
+      sink.emit({ type: 'paged_in', group, sequences: [...sequences], blocks, tiers: counts, ...sizes, ahead });
     };
   }
 

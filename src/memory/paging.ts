@@ -38,12 +38,13 @@ const readaheadWindow = 64;
 export function createPaging(
   blockCount: number,
   options: TierOptions,
-  { group, emit }: Pick<BlockJournal, 'group' | 'emit'>,
+  { group }: Pick<BlockJournal, 'group'>,
   sink: EventSink,
 ): Paging {
-  const pager = createPager(options, (pages, lost) =>
-    emit({ type: 'paged_out', group, pages, lost, bytes: pages * options.bytes.pageBytes }),
-  );
+  const pager = createPager(options, (pages, lost) => {
+    if (!sink.wantsSteps) return;
+    sink.emit({ type: 'paged_out', group, pages, lost, bytes: pages * options.bytes.pageBytes });
+  });
   /** Blocks that were read ahead and not hit yet. */
   const isAhead = new Uint8Array(blockCount);
   const lowBlocks = Math.ceil(blockCount * lowWatermark);

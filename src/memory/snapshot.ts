@@ -1,7 +1,6 @@
 // What viewers of events begin with: the state of one cache group's blocks, read from the structures themselves.
 
 import type { BlockJournal } from '../events/index.ts';
-import { HASH_WORDS } from './block-hash.ts';
 import type { BlockHistory } from './block-history.ts';
 import type { BlockPool } from './block-pool.ts';
 import type { KvSequence } from './kv-sequence.ts';
@@ -34,7 +33,9 @@ export function snapshotOf(parts: SnapshotParts): MemorySnapshot {
     return [{ id: holder.id, computedTokens: holder.computedTokens, blocks: [blocks] }];
   });
   const cached = each((block) => (cache?.content(block) === 'cached' ? 1 : 0));
-  const nameAt = (words: Uint32Array, block: number): string => journal.nameOf(words, block * HASH_WORDS);
+  const names = each((block) =>
+    cached[block] === 1 ? journal.namesOf(block, cache!.hashes, cache!.parents) : (['', ''] as const),
+  );
   const group = {
     group: journal.group,
     blockSize,
@@ -42,8 +43,8 @@ export function snapshotOf(parts: SnapshotParts): MemorySnapshot {
     references,
     holds,
     cached,
-    hashes: each((block) => (cached[block] === 1 ? nameAt(cache!.hashes, block) : '')),
-    parents: each((block) => (cached[block] === 1 && journal.indices[block] > 0 ? nameAt(cache!.parents, block) : '')),
+    hashes: names.map(([name]) => name),
+    parents: names.map(([, parent]) => parent),
     indices: each((block) => (cached[block] === 1 ? journal.indices[block] : -1)),
     usedMs: each((block) => (cached[block] === 1 ? history.usedMs(block) : 0)),
     sources: each((block) => (cached[block] === 1 ? journal.sources[block] : 0)),

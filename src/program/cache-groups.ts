@@ -1,6 +1,7 @@
 // Which layers of a program may share blocks: those whose attention reaches equally far back.
 
 import { IntegrityError } from '../errors/errors.ts';
+import { type AttentionAging, recentWindow } from './aging.ts';
 import { attentionReachOf, type Program } from './program.ts';
 
 /** Layers whose blocks live equally long. */
@@ -19,11 +20,24 @@ export function soleCacheGroup(program: Program): CacheGroup {
   return { layers: Array.from({ length: program.layerCount }, (_, layer) => layer), windowTokens: window, sinkTokens };
 }
 
+/** How the attention of a program reads two copies of K and V; null where it reads one. */
+export function agingOf(program: Program): AttentionAging | null {
+  for (const operation of program.operations) {
+    if (operation.kind === 'pagedAttention' && operation.aging) return operation.aging;
+  }
+  return null;
+}
+
 /**
  * The groups of a program, the one that reaches furthest first: the layers without a window, then those of each window. A program whose layers all
- * attend alike has one.
+ * attend alike has one; one that reads two copies of K and V has two of all its layers, the one of all tokens first.
  */
 export function cacheGroupsOf(program: Program): readonly CacheGroup[] {
+  const aging = agingOf(program);
+  if (aging !== null) {
+    const all = soleCacheGroup(program);
+    return [all, { ...all, windowTokens: recentWindow(aging), sinkTokens: aging.sinkTokens }];
+  }
   const groups = new Map<string, { layers: number[]; windowTokens: number | null; sinkTokens: number }>();
   for (const operation of program.operations) {
     if (operation.kind !== 'pagedAttention') continue;

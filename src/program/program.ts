@@ -1,5 +1,7 @@
 // The recorded program: a flat list of operations over symbolic row counts that every backend compiles.
 
+import type { AttentionAging } from './aging.ts';
+
 /**
  * How many rows a value has in a step: one per scheduled token, or one per output row (a token whose logits are
  * wanted). Both are known only when a step runs.
@@ -90,6 +92,8 @@ export type Operation =
       readonly window: number | null;
       /** Only with a window. Undefined or null: none. */
       readonly sinks?: AttentionSinks | null;
+      /** Only without a window. Undefined or null: K and V have one copy. */
+      readonly aging?: AttentionAging | null;
       readonly out: Value;
     }
   /** out = silu(gate) * up. */

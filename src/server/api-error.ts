@@ -47,6 +47,7 @@ export interface ErrorBody {
 
 function typeOfStatus(status: number): string {
   if (status === 401) return 'authentication_error';
+  if (status === 403) return 'permission_error';
   if (status === 404) return 'not_found_error';
   if (status === 503) return 'service_unavailable_error';
   return status < 500 ? 'invalid_request_error' : 'server_error';

@@ -9,6 +9,9 @@ export interface RouteDocument {
   readonly summary: string;
   readonly tags: readonly string[];
   readonly body?: z.ZodType;
+  /** Query parameters, all optional, with what each means. */
+  readonly query?: Readonly<Record<string, string>>;
+  readonly params?: Readonly<Record<string, string>>;
   readonly response?: z.ZodType;
   /** The route also answers with server-sent events. */
   readonly stream?: boolean;
@@ -30,6 +33,13 @@ export function documented(route: RouteDocument): FastifySchema {
     tags: route.tags,
     ...(route.open ? { security: [] } : {}),
     ...(route.body ? { body: jsonSchema(route.body) } : {}),
+    ...(route.query ? { querystring: stringFields(route.query) } : {}),
+    ...(route.params ? { params: stringFields(route.params) } : {}),
     response: { 200: { description: 'Success', content }, '4xx': failure, '5xx': failure },
   };
+}
+
+function stringFields(descriptions: Readonly<Record<string, string>>): Record<string, unknown> {
+  const fields = Object.entries(descriptions).map(([name, description]) => [name, { type: 'string', description }]);
+  return { type: 'object', properties: Object.fromEntries(fields) };
 }

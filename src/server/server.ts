@@ -8,12 +8,14 @@ import fastifySwagger from '@fastify/swagger';
 import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, LogController } from 'fastify';
 import type { Engine } from '../engine/api.ts';
 import { ApiError, errorBody, toApiError } from './api-error.ts';
-import { createKeyCheck } from './auth.ts';
+import { createAdminCheck, createKeyCheck } from './auth.ts';
 import { nowSeconds, type ServerContext } from './context.ts';
 import { createMetrics } from './metrics.ts';
 import { registerAdmin } from './routes/admin.ts';
 import { registerChat } from './routes/chat.ts';
 import { registerCompletions } from './routes/completions.ts';
+import { registerEvents } from './routes/events.ts';
+import { registerExplain } from './routes/explain.ts';
 import { registerModels } from './routes/models.ts';
 import { registerPage } from './routes/page.ts';
 import { registerHealth, registerMetrics, registerOpenApi } from './routes/status.ts';
@@ -25,6 +27,11 @@ export interface ServerOptions {
   readonly servedModelName: string;
   /** If set, every route but /health and the page wants `Authorization: Bearer <apiKey>`. Defaults to none. */
   readonly apiKey?: string;
+  /**
+   * The key for what shows requests of others: `/v1/events` and `/v1/requests/…/explain` want it in place of `apiKey`, always. Defaults to none: then
+   * both answer this machine only.
+   */
+  readonly adminKey?: string;
   /** A pino logger. Defaults to none. */
   readonly logger?: FastifyBaseLogger;
   /** Origins whose pages may call this server; '*' is any. Defaults to none. */
@@ -140,6 +147,12 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
 
   registerHealth(app, context);
   await registerPage(app, options.webRoot ?? defaultWebRoot);
+  await app.register(async (admin) => {
+    const checkAdmin = createAdminCheck({ adminKey: options.adminKey, apiKey: options.apiKey });
+    admin.addHook('onRequest', async (request) => checkAdmin(request));
+    registerEvents(admin, context);
+    registerExplain(admin, context);
+  });
   await app.register(async (guarded) => {
     if (options.apiKey !== undefined) {
       const checkKey = createKeyCheck(options.apiKey);

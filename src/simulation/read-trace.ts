@@ -27,8 +27,8 @@ export function parseTrace(content: string, path: string, limit: number = Number
   const requests: TraceRequest[] = [];
   const reader = readRequests(numbered, path);
   for (const request of reader.requests) {
-    if (requests.length >= limit) break;
     requests.push(request);
+    if (requests.length >= limit) break;
   }
   if (requests.length === 0) throw new TraceFileError(path, null, 'has no requests');
   const first = requests.reduce((earliest, { arrivalMs }) => Math.min(earliest, arrivalMs), Number.POSITIVE_INFINITY);
@@ -106,11 +106,11 @@ export function openTrace(path: string, limit: number = Number.POSITIVE_INFINITY
   let sharesPrompts = false;
   const reader = readRequests(readLines(path), path);
   for (const { arrivalMs, promptTokens, outputTokens, hashIds } of reader.requests) {
-    if (arrivals.length >= limit) break;
     arrivals.push(arrivalMs);
     prompts.push(promptTokens);
     outputs.push(outputTokens);
     sharesPrompts ||= hashIds !== null;
+    if (arrivals.length >= limit) break;
   }
   const requestCount = arrivals.length;
   if (requestCount === 0) throw new TraceFileError(path, null, 'has no requests');

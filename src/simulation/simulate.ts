@@ -94,12 +94,14 @@ interface SimulationPlan {
 function planSimulation(options: SimulationOptions): SimulationPlan {
   const { trace, blockCount, blockSize, seed = 0, memory = 'paged', cost = defaultCostModel } = options;
   const source = 'open' in trace ? trace : listArrivals(trace.requests, options.arrivals === 'saturated');
+  /** A list's own order is that of its cache replay. */
+  const inOrder = 'open' in trace ? trace : listArrivals(trace.requests, true);
   const { requestCount } = source;
   const kinds = (options.replays ?? replayKinds).filter((kind) => kind === 'serving' || source.sharesPrompts);
   const parts = kinds.map((kind, i): Part => {
     const arrivals =
       kind === 'cache'
-        ? saturatedArrivals(changedArrivals(source, promptAlone, TOKENS_PER_HASH_ID))
+        ? saturatedArrivals(changedArrivals(inOrder, promptAlone, TOKENS_PER_HASH_ID))
         : options.arrivals === 'saturated'
           ? saturatedArrivals(source)
           : source;

@@ -1,10 +1,14 @@
-// The page: chat on one side, the live block map on the other.
+// The dashboard: a shell with one view at a time.
 
 import { render } from 'preact';
-import { App } from './app.tsx';
-import { watchBlocks } from './frames.ts';
-import './style.css';
+import './styles/base.css';
+import './styles/shell.css';
+import './styles/parts.css';
+import { watchEvents } from './live/stream.ts';
+import { pollMetrics } from './metrics/poll.ts';
+import { App } from './shell/app.tsx';
 
 const root = document.getElementById('app');
 if (root !== null) render(<App />, root);
-void watchBlocks();
+void pollMetrics();
+void watchEvents();

@@ -10,6 +10,8 @@ export interface Series {
   readonly color: number | 'muted';
   /** Defaults to a whole line. */
   readonly isDashed?: boolean;
+  /** Points that no line connects. Defaults to false. */
+  readonly isScattered?: boolean;
   readonly points: readonly (readonly [x: number, y: number])[];
 }
 
@@ -28,16 +30,19 @@ export interface LineChartOptions {
   }[];
 }
 
+/** Of more points the dots would hide the line. */
+const densePoints = 60;
+
 export function lineChart({ id, title, caption, x, y, series, levels = [] }: LineChartOptions): Chart {
   return {
     id,
     title,
     caption,
     legend: [
-      ...series.map(({ label, color, isDashed }) => ({
+      ...series.map(({ label, color, isDashed, isScattered }) => ({
         label,
         color,
-        mark: isDashed ? ('dashed' as const) : ('line' as const),
+        mark: isScattered ? ('dot' as const) : isDashed ? ('dashed' as const) : ('line' as const),
       })),
       ...levels.map(({ label, color }) => ({ label, color, mark: 'dashed' as const })),
     ],
@@ -57,19 +62,20 @@ export function lineChart({ id, title, caption, x, y, series, levels = [] }: Lin
           ...levels.map(({ value, color }) =>
             Plot.ruleY([value], { stroke: colorOf(colors, color), strokeWidth: 1.5, strokeDasharray: '4 3' }),
           ),
-          ...series.flatMap(({ points, color, isDashed }) => {
+          ...series.flatMap(({ points, color, isDashed, isScattered }) => {
             const stroke = colorOf(colors, color);
             const data = points.map(([at, value]) => ({ at, value }));
-            return [
-              Plot.line(data, {
-                x: 'at',
-                y: 'value',
-                stroke,
-                strokeWidth: isDashed ? 1.8 : 2.6,
-                strokeDasharray: isDashed ? '6 4' : undefined,
-              }),
-              Plot.dot(data, { x: 'at', y: 'value', fill: stroke, r: isNarrow ? 2.2 : 3 }),
-            ];
+            const isDense = points.length > densePoints;
+            const line = Plot.line(data, {
+              x: 'at',
+              y: 'value',
+              stroke,
+              strokeWidth: isDense ? 1.4 : isDashed ? 1.8 : 2.6,
+              strokeDasharray: isDashed ? '6 4' : undefined,
+            });
+            const dots = Plot.dot(data, { x: 'at', y: 'value', fill: stroke, r: isNarrow ? 2.2 : 3 });
+            if (isScattered) return [dots];
+            return isDense ? [line] : [line, dots];
           }),
         ],
       };

@@ -92,7 +92,8 @@ export function runChurn(options: ChurnOptions): ChurnResult {
       const tokens = Array.from({ length: prompt }, (_, at) => ((index + 1) * 65_537 + at) % 0x3fffffff);
       const startedMs = now();
       const sequence = memory.open(tokens, '', finalTokens);
-      const isIn = memory.reserve(sequence, prompt, memory.match(sequence, prompt - 1));
+      const match = memory.match(sequence, prompt - 1);
+      const isIn = memory.reserve(sequence, prompt - match.cachedTokens, match);
       const tookMs = now() - startedMs;
       if (!isIn) {
         refused++;
@@ -152,7 +153,7 @@ export function runChurn(options: ChurnOptions): ChurnResult {
       }
     }
     running = running.filter((one) => !evicted.has(one));
-    if (evicted.size === 0) admit();
+    if (evicted.size === 0 || running.length === 0) admit();
     if (running.length === 0) throw new Error(`no request of the load fits ${blockCount} blocks of ${blockSize}`);
     memory.commit();
     steps++;

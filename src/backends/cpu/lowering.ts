@@ -9,7 +9,7 @@ import { BackendError } from '../../errors/errors.ts';
 import type { Operation, Program, RopeParameters, RowKind, Value, WeightRef } from '../../program/program.ts';
 import type { DType } from '../../tensor/dtype.ts';
 import type { StepLimits } from '../backend.ts';
-import { type GroupPool, placeOf } from '../pools.ts';
+import { type GroupPool, placesOf } from '../pools.ts';
 import {
   instructionCodes,
   needsHalves,
@@ -200,19 +200,19 @@ export function lowerProgram(
       }
       case 'writeKv': {
         const region = rowRegion('tokens');
-        const place = placeOf(pools, operation.layer);
-        region.words.push([
-          instructionCodes.writeKv,
-          use(bufferOf(operation.key)),
-          use(bufferOf(operation.value)),
-          place.pool,
-          place.layer,
-        ]);
+        for (const place of placesOf(pools, operation.layer))
+          region.words.push([
+            instructionCodes.writeKv,
+            use(bufferOf(operation.key)),
+            use(bufferOf(operation.value)),
+            place.pool,
+            place.layer,
+          ]);
         break;
       }
       case 'pagedAttention': {
         const words: number[] = [];
-        const place = placeOf(pools, operation.layer);
+        const [place, recent] = placesOf(pools, operation.layer);
         regions.push({ kind: 'attention', rows: 'tokens', words: [words] });
         words.push(
           use(bufferOf(operation.query)),
@@ -226,6 +226,10 @@ export function lowerProgram(
           operation.sinks?.tokens ?? 0,
           operation.sinks?.rope ? ropeIndex(operation.sinks.rope) : -1,
           operation.sinks?.rope?.layout === 'interleaved' ? 1 : 0,
+          operation.aging?.recentTokens ?? 0,
+          operation.aging?.sinkTokens ?? 0,
+          recent?.pool ?? -1,
+          recent?.layer ?? -1,
           use(bufferOf(operation.out)),
         );
         quantizedInputs.delete(operation.out.id);

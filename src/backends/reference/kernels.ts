@@ -1,5 +1,6 @@
 // The arithmetic of the reference backend, one plain loop per operation; sums in double precision, stored as f32.
 
+import { recentStart } from '../../program/aging.ts';
 import type { Operation, RopeParameters } from '../../program/program.ts';
 import { type RopeTable, ropeTablePositions } from '../../program/rope.ts';
 import type { PoolBindings, StepBindings } from '../backend.ts';
@@ -118,22 +119,20 @@ export interface LayerPages {
 
 /**
  * Softmax attention of each token over positions max(0, p - window + 1) .. p of its sequence, through the block table; and over its
- * sinks, see AttentionSinks.
+ * sinks, see AttentionSinks. `copies` are one, or two with aging (see AttentionAging), that of recent tokens second.
  */
 export function pagedAttention(
   query: Float32Array,
   operation: Extract<Operation, { kind: 'pagedAttention' }>,
-  { pool, layer, bindings }: LayerPages,
+  copies: readonly LayerPages[],
   step: StepBindings,
   out: Float32Array,
 ): void {
-  const { headCount, kvHeadCount, headSize, scale, window, sinks } = operation;
+  const { headCount, kvHeadCount, headSize, scale, window, sinks, aging } = operation;
   const group = headCount / kvHeadCount;
   const width = headCount * headSize;
-  const { blockSize } = pool;
   const cached = new Float32Array(headSize);
   for (let s = 0; s < step.sequenceCount; s++) {
-    const tableBase = bindings.tableRows[s] * bindings.blockTableStride;
     const scores = new Float64Array(step.contextLengths[s]);
     for (let t = step.queryStarts[s]; t < step.queryStarts[s + 1]; t++) {
       const last = step.positions[t];
@@ -141,6 +140,9 @@ export function pagedAttention(
       /** Positions between the sinks and the window. */
       const gap = window === null ? 0 : Math.max(0, last + 1 - window - sinkTokens);
       const seen: number[] = [];
+      const firstRecent = aging ? recentStart(last, aging) : 0;
+      /** The copy that holds position p for this token. */
+      const copyOf = (p: number) => copies[aging && (p < aging.sinkTokens || p >= firstRecent) ? 1 : 0];
       for (let p = 0; p < sinkTokens && p <= last; p++) seen.push(p);
       for (let p = sinkTokens + gap; p <= last; p++) seen.push(p);
       for (let head = 0; head < headCount; head++) {
@@ -151,8 +153,8 @@ export function pagedAttention(
         let maximum = -Infinity;
         for (const p of seen) {
           const asked = p < sinkTokens ? toSinks : own;
-          const blockId = bindings.blockTables[tableBase + Math.floor(p / blockSize)];
-          pool.readKey(layer, kvHead, blockId, p % blockSize, cached);
+          const { pool, layer, bindings } = copyOf(p);
+          pool.readKey(layer, kvHead, blockOf(bindings, s, p, pool.blockSize), p % pool.blockSize, cached);
           let dot = 0;
           for (let i = 0; i < headSize; i++) dot += asked[i] * cached[i];
           scores[p] = dot * scale;
@@ -165,14 +167,19 @@ export function pagedAttention(
         }
         const sums = new Float64Array(headSize);
         for (const p of seen) {
-          const blockId = bindings.blockTables[tableBase + Math.floor(p / blockSize)];
-          pool.readValue(layer, kvHead, blockId, p % blockSize, cached);
+          const { pool, layer, bindings } = copyOf(p);
+          pool.readValue(layer, kvHead, blockOf(bindings, s, p, pool.blockSize), p % pool.blockSize, cached);
           for (let i = 0; i < headSize; i++) sums[i] += scores[p] * cached[i];
         }
         for (let i = 0; i < headSize; i++) out[queryBase + i] = sums[i] / total;
       }
     }
   }
+}
+
+function blockOf(bindings: LayerPages['bindings'], sequence: number, position: number, blockSize: number): number {
+  const { tableRows, blockTables, blockTableStride } = bindings;
+  return blockTables[tableRows[sequence] * blockTableStride + Math.floor(position / blockSize)];
 }
 
 /** out = gate / (1 + exp(-gate)) * up. */

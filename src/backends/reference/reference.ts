@@ -6,7 +6,7 @@ import { createRopeTable, type RopeTable, ropeTablePositions } from '../../progr
 import type { Backend, CompileOptions, Executable, PoolBindings, StepBindings, StepOutput } from '../backend.ts';
 import { checkStepBindings } from '../check-bindings.ts';
 import type { LogitEdits } from '../picks.ts';
-import { groupPools, placeOf, poolBindings } from '../pools.ts';
+import { groupPools, placesOf, poolBindings } from '../pools.ts';
 import * as kernels from './kernels.ts';
 import { pickToken } from './picks.ts';
 import { createReferencePool } from './pool.ts';
@@ -82,16 +82,18 @@ function createExecutable(
   }
 
   function writeKv({ layer, key, value }: Extract<Operation, { kind: 'writeKv' }>, step: StepBindings): void {
-    const place = placeOf(planned, layer);
-    const { slotMapping } = poolBindings(step)[place.pool];
-    const vectors = { tokenCount: step.tokenCount, slotMapping };
-    pools[place.pool].write(place.layer, vectors, bufferOf(key), bufferOf(value));
+    for (const place of placesOf(planned, layer)) {
+      const { slotMapping } = poolBindings(step)[place.pool];
+      const vectors = { tokenCount: step.tokenCount, slotMapping };
+      pools[place.pool].write(place.layer, vectors, bufferOf(key), bufferOf(value));
+    }
   }
 
   function attend(operation: Extract<Operation, { kind: 'pagedAttention' }>, step: StepBindings): void {
-    const place = placeOf(planned, operation.layer);
-    const pages = { pool: pools[place.pool], layer: place.layer, bindings: poolBindings(step)[place.pool] };
-    kernels.pagedAttention(bufferOf(operation.query), operation, pages, step, bufferOf(operation.out));
+    const copies = placesOf(planned, operation.layer).map(({ pool, layer }) => {
+      return { pool: pools[pool], layer, bindings: poolBindings(step)[pool] };
+    });
+    kernels.pagedAttention(bufferOf(operation.query), operation, copies, step, bufferOf(operation.out));
   }
 
   function perform(operation: Operation, step: StepBindings): void {

@@ -16,6 +16,13 @@ export interface RunSequenceOptions {
   /** Defaults to f32. */
   readonly keyDType?: KvDType;
   readonly valueDType?: KvDType;
+  /** Pools beside the first, which bind the same blocks; `layerCount` is then that of the first. */
+  readonly otherPools?: readonly {
+    readonly layerCount: number;
+    readonly keyDType: KvDType;
+    readonly valueDType: KvDType;
+  }[];
+  readonly layerCount?: number;
 }
 
 /**
@@ -30,13 +37,15 @@ export async function runSequence(
   const { weights, tokenIds, blockSize = 16, chunkTokens = tokenIds.length } = options;
   const { keyDType = 'f32', valueDType = 'f32' } = options;
   const outputs = options.outputs ?? [...tokenIds.keys()];
-  const { layerCount, kvHeadCount, headSize, vocabSize } = program;
+  const { layerCount = program.layerCount, otherPools = [] } = options;
+  const { kvHeadCount, headSize, vocabSize } = program;
   const blockCount = Math.ceil(tokenIds.length / blockSize);
   const blocks = Array.from({ length: blockCount }, (_, index) => blockCount - 1 - index);
   const executable = await backend.compile(program, {
     weights,
     kv: { layerCount, kvHeadCount, headSize, blockSize, keyDType, valueDType },
     blockCount,
+    otherPools: otherPools.map((pool) => ({ kv: { kvHeadCount, headSize, blockSize, ...pool }, blockCount })),
     limits: {
       maxTokens: chunkTokens,
       maxSequences: 1,
@@ -51,7 +60,7 @@ export async function runSequence(
       const chunk = tokenIds.slice(first, first + chunkTokens);
       const wanted = outputs.filter((row) => row >= first && row < first + chunk.length).map((row) => row - first);
       const step = bindStep([{ tokenIds: chunk, firstPosition: first, blocks, outputs: wanted }], blockSize);
-      const output = await executable.execute(step);
+      const output = await executable.execute({ ...step, otherPools: otherPools.map(() => step) });
       logits.set(output.logits.subarray(0, wanted.length * vocabSize), filledRows * vocabSize);
       filledRows += wanted.length;
     }

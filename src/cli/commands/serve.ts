@@ -7,7 +7,7 @@ import type { Engine } from '../../engine/api.ts';
 import type { RunningServer } from '../../server/index.ts';
 import { CliError } from '../cli-error.ts';
 import { addEngineFlags, type EngineFlags } from '../engine-flags.ts';
-import { integerFlag, repeatedFlag } from '../flag-values.ts';
+import { bytesFlag, integerFlag, repeatedFlag } from '../flag-values.ts';
 import { formatBytes, formatCount } from '../format.ts';
 
 interface ServeFlags extends EngineFlags {
@@ -15,6 +15,12 @@ interface ServeFlags extends EngineFlags {
   readonly port: number;
   readonly servedModelName?: string;
   readonly apiKey?: string;
+  readonly adminKey?: string;
+  readonly showText: boolean;
+  readonly explainRequests: number;
+  readonly record?: string;
+  readonly recordEvents: boolean;
+  readonly recordLimit: number;
   readonly corsOrigin?: readonly string[];
   readonly logLevel: string;
 }
@@ -38,6 +44,15 @@ export function addServeCommand(program: Command): void {
     .option('--served-model-name <name>', 'the name that clients use (default: the name of the file)')
     .option('--api-key <key>', 'clients must send this key (default: OCTAVO_API_KEY, or no key)')
     .option(
+      '--admin-key <key>',
+      'the key for /v1/events and explanations (default: OCTAVO_ADMIN_KEY, or both answer this machine only)',
+    )
+    .option('--show-text', 'let explanations show text of prompts and answers', false)
+    .option('--explain-requests <count>', 'ended requests that can still be explained', integerFlag(0, 1_000_000), 1000)
+    .option('--record <file>', 'write a line without text for each request to a new file, which simulate can replay')
+    .option('--record-events', 'with --record: every event too, so that pages can replay the run', false)
+    .option('--record-limit <bytes>', 'where the recording ends', bytesFlag, 2 ** 30)
+    .option(
       '--cors-origin <origin>',
       'let pages of this origin call; may be given several times; * is any',
       repeatedFlag,
@@ -54,13 +69,29 @@ async function serve(model: string | undefined, flags: ServeFlags): Promise<void
   if (!logLevels.includes(flags.logLevel)) {
     throw new CliError(`--log-level ${flags.logLevel} is not one of ${logLevels.join(', ')}.`, null, 2);
   }
+  if (flags.recordEvents && flags.record === undefined) {
+    throw new CliError('--record-events needs --record FILE.', null, 2);
+  }
+  if (flags.recordLimit < 65536) throw new CliError('--record-limit must be at least 64K.', null, 2);
   // Imported here, so that --help and wrong flags need not wait for the engine and the server to load.
   const [{ pino }, { startServer }, { loadEngine }] = await Promise.all([
     import('pino'),
     import('../../server/index.ts'),
     import('../load-engine.ts'),
   ]);
-  const { engine, modelPath } = await loadEngine(model, flags);
+  const { engine, modelPath } = await loadEngine(model, flags, {
+    explainedRequests: flags.explainRequests,
+    explainText: flags.showText,
+    recording:
+      flags.record === undefined
+        ? undefined
+        : {
+            path: flags.record,
+            events: flags.recordEvents,
+            limitBytes: flags.recordLimit,
+            onEnd: (message) => void process.stderr.write(`octavo: ${message}\n`),
+          },
+  });
   const servedModelName = flags.servedModelName ?? basename(modelPath).replace(/\.gguf$/i, '');
   const apiKey = flags.apiKey ?? (process.env.OCTAVO_API_KEY || undefined);
   let server: RunningServer;
@@ -69,6 +100,7 @@ async function serve(model: string | undefined, flags: ServeFlags): Promise<void
       engine,
       servedModelName,
       apiKey,
+      adminKey: flags.adminKey ?? (process.env.OCTAVO_ADMIN_KEY || undefined),
       corsOrigins: flags.corsOrigin,
       host: flags.host,
       port: flags.port,

@@ -1,8 +1,8 @@
 // What `octavo simulate` found, for people and as JSON.
 
-import Table from 'cli-table3';
 import type { LoadFigures, ReplayReport, Scenario, SimulationReport, SweepResult } from '../../simulation/index.ts';
 import { formatBytes, formatCount } from '../format.ts';
+import { plainTable } from '../plain-table.ts';
 import type { Setup } from './run.ts';
 
 function setupToJson({ flags, source, calibration }: Setup): Record<string, unknown> {
@@ -101,12 +101,19 @@ export function describeRun({ source }: Setup, { cache, serving }: SimulationRep
 export function describeSweep({ source, flags }: Setup, results: readonly SweepResult[]): string {
   const names = Object.keys(results[0]?.settings ?? {});
   const judged = flags.goodput === undefined ? 'TTFT p99' : 'goodput';
-  const table = new Table({
-    head: [...names, 'pool', 'tok/s', 'TTFT p50', 'TTFT p99', 'TPOT p99', 'goodput/s', 'hits', 'preempted', 'front'],
-    style: { head: [], border: [] },
-    chars: { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' },
-    colAligns: [...names.map(() => 'left' as const), ...Array.from({ length: 9 }, () => 'right' as const)],
-  });
+  const head = [
+    ...names,
+    'pool',
+    'tok/s',
+    'TTFT p50',
+    'TTFT p99',
+    'TPOT p99',
+    'goodput/s',
+    'hits',
+    'preempted',
+    'front',
+  ];
+  const rows: string[][] = [];
   for (const { settings, poolTokens, poolBytes, figures, error, ...one } of results) {
     const pool = poolBytes === null ? `${formatCount(poolTokens)} tok` : formatBytes(poolBytes);
     const cells =
@@ -120,11 +127,15 @@ export function describeSweep({ source, flags }: Setup, results: readonly SweepR
             figures.goodputPerSecond?.toFixed(2) ?? '-',
           ];
     const rest = error === null ? [share(one.blockHitRate), formatCount(one.preemptions)] : ['-', '-'];
-    table.push([...names.map((name) => settings[name]), pool, ...cells, ...rest, one.isOnFront ? '*' : '']);
+    rows.push([...names.map((name) => settings[name]), pool, ...cells, ...rest, one.isOnFront ? '*' : '']);
   }
   const lines = [
     `${source.name}: ${formatCount(source.requestCount)} requests (${source.format}); times in ms`,
-    table.toString(),
+    plainTable(
+      head,
+      rows,
+      names.map(() => 'left'),
+    ),
     `* nothing with as little memory has a better ${judged}`,
   ];
   for (const { settings, error, refusedRequests } of results) {

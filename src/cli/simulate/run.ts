@@ -1,5 +1,8 @@
 // Runs what the flags of `octavo simulate` ask for, and writes it out.
 
+import { basename } from 'node:path';
+import type { Measured, PageContent } from '../../analysis/page/index.ts';
+import type { SimulationSubject } from '../../analysis/simulation/index.ts';
 import { CalibrationFileError, InvalidRequestError, TraceFileError } from '../../errors/index.ts';
 import type { Calibration } from '../../simulation/calibration/index.ts';
 import {
@@ -12,6 +15,8 @@ import {
 } from '../../simulation/index.ts';
 import { CliError } from '../cli-error.ts';
 import { formatCount } from '../format.ts';
+import { measuredHere } from '../measured.ts';
+import { writeOutput } from '../page-flags.ts';
 import { createProgress } from '../progress.ts';
 import type { SimulateFlags } from './flags.ts';
 import { describeRun, describeSweep, runToJson, sweepToJson } from './output.ts';
@@ -64,12 +69,16 @@ export async function runSimulate(flags: SimulateFlags): Promise<void> {
         onProgress: progress.update,
       });
       progress.end();
+      await writePage(setup, startedMs, (page, subject, measured) =>
+        report.serving === null ? null : page.runPage(subject, scenario, report.serving, measured),
+      );
       text = json
         ? JSON.stringify({ ...runToJson(setup, scenario, report), ...timings() })
         : describeRun(setup, report);
     } else {
       const results = await runSweep({ ...options, points: sweepPoints(sweep, scenario) });
       progress.end();
+      await writePage(setup, startedMs, (page, subject, measured) => page.sweepPage(subject, results, measured));
       text = json ? JSON.stringify({ ...sweepToJson(setup, results), ...timings() }) : describeSweep(setup, results);
     }
     process.stdout.write(`${text}\n`);
@@ -84,4 +93,30 @@ export async function runSimulate(flags: SimulateFlags): Promise<void> {
     }
     throw error;
   }
+}
+
+type PageModule = typeof import('../../analysis/simulation/index.ts');
+
+/** Where --html asks for it. */
+async function writePage(
+  { flags, source, calibration }: Setup,
+  startedMs: number,
+  make: (page: PageModule, subject: SimulationSubject, measured: Measured) => PageContent | null,
+): Promise<void> {
+  if (flags.html === undefined) return;
+  const [page, { renderPage }] = await Promise.all([
+    import('../../analysis/simulation/index.ts'),
+    import('../../analysis/page/index.ts'),
+  ]);
+  const subject: SimulationSubject = {
+    arrivals: basename(source.name),
+    requestCount: source.requestCount,
+    calibration: calibration === null ? null : `${calibration.model.name}, ${calibration.machine.processor}`,
+    hasObjectives: flags.goodput !== undefined,
+  };
+  const seconds = (performance.now() - startedMs) / 1000;
+  const content = make(page, subject, measuredHere(process.argv.slice(2), seconds, []));
+  if (content === null)
+    throw new InvalidRequestError('--html shows the serving replay, and only the cache was replayed', 'html');
+  await writeOutput(flags.html, renderPage(content));
 }

@@ -13,6 +13,7 @@ import {
   memoryModes,
   type NumaTopology,
 } from '../../memory/index.ts';
+import { agingStep } from '../../program/aging.ts';
 import { type KvDType, kvDTypeNames } from '../../tensor/kv-dtype.ts';
 import {
   createMemoryFiles,
@@ -86,8 +87,6 @@ interface TierSpec {
   /** Run everything a second time, in an engine that finds the folder of the first. */
   readonly restarts: boolean;
 }
-
-const maxModelLen = 96;
 
 /** Every type, some of them in pairs. */
 const kvTypes: readonly KvCacheDtype[] = [...kvDTypeNames, 'int8/int4', 'fp8_e4m3/int8', 'int4/f16', 'bf16/fp8_e5m2'];
@@ -187,6 +186,11 @@ function faultsOf(every: number): (operation: FileOperation) => FileFault | null
   };
 }
 
+function withoutWhatAgingRefuses(scenario: Scenario): Scenario {
+  const isFull = ['auto', 'f32', 'f16', 'bf16'].includes(scenario.kvCacheDtype);
+  return { ...scenario, memory: 'paged', tiers: null, kvCacheDtype: isFull ? scenario.kvCacheDtype : 'f16' };
+}
+
 /** What a choice of a request came to: tokens, and log-probabilities with their alternatives. */
 type Trace = { tokenIds: number[]; logprobs: unknown[] }[];
 
@@ -221,8 +225,16 @@ interface Alone {
   readonly known: Map<string, Outcome>;
 }
 
+/** What a subject fixes of its engines. */
+export interface PagingSetup extends Pick<EngineOptions, 'model' | 'backend' | 'kvCacheAging'> {
+  /** Tokens before every prompt, the same in all prompts of a family. Defaults to none. */
+  readonly leadTokens?: number;
+}
+
 /** Prepares the property for one model and backend. */
-export async function createPagingProperty(options: Pick<EngineOptions, 'model' | 'backend'>): Promise<PagingProperty> {
+export async function createPagingProperty({ leadTokens = 0, ...options }: PagingSetup): Promise<PagingProperty> {
+  const maxModelLen = 96 + leadTokens;
+  const { kvCacheAging } = options;
   const byType = new Map<string, Alone>();
   async function aloneWith(kvCacheDtype: Scenario['kvCacheDtype']): Promise<Alone> {
     const found = byType.get(kvCacheDtype);
@@ -254,9 +266,9 @@ export async function createPagingProperty(options: Pick<EngineOptions, 'model' 
     failedPages: 0,
   };
   const { config } = (await aloneWith('auto')).engine;
-  function kvBytesOf({ engine: { kvDType } }: Alone, blockSize: number): number {
+  function kvBytesOf({ engine: { kvDType } }: Alone, blockSize: number, layerCount = config.layerCount): number {
     const [keyDType, valueDType = keyDType] = kvDType.split('/') as KvDType[];
-    const { layerCount, kvHeadCount, headSize } = config;
+    const { kvHeadCount, headSize } = config;
     return kvBlockBytes({ layerCount, kvHeadCount, headSize, blockSize, keyDType, valueDType });
   }
 
@@ -268,6 +280,7 @@ export async function createPagingProperty(options: Pick<EngineOptions, 'model' 
   }
   function promptOf(spec: RequestSpec): number[] {
     return [
+      ...tokensOf(50 + spec.family, leadTokens),
       ...tokensOf(spec.family, spec.sharedTokens),
       ...tokensOf(100 + spec.family * 10 + spec.ownSeed, spec.ownTokens),
     ];
@@ -401,14 +414,35 @@ export async function createPagingProperty(options: Pick<EngineOptions, 'model' 
 
   return {
     totals,
-    async check(scenario) {
+    async check(drawn) {
+      const scenario = kvCacheAging === undefined ? drawn : withoutWhatAgingRefuses(drawn);
       const { blockSize, spareBlocks, requests, tiers, ...rest } = scenario;
-      // With a window, the pool may be smaller than a sequence is long.
-      const window = rest.memory === 'paged' ? config.slidingWindow : null;
-      const blockCount = createAttentionReach(blockSize, window).blocksFor(maxModelLen) + spareBlocks;
       const alone = await aloneWith(scenario.kvCacheDtype);
       const pageBytes = kvBytesOf(alone, blockSize);
       const hasTiers = tiers !== null && scenario.memory === 'paged' && scenario.enablePrefixCaching;
+      // Only models that have several cache groups notice.
+      const hybridCacheGroups = spareBlocks % 4 === 3 ? false : undefined;
+      // With kvCacheAging all layers have a second pool, of recent tokens beside sinks.
+      const agedBytes = (): number => {
+        const { recentTokens, sinkTokens = 4 } = kvCacheAging!;
+        const { kvHeadCount, headSize, layerCount } = config;
+        const shape = { layerCount, kvHeadCount, headSize, blockSize };
+        const oldBytes = kvBlockBytes({ ...shape, keyDType: 'int8', valueDType: 'int8' });
+        const recent = createAttentionReach(blockSize, recentTokens + agingStep - 1, sinkTokens).blocksFor(maxModelLen);
+        const all = Math.ceil(maxModelLen / blockSize);
+        return (all + spareBlocks) * oldBytes + (recent + spareBlocks) * pageBytes;
+      };
+      const isGrouped = config.fullAttentionLayers.length > 0 && hybridCacheGroups !== false && !hasTiers;
+      // With a window, the pool may be smaller than a sequence is long.
+      const bytesFor = (layerCount: number, windowTokens: number | null): number => {
+        const reach = createAttentionReach(blockSize, rest.memory === 'paged' ? windowTokens : null);
+        return (reach.blocksFor(maxModelLen) + spareBlocks) * kvBytesOf(alone, blockSize, layerCount);
+      };
+      const fullLayers = isGrouped && rest.memory === 'paged' ? config.fullAttentionLayers.length : 0;
+      const window = config.fullAttentionLayers.length === 0 || fullLayers > 0 ? config.slidingWindow : null;
+      const kvCacheMemoryBytes = kvCacheAging
+        ? agedBytes()
+        : bytesFor(config.layerCount - fullLayers, window) + bytesFor(fullLayers, null);
       const files = createMemoryFiles();
       for (let run = 0; run < (hasTiers && tiers.restarts ? 2 : 1); run++) {
         files.decide = null;
@@ -417,7 +451,8 @@ export async function createPagingProperty(options: Pick<EngineOptions, 'model' 
           ...rest,
           blockSize,
           maxModelLen,
-          kvCacheMemoryBytes: blockCount * pageBytes,
+          kvCacheMemoryBytes,
+          hybridCacheGroups,
           tiers: hasTiers ? tierSettings(tiers, pageBytes, files) : undefined,
           checkIntegrity: true,
         });

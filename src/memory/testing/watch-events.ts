@@ -4,6 +4,7 @@ import {
   createEventHub,
   createMemoryView,
   type EventHub,
+  type GroupSnapshot,
   type MemoryView,
   type OctavoEvent,
   type Snapshot,
@@ -75,8 +76,18 @@ export function createEventWatch(): EventWatch {
             expectSame(mine.groups[g][key], group[key], `${what}: ${key}`);
           }
         }
-        expectSame(mine.groups[0].references, references, `${what}: references of the block map`);
-        expectSame(mine.groups[0].cached.map(Boolean), cached, `${what}: cached blocks of the block map`);
+        // The block map has one group after the other.
+        const all = <T>(read: (group: GroupSnapshot) => readonly T[]): T[] => mine.groups.flatMap(read);
+        expectSame(
+          all((group) => group.references),
+          references,
+          `${what}: references of the block map`,
+        );
+        expectSame(
+          all((group) => group.cached.map(Boolean)),
+          cached,
+          `${what}: cached blocks of the block map`,
+        );
         expectSame(sorted(mine), sorted(truth), `${what}: sequences`);
         for (const key of Object.keys(truth.counts) as (keyof typeof truth.counts)[]) {
           expectSame(mine.counts[key], truth.counts[key], `${what}: ${key}`);

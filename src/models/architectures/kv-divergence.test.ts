@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Backend } from '../../backends/backend.ts';
 import { cpuBackendForTests } from '../../backends/testing/cpu-backend.ts';
 import { runSequence } from '../../backends/testing/run-sequence.ts';
+import { agingProgram } from '../../program/aging.ts';
 import type { KvDType } from '../../tensor/kv-dtype.ts';
 import { type OpenedModel, openModel } from '../open-model.ts';
 import { bundledModelPath } from '../testing/bundled-model.ts';
@@ -40,6 +41,41 @@ describe.skipIf(cpu.skipReason)('divergence of KV types from f16', () => {
     await model.close();
   });
 
+  /** Against f16, of next-token distributions over all texts. */
+  async function measure(label: string, logits: (tokenIds: readonly number[]) => Promise<Float32Array>) {
+    const { vocabSize } = model.program;
+    let divergence = 0;
+    let agreed = 0;
+    let rows = 0;
+    for (const [i, tokenIds] of texts.entries()) {
+      const ours = await logits(tokenIds);
+      const compared = compareLogits(wanted[i], ours, vocabSize);
+      divergence += compared.divergenceSum;
+      agreed += compared.agreed;
+      rows += compared.rows;
+    }
+    measured.push(
+      `${label}: mean KL ${(divergence / rows).toExponential(2)}, top-1 ${((100 * agreed) / rows).toFixed(2)} % of ${rows}`,
+    );
+    return { divergence: divergence / rows, agreement: agreed / rows };
+  }
+
+  it.each([16, 64, 128])('int8 but for the last %i tokens', async (recentTokens) => {
+    const { layerCount } = model.program;
+    const program = agingProgram(model.program, { recentTokens, sinkTokens: 4 });
+    const { divergence, agreement } = await measure(`int8, f16 for ${recentTokens} recent tokens`, (tokenIds) =>
+      runSequence(backend, program, {
+        weights: model.weights,
+        tokenIds,
+        keyDType: 'int8',
+        valueDType: 'int8',
+        otherPools: [{ layerCount, keyDType: 'f16', valueDType: 'f16' }],
+      }),
+    );
+    expect(divergence).toBeLessThan(1e-3);
+    expect(agreement).toBeGreaterThan(0.99);
+  });
+
   it.each<[KvDType, KvDType, number, number]>([
     ['f32', 'f32', 5e-4, 0.99],
     ['bf16', 'bf16', 5e-4, 0.99],
@@ -49,21 +85,10 @@ describe.skipIf(cpu.skipReason)('divergence of KV types from f16', () => {
     ['int8', 'int4', 4e-3, 0.98],
     ['int4', 'int4', 1.2e-2, 0.97],
   ])('%s/%s', async (keyDType, valueDType, mostDivergence, leastAgreement) => {
-    const { vocabSize } = model.program;
-    let divergence = 0;
-    let agreed = 0;
-    let rows = 0;
-    for (const [i, tokenIds] of texts.entries()) {
-      const ours = await logitsOf(tokenIds, keyDType, valueDType);
-      const compared = compareLogits(wanted[i], ours, vocabSize);
-      divergence += compared.divergenceSum;
-      agreed += compared.agreed;
-      rows += compared.rows;
-    }
-    measured.push(
-      `${keyDType}/${valueDType}: mean KL ${(divergence / rows).toExponential(2)}, top-1 ${((100 * agreed) / rows).toFixed(2)} % of ${rows}`,
+    const { divergence, agreement } = await measure(`${keyDType}/${valueDType}`, (tokenIds) =>
+      logitsOf(tokenIds, keyDType, valueDType),
     );
-    expect(divergence / rows).toBeLessThan(mostDivergence);
-    expect(agreed / rows).toBeGreaterThan(leastAgreement);
+    expect(divergence).toBeLessThan(mostDivergence);
+    expect(agreement).toBeGreaterThan(leastAgreement);
   });
 });

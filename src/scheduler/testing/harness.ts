@@ -1,13 +1,19 @@
 // Drives the real scheduler and memory beside a trivial model that predicts every token, output and ending.
 
 import { ContextLengthError, QueueFullError } from '../../errors/index.ts';
-import { type AllocatorName, createMemory, type KvMemory, type MemoryMode } from '../../memory/index.ts';
+import {
+  type AllocatorName,
+  createHybridMemory,
+  createMemory,
+  type KvMemory,
+  type MemoryMode,
+} from '../../memory/index.ts';
 import { appendToken, type ModelSequence } from '../../memory/testing/content.ts';
 import { createEventWatch, type EventWatch } from '../../memory/testing/watch-events.ts';
 import { createScheduler } from '../scheduler.ts';
 import { takeSnapshot } from '../snapshot.ts';
 import type { SampledToken, Scheduler, StepPlan } from '../types.ts';
-import { createFakePool } from './fake-pool.ts';
+import { createFakePool, type FakePoolOptions } from './fake-pool.ts';
 
 export interface HarnessConfig {
   readonly blockSize: number;
@@ -28,6 +34,8 @@ export interface HarnessConfig {
   /** Attention's window; defaults to none. */
   readonly windowTokens?: number | null;
   readonly sinkTokens?: number;
+  /** Cache groups beside the one that the options above are of. Defaults to none. */
+  readonly otherGroups?: readonly FakePoolOptions[];
   /** Prompt tokens of a step that also decodes. Defaults to no limit. */
   readonly promptTokensBesideDecoding?: number;
   /** Compare what the events add up to with the state after every operation. Defaults to true. */
@@ -66,13 +74,20 @@ function expectEqual(actual: unknown, expected: unknown, what: string): void {
 }
 
 export function createHarness(config: HarnessConfig): Harness {
-  const { blockSize, blockCount } = config;
+  const { blockSize, otherGroups = [] } = config;
   const events = createEventWatch();
-  const memory = createMemory(config.memoryMode ?? 'paged', {
+  const memoryOptions = {
     ...config,
     events: events.hub,
     maxBlocksPerSequence: Math.ceil(config.maxModelLen / blockSize),
-  });
+  };
+  const memory =
+    otherGroups.length > 0
+      ? createHybridMemory([
+          memoryOptions,
+          ...otherGroups.map((group, i) => ({ ...memoryOptions, ...group, group: i + 1 })),
+        ])
+      : createMemory(config.memoryMode ?? 'paged', memoryOptions);
   const scheduler = createScheduler({
     ...config,
     memory,
@@ -82,7 +97,8 @@ export function createHarness(config: HarnessConfig): Harness {
   });
   if (config.watchesEvents ?? true) events.watch(memory, () => takeSnapshot(scheduler, memory));
   const blocksOf = (tokens: number): number => Math.ceil(tokens / blockSize);
-  const pool = createFakePool(blockCount, blockSize, config.windowTokens, config.sinkTokens);
+  const groups = [config, ...otherGroups];
+  const pool = createFakePool(blockSize, groups);
   const live = new Map<number, Tracked>();
   /** Sequences of the step in flight, cancelled ones included. */
   let flying = new Map<number, Tracked>();
@@ -176,11 +192,15 @@ export function createHarness(config: HarnessConfig): Harness {
 
   /** Between steps a sequence holds its sinks and its window, whatever it computed. */
   function checkWindows(): void {
-    if (config.windowTokens == null) return;
-    const limit = blocksOf(config.sinkTokens ?? 0) + blocksOf(config.windowTokens) + 1;
-    for (const { id, blocks } of scheduler.describe()) {
-      const held = blocks.filter((block) => block !== -1).length;
-      if (held > limit) throw new Error(`sequence ${id} holds ${held} blocks, its window needs ${limit}`);
+    for (const [g, { windowTokens, sinkTokens = 0 }] of groups.entries()) {
+      if (windowTokens == null) continue;
+      const limit = blocksOf(sinkTokens) + blocksOf(windowTokens) + 1;
+      for (const { id, blocks } of scheduler.describe()) {
+        // The tables of the groups, one after the other.
+        const entries = blocks.length / groups.length;
+        const held = blocks.slice(g * entries, (g + 1) * entries).filter((block) => block !== -1).length;
+        if (held > limit) throw new Error(`sequence ${id} holds ${held} blocks, its window needs ${limit}`);
+      }
     }
   }
 
@@ -263,7 +283,8 @@ export function createHarness(config: HarnessConfig): Harness {
       }
       memory.checkIntegrity();
       const { freeBlocks, referencedBlocks } = memory.usage();
-      expectEqual(freeBlocks, blockCount, 'free blocks');
+      const allBlocks = groups.reduce((sum, group) => sum + group.blockCount, 0);
+      expectEqual(freeBlocks, allBlocks, 'free blocks');
       expectEqual(referencedBlocks, 0, 'referenced blocks');
     },
   };

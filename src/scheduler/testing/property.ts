@@ -60,6 +60,16 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   },
 );
 
+interface Window {
+  readonly windowTokens: number;
+  readonly sinkTokens: number;
+}
+
+const window: fc.Arbitrary<Window> = fc.record({
+  windowTokens: fc.integer({ min: 1, max: 40 }),
+  sinkTokens: fc.constantFrom(0, 0, 1, 4, 9),
+});
+
 /** Pools hold one longest sequence at least, and seldom much more, so that sequences are preempted and blocks evicted. */
 const config: fc.Arbitrary<HarnessConfig> = fc
   .record({
@@ -81,21 +91,32 @@ const config: fc.Arbitrary<HarnessConfig> = fc
       { weight: 4, arbitrary: fc.constant<MemoryMode>('paged') },
       { weight: 1, arbitrary: fc.constantFrom(...memoryModes) },
     ),
-    window: fc.option(
-      fc.record({ windowTokens: fc.integer({ min: 1, max: 40 }), sinkTokens: fc.constantFrom(0, 0, 1, 4, 9) }),
-    ),
+    window: fc.option(window),
+    otherGroups: fc
+      .option(fc.array(fc.record({ window, extraBlocks: fc.nat(12) }), { minLength: 1, maxLength: 2 }), { freq: 2 })
+      .map((groups) => groups ?? []),
   })
-  .map(({ extraBlocks, quotaExtra, window, ...rest }) => {
-    const { maxModelLen, blockSize, memoryMode } = rest;
+  .map(({ extraBlocks, quotaExtra, window, otherGroups: others, ...base }) => {
+    const { maxModelLen, blockSize, memoryMode } = base;
+    const otherGroups = memoryMode !== 'paged' ? [] : others.map((group) => groupOf(group, blockSize, maxModelLen));
+    const rest = { ...base, otherGroups };
     const fullBlocks = Math.ceil(maxModelLen / blockSize);
     const tenantQuotaBlocks = quotaExtra === null ? undefined : fullBlocks + quotaExtra;
     if (window === null || memoryMode !== 'paged') {
       return { ...rest, tenantQuotaBlocks, blockCount: fullBlocks + extraBlocks };
     }
-    // A pool that holds the window, but not the sequence.
-    const blockCount = createAttentionReach(blockSize, window.windowTokens, window.sinkTokens).blocksFor(maxModelLen);
-    return { ...rest, ...window, tenantQuotaBlocks, blockCount: blockCount + extraBlocks };
+    return { ...rest, ...groupOf({ window, extraBlocks }, blockSize, maxModelLen), tenantQuotaBlocks };
   });
+
+/** A pool that holds the window, but not the sequence. */
+function groupOf(
+  { window: reach, extraBlocks }: { readonly window: Window; readonly extraBlocks: number },
+  blockSize: number,
+  maxModelLen: number,
+) {
+  const blocks = createAttentionReach(blockSize, reach.windowTokens, reach.sinkTokens).blocksFor(maxModelLen);
+  return { ...reach, blockCount: blocks + extraBlocks };
+}
 
 /** Three base prompts, fixed: requests take a leading part of one, then tokens of their own from a vocabulary of three. */
 const bases = [0, 1, 2].map((base) => Array.from({ length: 100 }, (_, i) => ((i * (base + 3)) % 7) % 3));

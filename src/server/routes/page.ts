@@ -1,7 +1,7 @@
 // GET /: the built page, or a hint how to build it.
 
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import fastifyStatic from '@fastify/static';
 import type { FastifyInstance } from 'fastify';
 
@@ -29,7 +29,11 @@ export async function registerPage(app: FastifyInstance, webRoot: string): Promi
   await app.register(fastifyStatic, {
     root: webRoot,
     wildcard: false,
-    setHeaders: (reply) => {
+    cacheControl: false,
+    // Names of assets carry a hash of what is in them.
+    setHeaders: (reply, path) => {
+      const isAsset = dirname(path) === join(webRoot, 'assets');
+      reply.header('cache-control', isAsset ? 'public, max-age=31536000, immutable' : 'no-cache');
       reply.header('content-security-policy', contentPolicy);
       reply.header('x-content-type-options', 'nosniff');
       reply.header('referrer-policy', 'no-referrer');

@@ -131,3 +131,50 @@ export const blockMapResponse = z.object({
     }),
   ),
 });
+
+const sharedBlocks = z.array(z.object({ id: z.string(), blocks: z.int() }));
+const milliseconds = z.number();
+export const explanationResponse = z.object({
+  id: z.string(),
+  object: z.literal('octavo.request_explanation'),
+  state: z.enum(['waiting', 'running', 'stop', 'length', 'cancelled', 'error']),
+  prompt_tokens: z.int(),
+  completion_tokens: z.int(),
+  choices: z.int(),
+  forked_from: z.string().nullable(),
+  waited_ms: z.record(z.enum(['queue', 'blocks', 'headroom', 'quota', 'pages', 'prefix']), milliseconds),
+  prefix_cache: z.object({
+    reason: z.enum(['hit', 'evicted', 'different_salt', 'differs', 'never_seen', 'not_looked_up']).nullable(),
+    cached_tokens: z.int(),
+    first_missing_token: z.int().nullable(),
+    cached_tokens_by_tier: z.record(z.string(), z.int()),
+    failed_pages: z.int(),
+    shared_with: sharedBlocks,
+    text_before_missing: z.string().nullable(),
+    text_from_missing: z.string().nullable(),
+  }),
+  preemption_count: z.int(),
+  preemptions: z.array(
+    z.object({
+      at_ms: milliseconds,
+      step: z.int(),
+      by: z.string(),
+      reason: z.enum(['blocks', 'quota']),
+      mode: z.literal('recompute'),
+      lost_tokens: z.int(),
+      recomputed_tokens: z.int().nullable(),
+    }),
+  ),
+  steps: z.object({
+    first: z.int().nullable(),
+    last: z.int().nullable(),
+    count: z.int(),
+    computed_tokens: z.int(),
+  }),
+  first_scheduled_ms: milliseconds.nullable(),
+  ttft_ms: milliseconds.nullable(),
+  finished_ms: milliseconds.nullable(),
+  inter_token_ms: z.object({ mean: milliseconds, p50: milliseconds, p99: milliseconds, max: milliseconds }).nullable(),
+  blocks_shared_now: sharedBlocks,
+  text: z.object({ prompt: z.string(), output: z.string() }).nullable(),
+});

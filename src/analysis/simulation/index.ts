@@ -1,0 +1,3 @@
+// Pages of simulations.
+
+export { runPage, type SimulationSubject, sweepPage } from './simulation-page.ts';

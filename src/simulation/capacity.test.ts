@@ -1,0 +1,365 @@
+// What planning rests on: figures as a load generator defines them, the pace of prefill, host memory, sweeps, fits.
+
+import { describe, expect, it } from 'vitest';
+import { CalibrationFileError, InvalidRequestError } from '../errors/index.ts';
+import { bindDesign, designWork } from './calibration/bind-design.ts';
+import { designSteps } from './calibration/design.ts';
+import { fitSteps } from './calibration/fit-steps.ts';
+import { type Calibration, fitServer, parseCalibration, simulateLoad } from './calibration/index.ts';
+import { nonNegativeLeastSquares } from './calibration/nnls.ts';
+import { kernelSeconds } from './cost-model.ts';
+import {
+  closedLoopArrivals,
+  generatedArrivals,
+  lengthsOf,
+  paretoFront,
+  parseLengthSpec,
+  parsePrefixTree,
+  type ReplayOptions,
+  replay,
+  replayWithHostTier,
+  runSweep,
+  type Scenario,
+  sweepPoints,
+  type TraceRequest,
+} from './index.ts';
+
+const base: ReplayOptions = {
+  blockCount: 1000,
+  blockSize: 16,
+  memory: 'paged',
+  enablePrefixCaching: true,
+  maxNumSeqs: 64,
+  maxNumBatchedTokens: 512,
+  arrivals: 'trace',
+  cost: { stepSeconds: 0.01, tokenSeconds: 0.001 },
+  seed: 1,
+};
+const request = (fields: Partial<TraceRequest> = {}): TraceRequest => ({
+  arrivalMs: 0,
+  promptTokens: 20,
+  outputTokens: 3,
+  hashIds: null,
+  ...fields,
+});
+const chats = (seed = 2) =>
+  generatedArrivals({
+    requestCount: 120,
+    ratePerSecond: 3,
+    variation: 2,
+    ownTokens: lengthsOf(parseLengthSpec('uniform:20-300', 'x')),
+    outputTokens: lengthsOf(parseLengthSpec('uniform:5-80', 'x')),
+    prefixTree: parsePrefixTree('2x64'),
+    prefixSkew: 0,
+    turns: () => 4,
+    thinkSeconds: 2,
+    seed,
+  });
+
+describe('figures', () => {
+  it('are those of steps that can be counted by hand', () => {
+    const objectives = { ttft: 40, tpot: 15 };
+    const { figures, steps } = replay([request(), request({ arrivalMs: 1000, promptTokens: 40 })], {
+      ...base,
+      objectives,
+    });
+    expect(steps).toBe(6);
+    // 10 ms a step, 1 ms a token: 30 + 11 + 11, and 50 + 11 + 11 a second later.
+    expect(figures!.ttftMs).toMatchObject({ mean: 40, p50: 30, p99: 50 });
+    expect(figures!.tpotMs.p50).toBeCloseTo(11, 9);
+    expect(figures!.itlMs.mean).toBeCloseTo(11, 9);
+    expect(figures!.e2eMs.p99).toBeCloseTo(72, 9);
+    expect(figures!.durationS).toBeCloseTo(1.072, 9);
+    expect(figures!.outputTokensPerSecond).toBeCloseTo(6 / 1.072, 9);
+    expect(figures!.goodputPerSecond).toBeCloseTo(1 / 1.072, 9);
+  });
+
+  it('tell of the server around the kernels', () => {
+    const server = {
+      stepSeconds: 0.002,
+      sampledSeconds: 0.001,
+      firstSampledSeconds: 0,
+      requestSeconds: 0.004,
+      latencySeconds: 0.005,
+    };
+    const cost = { step: { step: 0.01, tokens: 0.001 }, server };
+    const { figures } = replay(closedLoopArrivals([request(), request()], 1), { ...base, cost });
+    // 4 to read, 10 + 20 + 2 + 1 for the step, 5 on the way; each later token 10 + 1 + 2 + 1.
+    expect(figures!.ttftMs.p50).toBeCloseTo(42, 9);
+    expect(figures!.tpotMs.p50).toBeCloseTo(14, 9);
+    expect(figures!.e2eMs.p50).toBeCloseTo(70, 9);
+    expect(figures!.durationS).toBeCloseTo(0.14, 9);
+  });
+
+  it('hold prefill back beside decoding as the engine does', () => {
+    const requests = [request({ outputTokens: 100 }), request({ arrivalMs: 300, promptTokens: 2000, outputTokens: 2 })];
+    const free = replay(requests, base);
+    const paced = replay(requests, { ...base, maxStepStretch: 3 });
+    expect(free.figures!.itlMs.p99).toBeCloseTo(10 + 512, 6);
+    // 64 tokens before anything is known, then (3 - 1) times a decoding step of 11 ms.
+    expect(paced.figures!.itlMs.p99).toBeLessThan(80);
+    expect(paced.figures!.ttftMs.p99).toBeGreaterThan(free.figures!.ttftMs.p99);
+  });
+
+  it('come with a timeline that accounts for all tokens and all time', () => {
+    const { timeline, computedTokens, simulatedSeconds, preemptions } = replay(chats(), {
+      ...base,
+      blockCount: 100,
+      watermarkBlocks: 0,
+    });
+    const sum = (read: (point: (typeof timeline.points)[number]) => number) =>
+      timeline.points.reduce((total, point) => total + read(point), 0);
+    expect(timeline.points.length).toBeLessThanOrEqual(240);
+    expect(timeline.points.length).toBeGreaterThan(100);
+    expect(sum((point) => point.computedTokens)).toBe(computedTokens);
+    expect(sum((point) => point.preemptions)).toBe(preemptions);
+    expect(preemptions).toBeGreaterThan(0);
+    expect(timeline.points.at(-1)!.seconds).toBeLessThan(simulatedSeconds);
+    expect(Math.max(...timeline.points.map(({ poolUse }) => poolUse))).toBeLessThanOrEqual(1 + 1e-9);
+  });
+});
+
+describe('host memory', () => {
+  it('brings back what was evicted, and the same seed gives the same bytes', async () => {
+    const options = { ...base, blockCount: 150 };
+    const without = replay(chats(), options);
+    const host = { blockCount: 4000, blockSeconds: 1e-5 };
+    const first = await replayWithHostTier(chats(), options, host);
+    expect(first.finishedRequests).toBe(120);
+    expect(first.pagesIn).toBeGreaterThan(100);
+    expect(first.computedTokens).toBeLessThan(without.computedTokens * 0.9);
+    expect(JSON.stringify(await replayWithHostTier(chats(), options, host))).toBe(JSON.stringify(first));
+    const slow = await replayWithHostTier(chats(), options, { ...host, blockSeconds: 0.2 });
+    expect(slow.finishedRequests).toBe(120);
+    expect(slow.pagesIn).toBeLessThan(first.pagesIn);
+  });
+});
+
+describe('sweeps', () => {
+  const scenario: Scenario = {
+    blockSize: 16,
+    blockCount: 100,
+    policy: 'lru',
+    memory: 'paged',
+    preemption: 'recompute',
+    maxNumBatchedTokens: 512,
+    maxNumSeqs: 16,
+    rate: 3,
+  };
+
+  it('are every combination', () => {
+    const points = sweepPoints(['pool-tokens=1600,3200', 'block-size=8,16', 'policy=arc'], scenario);
+    expect(points.map((point) => [point.scenario.blockCount, point.scenario.blockSize, point.scenario.policy])).toEqual(
+      [
+        [200, 8, 'arc'],
+        [100, 16, 'arc'],
+        [400, 8, 'arc'],
+        [200, 16, 'arc'],
+      ],
+    );
+    expect(points[0].settings).toEqual({ 'pool-tokens': '1600', 'block-size': '8', policy: 'arc' });
+  });
+
+  it.each([
+    [['pool'], 'must have the form NAME=VALUE'],
+    [['pool='], 'must have the form'],
+    [['pool=1=2'], 'must have the form'],
+    [['size=1'], 'size is not one of pool, pool-tokens'],
+    [['pool=-5'], '-5 is none of integers from 1'],
+    [['pool=1.5'], '1.5 is none of'],
+    [['pool=1,,2'], 'an empty value is none of'],
+    [['policy=lru,mru'], 'mru is none of hit-density, lru'],
+    [['preemption=swap,never'], 'never is none of recompute, swap'],
+    [['rate=0'], '0 is none of numbers over 0'],
+    [['pool=1', 'pool=2'], 'pool is given twice'],
+    [['pool=1', 'pool-tokens=2'], 'exclude each other'],
+    [[`pool=${Array.from({ length: 257 }, (_, i) => i + 1).join(',')}`], 'makes 257 combinations; at most 256'],
+  ])('refuse %j', (texts, message) => {
+    expect(() => sweepPoints(texts as string[], scenario)).toThrow(InvalidRequestError);
+    expect(() => sweepPoints(texts as string[], scenario)).toThrow(message as string);
+  });
+
+  it('need generated arrivals for rates', () => {
+    expect(() => sweepPoints(['rate=1'], { ...scenario, rate: null })).toThrow('rate needs generated arrivals');
+  });
+
+  it('run the same twice, say what cannot run, and mark the front', async () => {
+    const run = () =>
+      runSweep({
+        points: sweepPoints(['pool=1,120,400', 'preemption=recompute,swap'], scenario),
+        arrivalsFor: () => chats(),
+        base: { cost: base.cost, seed: 1, objectives: { ttft: 500 } },
+        hostTierFor: ({ blockCount }) => ({ blockCount: blockCount * 4, blockSeconds: 1e-5 }),
+        tokenBytes: 1000,
+      });
+    const results = await run();
+    expect(JSON.stringify(await run())).toBe(JSON.stringify(results));
+    expect(results.map(({ error }) => error === null)).toEqual([false, false, true, true, true, true]);
+    expect(results[0].error).toContain('a pool of 1 blocks of 16 tokens holds none of the requests');
+    expect(results[2]).toMatchObject({ poolTokens: 1920, poolBytes: 1_920_000, isOnFront: false });
+    expect(results.filter(({ isOnFront }) => isOnFront).length).toBeGreaterThan(0);
+    for (const { isOnFront, refusedRequests } of results) expect(isOnFront && refusedRequests > 0).toBe(false);
+  });
+
+  it('front: less memory or better, ties to the smaller pool', () => {
+    const result = (poolTokens: number, p99: number, refusedRequests = 0) => ({
+      poolTokens,
+      refusedRequests,
+      figures: { goodputPerSecond: null, ttftMs: { p99 } } as never,
+    });
+    const front = paretoFront([
+      result(10, 9),
+      result(20, 5),
+      result(30, 5),
+      result(30, 7),
+      result(5, 1, 3),
+      result(40, 4),
+    ]);
+    expect([...front]).toEqual([0, 1, 5]);
+  });
+});
+
+describe('calibration', () => {
+  it('solves least squares with coefficients of at least zero', () => {
+    expect(
+      nonNegativeLeastSquares(
+        [
+          [1, 0],
+          [0, 1],
+          [1, 1],
+        ],
+        [1, 2, 3],
+      ).map((x) => Math.round(x * 1e6) / 1e6),
+    ).toEqual([1, 2]);
+    // Unbounded, the second would be -1.
+    const [x, y] = nonNegativeLeastSquares(
+      [
+        [1, 1],
+        [1, 2],
+        [1, 3],
+      ],
+      [3, 2, 1],
+    );
+    expect(x).toBeCloseTo(2, 6);
+    expect(y).toBe(0);
+    expect(
+      nonNegativeLeastSquares(
+        [
+          [1, 0, 1],
+          [2, 0, 2],
+        ],
+        [1, 2],
+      ).reduce((sum, one) => sum + one, 0),
+    ).toBeCloseTo(1, 4);
+  });
+
+  const limits = { maxSequences: 64, maxTokens: 512, maxContextTokens: 2048, blockSize: 16, blockCount: 1500 };
+
+  it('designs steps that fit their limits, with every block in the pool written once', () => {
+    for (const each of [limits, { ...limits, maxSequences: 3, maxTokens: 40, blockCount: 9, maxContextTokens: 100 }]) {
+      const steps = designSteps(each);
+      expect(steps.length).toBeGreaterThan(10);
+      for (const step of steps) {
+        const bound = bindDesign(step, each.blockSize, 1000);
+        const work = designWork(step);
+        expect(bound.tokenCount).toBe(work.tokens);
+        expect(bound.tokenCount).toBeLessThanOrEqual(each.maxTokens);
+        expect(bound.sequenceCount).toBeLessThanOrEqual(each.maxSequences);
+        expect(Math.max(...bound.contextLengths)).toBeLessThanOrEqual(each.maxContextTokens);
+        expect(Math.max(...bound.blockTables)).toBeLessThan(each.blockCount);
+        expect(new Set(bound.slotMapping).size).toBe(bound.tokenCount);
+        expect(work.sharedContext).toBeLessThanOrEqual(work.decodeContext);
+      }
+    }
+  });
+
+  it('finds the machine behind steps that are noisy, some of them spoilt', () => {
+    const truth = { step: 0.005, tokensTo16: 0.0002, tokensFrom64: 0.0003, ownContext: 1e-6, promptContext: 3e-7 };
+    let state = 1;
+    const noise = () => {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+      return 1 + (state / 2 ** 32 - 0.5) * 0.06;
+    };
+    const measured = designSteps(limits).map((step, i) => {
+      const work = designWork(step);
+      return { work, seconds: kernelSeconds(work, truth) * noise() * (i % 17 === 3 ? 2.5 : 1), spread: 0.02 };
+    });
+    const { coefficients, quality } = fitSteps(measured);
+    const errors = measured.map(({ work }) =>
+      Math.abs(kernelSeconds(work, coefficients) / kernelSeconds(work, truth) - 1),
+    );
+    expect(errors.sort((a, b) => a - b)[Math.floor(errors.length * 0.9)]).toBeLessThan(0.08);
+    expect(quality.medianError).toBeLessThan(0.04);
+    expect(quality.maxError).toBeGreaterThan(0.4);
+    for (const value of Object.values(coefficients)) expect(value).toBeGreaterThan(0);
+  });
+
+  it('finds what a server adds', () => {
+    const step = { step: 0.006, tokens: 0.0003, ownContext: 1e-7 };
+    const server = {
+      stepSeconds: 0.001,
+      sampledSeconds: 0.0002,
+      firstSampledSeconds: 0,
+      requestSeconds: 0.001,
+      latencySeconds: 0.002,
+    };
+    const settings = {
+      blockCount: 2048,
+      blockSize: 16,
+      maxNumSeqs: 64,
+      maxNumBatchedTokens: 512,
+      maxModelLen: 512,
+      maxStepStretch: 3.5,
+    };
+    const loads = [
+      [1, 8, 24, 24],
+      [8, 24, 24, 32],
+      [16, 48, 40, 6],
+      [4, 12, 200, 8],
+    ].map(([concurrency, count, promptTokens, outputTokens]) => {
+      const requests = Array.from({ length: count }, () => request({ promptTokens, outputTokens }));
+      const [durationSeconds, ttftSeconds] = simulateLoad({ requests, concurrency }, { step, server }, settings);
+      return { concurrency, requests, durationSeconds, ttftSeconds };
+    });
+    const fit = fitServer(step, settings, loads);
+    for (const { durationRatio } of fit.loads) expect(Math.abs(durationRatio - 1)).toBeLessThan(0.05);
+  });
+
+  const good: Calibration = {
+    format: 'octavo-calibration',
+    version: 1,
+    date: '2026-01-01T00:00:00.000Z',
+    model: { name: 'm', fingerprint: 'f', vocabSize: 100 },
+    machine: { processor: 'p', cores: 2, memoryBytes: 1 },
+    backend: 'b',
+    threads: 2,
+    blockSize: 16,
+    kvCacheDtype: 'f16',
+    blockBytes: 4096,
+    limits: { maxNumSeqs: 64, maxNumBatchedTokens: 512, maxContextTokens: 512 },
+    step: { step: 0.01 },
+    server: null,
+    pageSeconds: 0,
+    fit: { steps: 1, medianError: 0, p90Error: 0, maxError: 0, spread: 0, rounds: 1, server: null },
+  };
+
+  it('is read back', () => {
+    expect(parseCalibration(JSON.stringify(good), 'c')).toEqual(good);
+  });
+
+  it.each([
+    ['nonsense', 'is not JSON'],
+    ['[]', 'a calibration must be an object'],
+    [JSON.stringify({ ...good, format: 'x' }), 'has no format'],
+    [JSON.stringify({ ...good, version: 9 }), 'version 9 is unknown'],
+    [JSON.stringify({ ...good, blockBytes: -1 }), 'blockBytes must be a number of at least 1, not -1'],
+    [JSON.stringify({ ...good, step: { tokens: -1 } }), 'tokens must be a number of at least 0'],
+    [JSON.stringify({ ...good, step: { warp: 1 } }), 'step.warp is no term'],
+    [JSON.stringify({ ...good, step: {} }), 'step has no terms'],
+    [JSON.stringify({ ...good, server: { stepSeconds: 'x' } }), 'stepSeconds'],
+    [JSON.stringify({ ...good, model: { name: 'm', vocabSize: 5 } }), 'model.fingerprint must be a string'],
+  ])('is refused: %s', (text, message) => {
+    expect(() => parseCalibration(text, 'c')).toThrow(CalibrationFileError);
+    expect(() => parseCalibration(text, 'c')).toThrow(message);
+  });
+});

@@ -1,0 +1,91 @@
+// A real browser on the real page, which notices what must not happen there.
+
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { build } from 'vite';
+
+const browserPaths = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+const browserPath = browserPaths.find((path) => existsSync(path));
+
+/** Tests of the page are skipped, and told as skipped, where there is no Chromium. */
+export const hasBrowser = browserPath !== undefined;
+
+export async function openBrowser(): Promise<Browser> {
+  return chromium.launch({
+    executablePath: browserPath,
+    args: [
+      ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'],
+      ...['--disable-component-update', '--disable-sync'],
+    ],
+  });
+}
+
+export interface BuiltPage {
+  readonly webRoot: string;
+  remove(): void;
+}
+
+/** Builds the page into a folder of its own. */
+export async function buildPage(): Promise<BuiltPage> {
+  const folder = mkdtempSync(join(tmpdir(), 'octavo-page-'));
+  const webRoot = join(folder, 'web');
+  mkdirSync(webRoot);
+  const root = fileURLToPath(new URL('../../web', import.meta.url));
+  await build({ root, logLevel: 'silent', build: { outDir: webRoot, emptyOutDir: true } });
+  return { webRoot, remove: () => rmSync(folder, { recursive: true, force: true }) };
+}
+
+export interface WatchedPage {
+  readonly page: Page;
+  /** Errors on the console or uncaught, and requests to other hosts than the server's. */
+  readonly problems: string[];
+}
+
+export async function openPage(
+  browser: Browser,
+  serverUrl: string,
+  options: BrowserContextOptions = {},
+): Promise<WatchedPage> {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: 'en-US', ...options });
+  const page = await context.newPage();
+  const problems: string[] = [];
+  page.on('console', (message) => {
+    if (message.type() === 'error') problems.push(message.text());
+  });
+  page.on('pageerror', (error) => problems.push(String(error)));
+  page.on('request', (request) => {
+    const { protocol, origin } = new URL(request.url());
+    const own = origin === new URL(serverUrl).origin;
+    if (!own && protocol !== 'data:' && protocol !== 'blob:') problems.push(`request to ${request.url()}`);
+  });
+  return { page, problems };
+}
+
+const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+interface AxeResult {
+  readonly violations: readonly {
+    readonly id: string;
+    readonly help: string;
+    readonly nodes: readonly { readonly html: string; readonly failureSummary?: string }[];
+  }[];
+}
+
+/** What axe-core finds wrong with the page as it is, one line each. */
+export async function accessibilityViolations(page: Page): Promise<string[]> {
+  // Evaluated rather than inserted: the page's policy allows no foreign scripts.
+  await page.evaluate(axeSource);
+  const { violations } = (await page.evaluate('axe.run(document)')) as AxeResult;
+  return violations.flatMap(({ id, help, nodes }) =>
+    nodes.map(({ html, failureSummary }) => `${id}: ${help}: ${html.slice(0, 160)} ${failureSummary ?? ''}`),
+  );
+}
+
+/** Whether the page is wider than the window. */
+export async function overflowsWidth(page: Page): Promise<boolean> {
+  return page.evaluate('document.documentElement.scrollWidth > document.documentElement.clientWidth');
+}
