@@ -4,7 +4,7 @@ import { IntegrityError, InvalidRequestError } from '../errors/index.ts';
 import { type CopyCause, createBlockJournal, createSilentSink } from '../events/index.ts';
 import { type AddressableAllocator, createAllocator } from './allocators/index.ts';
 import { createAttentionReach } from './attention-reach.ts';
-import { type BlockFill, createBlockFills } from './block-fill.ts';
+import { createBlockFills } from './block-fill.ts';
 import { createBlockHasher, HASH_WORDS } from './block-hash.ts';
 import { createBlockHistory } from './block-history.ts';
 import { createBlockPool } from './block-pool.ts';
@@ -21,15 +21,15 @@ import { checkMemoryIntegrity } from './integrity.ts';
 import { createKvSequence, extendChain, type KvSequence, type KvSequenceState } from './kv-sequence.ts';
 import { longestRun, measureLayout } from './layout.ts';
 import { createNodeAllocator, createNodeMap, createNumaPlacement } from './numa/index.ts';
+import { createPageIn } from './page-in.ts';
 import { createPageTable } from './page-table.ts';
-import type { Pager } from './pager.ts';
 import { createPaging } from './paging.ts';
 import { createPrefixCache } from './prefix-cache.ts';
 import { createRelocator } from './relocation.ts';
 import { slotUseOf } from './slot-use.ts';
 import { snapshotOf } from './snapshot.ts';
 import type { KvMemory, KvMemoryOptions, PrefixMatch } from './types.ts';
-import { isReached, longestHit, matchInWindow } from './window-match.ts';
+import { matchInWindow } from './window-match.ts';
 
 /** The open step's hold on the source of its copies. */
 interface Pin {
@@ -76,8 +76,6 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
   const sink = options.events ?? createSilentSink();
   const journal = createBlockJournal(sink, { group: options.group ?? 0, blockCount, hashWords: HASH_WORDS });
   const paging = caching && options.tiers ? createPaging(blockCount, options.tiers, journal, sink) : null;
-  /** Who waits for a load. */
-  const askers = new WeakMap<Promise<void>, number[]>();
   const store = createBlockStore(
     pool,
     caching ? cache : null,
@@ -117,6 +115,10 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
   }
   const fills = createBlockFills(store, cache, hasher, blockSize, reach, journal, relocator?.origin);
   let unnamedCount = 0;
+  const pageIn =
+    paging && options.tiers
+      ? createPageIn({ paging, tiers: options.tiers, blockSize, cache, hasher, reach, fills, history, journal, sink })
+      : null;
   let copyOnWrites = 0;
   let partialHitCopies = 0;
   let prefixHitTokens = 0;
@@ -319,31 +321,6 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     }
   }
 
-  /**
-   * The longest prefix, over `matchedBlocks`, whose blocks that later tokens reach are in the pool or in the tiers, and which of them
-   * are in the tiers only.
-   */
-  function reachable(
-    sequence: KvSequenceState,
-    matchedBlocks: number,
-    limitTokens: number,
-    pager: Pager,
-  ): { endBlock: number; lacking: number[] } {
-    const limit = Math.floor(Math.min(limitTokens, sequence.tokenIds.length) / blockSize);
-    extendChain(sequence, Math.max(sequence.hashedBlocks, limit), hasher);
-    const { chain } = sequence;
-    const isInPool = (index: number): boolean => cache.find(chain, index + 1) !== -1;
-    const has = (index: number): boolean => isInPool(index) || pager.has(chain, index + 1);
-    const endBlock = longestHit(limit, blockSize, reach, has, matchedBlocks);
-    const lacking: number[] = [];
-    if (endBlock > matchedBlocks) {
-      for (let index = 0; index < endBlock; index++) {
-        if (isReached(index, endBlock, blockSize, reach) && !isInPool(index)) lacking.push(index);
-      }
-    }
-    return { endBlock, lacking };
-  }
-
   function endStep(): void {
     // A releasing sequence goes last, when the others have taken what they share with it.
     for (const sequence of stepSequences) {
@@ -360,24 +337,6 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     copies.length = 0;
     for (const sequence of stepSequences) if (sequence.releasing) letGo(sequence);
     stepSequences.length = 0;
-  }
-
-  /** What tells of a load when it ends; null while nobody listens. */
-  function noteLoad(fill: BlockFill, sequences: readonly number[], ahead: boolean): ((filled: number) => void) | null {
-    if (!sink.wantsSteps || paging === null || !options.tiers) return null;
-    const { now, bytes } = options.tiers;
-    const startedMs = now();
-    const places = paging.pager.placesOf(fill);
-    return (filled) => {
-      const tiers: Record<string, number> = {};
-      for (const place of places.slice(0, filled)) tiers[place] = (tiers[place] ?? 0) + 1;
-      const { group } = journal;
-      const blocks = fill.blocks.slice(0, filled);
-      const failed = fill.blocks.length - filled;
-      const tookMs = now() - startedMs;
-      const sizes = { failed, bytes: filled * bytes.pageBytes, tookMs };
-      sink.emit({ type: 'paged_in', group, sequences: [...sequences], blocks, tiers, ...sizes, ahead });
-    };
   }
 
   const state = (sequence: KvSequence): KvSequenceState => sequence as KvSequenceState;
@@ -595,33 +554,8 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       else letGo(sequence);
     },
 
-    pageIn(handle, match, limitTokens, spareBlocks, isAhead) {
-      if (paging === null) return null;
-      const sequence = state(handle);
-      const { pager } = paging;
-      const { endBlock, lacking } = reachable(sequence, match.wholeBlocks.length, limitTokens, pager);
-      if (lacking.length === 0) return null;
-      const other = pager.loadOf(sequence.chain, lacking[0] + 1);
-      if (other !== undefined) {
-        askers.get(other)?.push(sequence.id);
-        return other;
-      }
-      const gainedTokens = endBlock * blockSize - match.cachedTokens;
-      if (!pager.isWorthwhile(lacking.length, gainedTokens, match.cachedTokens)) return null;
-      history.tick();
-      const fill = fills.begin(sequence, 0, endBlock, spareBlocks, isAhead ? 'readahead' : 'page_in');
-      if (fill === null) return null;
-      if (isAhead) paging.noteReadahead(fill.blocks);
-      const asking = [sequence.id];
-      const noteEnd = noteLoad(fill, asking, isAhead);
-      const load = pager.load(fill, (filled) => {
-        if (isAhead) paging.forgetReadahead(fill.blocks.slice(filled));
-        noteEnd?.(filled);
-        memory.endFill(fill, filled);
-      });
-      askers.set(load, asking);
-      return load;
-    },
+    pageIn: (handle, match, limitTokens, spareBlocks, isAhead) =>
+      pageIn?.(state(handle), match, limitTokens, spareBlocks, isAhead) ?? null,
     get readaheadLimit() {
       return paging?.readaheadLimit ?? 0;
     },

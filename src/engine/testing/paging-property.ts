@@ -11,6 +11,7 @@ import {
   evictionPolicyNames,
   type MemoryMode,
   memoryModes,
+  type NumaTopology,
 } from '../../memory/index.ts';
 import { agingStep } from '../../program/aging.ts';
 import { type KvDType, kvDTypeNames } from '../../tensor/kv-dtype.ts';
@@ -24,6 +25,15 @@ import type { Engine, EngineOptions, GenerateEvent, Generation, SamplingParams }
 import { createEngine } from '../create-engine.ts';
 import type { KvCacheDtype } from '../kv-cache-dtype.ts';
 import type { TierSettings } from '../tiers.ts';
+
+/** A machine of two NUMA nodes, which need not be there. */
+const twoNodes: NumaTopology = {
+  nodes: [0, 1].map((id) => ({ id, cpus: [id], memoryBytes: null })),
+  distances: [
+    [10, 20],
+    [20, 10],
+  ],
+};
 
 /** One request of a scenario. Prompts are made of a shared part and an own part, so that prefixes are hit. */
 interface RequestSpec {
@@ -60,6 +70,8 @@ export interface Scenario {
   readonly kvCacheDtype: 'auto' | KvCacheDtype;
   readonly evictionPolicy: EvictionPolicyName;
   readonly adaptiveMemory: boolean;
+  readonly growthQuantile: number;
+  readonly numa: EngineOptions['numa'];
   readonly allocator: AllocatorName;
   readonly compactionBlocksPerStep: number;
   readonly tiers: TierSpec | null;
@@ -133,6 +145,8 @@ export const scenario: fc.Arbitrary<Scenario> = fc.record({
   ),
   evictionPolicy: fc.constantFrom(...evictionPolicyNames),
   adaptiveMemory: fc.boolean(),
+  growthQuantile: fc.constantFrom(0, 0, 0.5, 1),
+  numa: fc.constantFrom('off' as const, 'off' as const, twoNodes),
   allocator: fc.constantFrom(...allocatorNames),
   compactionBlocksPerStep: fc.constantFrom(0, 1, 4, 16),
   tiers: fc.option(

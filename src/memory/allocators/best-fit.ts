@@ -66,7 +66,10 @@ export function createBestFitAllocator(blockCount: number): AddressableAllocator
       runs.takeAt(first, count);
       return true;
     },
-    release: (block) => allocator.releaseRun(block, 1),
+    release(block) {
+      if (!runs.isTaken(block)) requireAllocated(allocator, block, 1);
+      runs.give(block, 1);
+    },
     releaseRun(first, count) {
       requireAllocated(allocator, first, count);
       runs.give(first, count);

@@ -1,6 +1,6 @@
 // The buddy system: aligned runs of 2^k blocks, split in halves and merged with their buddies (Knowlton, 1965).
 
-import { fail, isFreeRun, requireAllocated, requireSize } from './checks.ts';
+import { fail, isFreeRun, mark, requireAllocated, requireSize } from './checks.ts';
 import type { AddressableAllocator } from './types.ts';
 
 const NOT_A_HEAD = -1;
@@ -55,7 +55,7 @@ export function createBuddyAllocator(blockCount: number): AddressableAllocator {
 
   /** Frees any run, as the largest aligned pieces that it consists of. */
   function giveRange(first: number, count: number): void {
-    free.fill(1, first, first + count);
+    mark(free, 1, first, count);
     freeCount += count;
     const end = first + count;
     for (let at = first; at < end; ) {
@@ -74,7 +74,7 @@ export function createBuddyAllocator(blockCount: number): AddressableAllocator {
       k--;
       push(first + (1 << k), k);
     }
-    free.fill(0, first, first + (1 << order));
+    mark(free, 0, first, 1 << order);
     freeCount -= 1 << order;
   }
 
@@ -135,7 +135,12 @@ export function createBuddyAllocator(blockCount: number): AddressableAllocator {
       }
       return true;
     },
-    release: (block) => allocator.releaseRun(block, 1),
+    release(block) {
+      if (free[block] !== 0) requireAllocated(allocator, block, 1);
+      free[block] = 1;
+      freeCount++;
+      give(block, 0);
+    },
     releaseRun(first, count) {
       requireAllocated(allocator, first, count);
       giveRange(first, count);

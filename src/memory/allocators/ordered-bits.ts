@@ -1,6 +1,8 @@
 // A set of small integers that finds the next member above a value in O(log32 n): bits, and bits that say which words have any.
 
 export interface OrderedBits {
+  /** Bit i mod 32 of word i / 32 says whether i is a member: to be read only. */
+  readonly words: Int32Array;
   add(value: number): void;
   remove(value: number): void;
   has(value: number): boolean;
@@ -28,6 +30,7 @@ export function createOrderedBits(limit: number): OrderedBits {
   }
 
   return {
+    words: levels[0],
     add(value) {
       let at = value;
       for (const words of levels) {

@@ -1,6 +1,6 @@
 // Maximal runs of free blocks with boundary tags: split, and merge with both neighbours, in O(1).
 
-import { fail } from './checks.ts';
+import { fail, mark } from './checks.ts';
 
 /** Told of every run that comes to be and ends. */
 export interface RunListener {
@@ -11,6 +11,8 @@ export interface RunListener {
 export interface RunMap {
   readonly freeCount: number;
   isFree(block: number): boolean;
+  /** Whether `block` is a block of the pool that is not free. */
+  isTaken(block: number): boolean;
   /** Length of the free run that begins at `block`, or 0 if none does. */
   lengthAt(block: number): number;
   /** Takes `count` blocks from the front of the run that begins at `first`. */
@@ -36,7 +38,7 @@ export function createRunMap(blockCount: number, listener: RunListener): RunMap 
   }
 
   function give(first: number, count: number): void {
-    free.fill(1, first, first + count);
+    mark(free, 1, first, count);
     freeCount += count;
     let start = first;
     let end = first + count;
@@ -61,7 +63,7 @@ export function createRunMap(blockCount: number, listener: RunListener): RunMap 
     while (start > 0 && free[start - 1] === 1) start--;
     const length = lengths[start];
     listener.removed(start, length);
-    free.fill(0, first, first + count);
+    mark(free, 0, first, count);
     freeCount -= count;
     if (start < first) add(start, first - start);
     const end = start + length;
@@ -74,11 +76,12 @@ export function createRunMap(blockCount: number, listener: RunListener): RunMap 
       return freeCount;
     },
     isFree: (block) => free[block] === 1,
+    isTaken: (block) => free[block] === 0,
     lengthAt,
     takeFront(first, count) {
       const length = lengths[first];
       listener.removed(first, length);
-      free.fill(0, first, first + count);
+      mark(free, 0, first, count);
       freeCount -= count;
       if (length > count) add(first + count, length - count);
     },
