@@ -52,8 +52,8 @@ export const blockSizes: Report = {
     const total = sizes.length + 1;
     const attention = quick
       ? { sequences: 2, contextTokens: 512, layerCount: 2 }
-      : { sequences: 4, contextTokens: 4096, layerCount: 4 };
-    const runs = quick ? 2 : 15;
+      : { sequences: 4, contextTokens: 2048, layerCount: 4 };
+    const runs = quick ? 2 : 11;
 
     const backend = kernelBackend();
     const times: number[] = [];

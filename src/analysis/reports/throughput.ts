@@ -68,7 +68,7 @@ interface Measured {
 }
 
 /** Short runs are repeated, in turn, until they took so long together. */
-const repeatBelowSeconds = 3;
+const repeatBelowSeconds = 2;
 
 /** Sequences of full length that the pool holds. */
 const fullSequences = 16;
@@ -101,7 +101,7 @@ export const throughput: Report = {
       const blockSize = 16;
       const kvDTypes = subject.kvDTypes('auto');
       for (const batchSize of batchSizes) {
-        const requests = randomRequests(quick ? 4 : Math.max(24, batchSize * 2), seed, {
+        const requests = randomRequests(quick ? 4 : Math.max(16, batchSize * 2), seed, {
           vocabSize: subject.config.vocabSize,
           promptTokens: [8, Math.floor(longest / 4)],
           meanTokens: longest / 5,
@@ -253,8 +253,8 @@ export const throughput: Report = {
       ],
       method: [
         text(
-          `Requests of random tokens with answers of log-normal lengths, at least 24 and twice the batch size of them, on the engine with all cores. The pool holds ${fullSequences} sequences of ${formatCount(longest)} tokens however it is used; no prefix cache. Two requests warm up; short runs are repeated in turn up to three times and the median is told.`,
-          `随机 token 的请求，回答长度服从对数正态分布，数量不少于 24 且为批大小的两倍；引擎使用全部核心。池均可容纳 ${fullSequences} 个 ${formatCount(longest)} token 的序列；不使用前缀缓存。先以两个请求预热；较短的运行交替重复至多三次，取中位数。`,
+          `Requests of random tokens with answers of log-normal lengths, at least 16 and twice the batch size of them, on the engine with all cores. The pool holds ${fullSequences} sequences of ${formatCount(longest)} tokens however it is used; no prefix cache. Two requests warm up; short runs are repeated in turn up to three times and the median is told.`,
+          `随机 token 的请求，回答长度服从对数正态分布，数量不少于 16 且为批大小的两倍；引擎使用全部核心。池均可容纳 ${fullSequences} 个 ${formatCount(longest)} token 的序列；不使用前缀缓存。先以两个请求预热；较短的运行交替重复至多三次，取中位数。`,
         ),
         text(
           'Contiguous memory sets the longest sequence aside for each request. Continuous batching in it shows what comes from batching and what from paging.',

@@ -27,8 +27,8 @@ export interface ChurnOptions {
   readonly maxNumSeqs: number;
   /** Milliseconds. */
   readonly now: () => number;
-  /** After every step, with those that run. */
-  readonly onStep?: (memory: KvMemory, running: readonly KvSequence[], step: number) => void;
+  /** After every step, with those that run and how many requests wait. */
+  readonly onStep?: (memory: KvMemory, running: readonly KvSequence[], waiting: number) => void;
 }
 
 export interface ChurnResult {
@@ -161,7 +161,7 @@ export function runChurn(options: ChurnOptions): ChurnResult {
     options.onStep?.(
       memory,
       running.map(({ sequence }) => sequence),
-      steps,
+      queue.length,
     );
     const isOver = (one: Running) => one.sequence.computedTokens >= one.finalTokens;
     for (const one of running) if (isOver(one)) release(one);
