@@ -11,6 +11,7 @@ import { startTestServer } from './support/server.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const run = promisify(execFile);
+const commands = ['serve', 'run', 'chat', 'inspect', 'synth', 'simulate', 'calibrate', 'plan', 'report'];
 const documents = [
   'README.md',
   'CONTRIBUTING.md',
@@ -18,6 +19,7 @@ const documents = [
   'docs/dependencies.md',
   'docs/measured.md',
   'docs/memory.md',
+  'docs/simulation.md',
 ];
 
 describe('documents', () => {
@@ -63,9 +65,7 @@ describe('documents', () => {
     for (const [, script] of text.matchAll(/npm run ([\w:]+)/g))
       expect(scripts, `${path} runs ${script}`).toHaveProperty([script]);
     for (const [, command] of text.matchAll(/npx octavo (\w+)/g)) {
-      expect(['serve', 'run', 'chat', 'inspect', 'synth', 'simulate'], `${path} runs octavo ${command}`).toContain(
-        command,
-      );
+      expect(commands, `${path} runs octavo ${command}`).toContain(command);
     }
   });
 });
