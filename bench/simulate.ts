@@ -24,7 +24,7 @@ const options = {
   calibration: optionalText('what `octavo calibrate` wrote for this model; else it is run first'),
   threads: integer(availableParallelism(), 'threads of our server', 1, 512),
   requests: integer(48, 'requests of a run', 1, 100_000),
-  rate: optionalNumber('of the Poisson arrivals, a second; else six tenths of what the simulation can serve'),
+  rate: optionalNumber('of the Poisson arrivals, a second; else four tenths of what the simulation can serve'),
   runs: integer(3, 'runs of each workload, each with prompts of its own', 1, 1000),
   seed: integer(1, 'the same seed gives the same requests', 0),
 };
@@ -98,7 +98,7 @@ await runBench(
     const { requests } = values;
     const open = workloads({ requestCount: requests, ratePerSecond: 1e6, seed: values.seed })[2];
     const capacity = simulate(open, longestTokens([open])).figures!.requestsPerSecond;
-    const ratePerSecond = values.rate ?? capacity * 0.6;
+    const ratePerSecond = values.rate ?? capacity * 0.4;
     const runs = Array.from({ length: values.runs }, (_, run) =>
       workloads({ requestCount: requests, ratePerSecond, seed: values.seed + 1000 * run }),
     );

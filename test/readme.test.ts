@@ -11,6 +11,7 @@ import { startTestServer } from './support/server.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const run = promisify(execFile);
+const commands = ['serve', 'run', 'chat', 'inspect', 'synth', 'simulate', 'calibrate', 'plan', 'report'];
 const documents = [
   'README.md',
   'README.zh-CN.md',
@@ -22,6 +23,7 @@ const documents = [
   'docs/measured.md',
   'docs/memory.md',
   'docs/planning.md',
+  'docs/simulation.md',
 ];
 
 describe('documents', () => {
@@ -67,10 +69,7 @@ describe('documents', () => {
     for (const [, script] of text.matchAll(/npm run ([\w:]+)/g))
       expect(scripts, `${path} runs ${script}`).toHaveProperty([script]);
     for (const [, command] of text.matchAll(/npx octavo (\w+)/g)) {
-      expect(
-        ['serve', 'run', 'chat', 'inspect', 'synth', 'simulate', 'plan', 'report'],
-        `${path} runs octavo ${command}`,
-      ).toContain(command);
+      expect(commands, `${path} runs octavo ${command}`).toContain(command);
     }
   });
 });
