@@ -80,6 +80,7 @@ buildPart('dist', ['src', 'tsconfig.json', 'tsconfig.build.json', ...manifests],
   return true;
 });
 
-buildPart('web', ['web', 'tsconfig.json', ...manifests], 'web/dist/index.html', () =>
+// The page uses the reducer of events as it is.
+buildPart('web', ['web', 'src/events', 'src/errors', 'tsconfig.json', ...manifests], 'web/dist/index.html', () =>
   runNode([packageBin('vite', 'vite'), 'build', 'web', '--logLevel', 'warn']),
 );
