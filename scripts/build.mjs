@@ -80,7 +80,7 @@ buildPart('dist', ['src', 'tsconfig.json', 'tsconfig.build.json', ...manifests],
   return true;
 });
 
-// The lesson goes into a folder of the page's, and runs the memory manager and the scheduler itself.
+// The dashboard uses the reducer of events as it is. The lesson goes into a folder of the page's, and runs the memory manager and the scheduler itself.
 buildPart('web', ['web', 'src', 'tsconfig.json', ...manifests], 'web/dist/lesson/index.html', () =>
   ['web', 'web/lesson'].every((folder) => runNode([packageBin('vite', 'vite'), 'build', folder, '--logLevel', 'warn'])),
 );

@@ -2,12 +2,13 @@
 
 import { describe, expect, test } from 'vitest';
 import { createMemoryView, emptySnapshot, type OctavoEvent } from '../src/events/index.ts';
+import { count, figures, milliseconds, percent, percentOf } from '../web/src/i18n/format.ts';
 import { createOrigins, leftOf } from '../web/src/live/origins.ts';
 import { stampTouched } from '../web/src/live/touched.ts';
 import { colouringSpec, colourings } from '../web/src/memory/colouring.ts';
 import { blockAfterKey, blockAt, layOut } from '../web/src/memory/layout.ts';
 import { createRaster } from '../web/src/memory/raster.ts';
-import { labelValues, parseMetrics, sum } from '../web/src/metrics/exposition.ts';
+import { parseMetrics, sum } from '../web/src/metrics/exposition.ts';
 import { emptyColumns, keptSamples, pushSample, rowOf, totalsOf } from '../web/src/metrics/series.ts';
 import { oklch } from '../web/src/parts/palette.ts';
 import { prefixTree, treeRows } from '../web/src/prefixes/tree.ts';
@@ -278,7 +279,6 @@ describe('scrapes of /metrics', () => {
     const scrape = parseMetrics(text);
     expect(sum(scrape, 'octavo_x_total')).toBe(7.5);
     expect(sum(scrape, 'octavo_x_total', { kind: 'two' })).toBe(4.5);
-    expect(labelValues(scrape, 'octavo_x_total', 'kind')).toEqual(['one', 'two']);
     expect(scrape.get('octavo_x_total')?.[0].labels.model_name).toBe('a"b');
     expect(sum(scrape, 'octavo_bucket')).toBe(Number.POSITIVE_INFINITY);
     expect(sum(scrape, 'octavo_plain')).toBe(1000);
@@ -308,5 +308,28 @@ describe('scrapes of /metrics', () => {
     const columns = emptyColumns();
     for (let i = 0; i < keptSamples + 5; i++) pushSample(columns, first, second);
     expect(columns.stepMs).toHaveLength(keptSamples);
+  });
+});
+
+describe('numbers', () => {
+  test.each([
+    [count(12_345.4), '12,345'],
+    [figures(0), '0'],
+    [figures(0.12345), '0.123'],
+    [figures(1.2345), '1.23'],
+    [figures(12.345), '12.3'],
+    [figures(1234.5), '1,235'],
+    [figures(7), '7'],
+    [figures(Number.NaN), '–'],
+    [percent(0), '0 %'],
+    [percent(1), '100 %'],
+    [percent(0.01234), '1.23 %'],
+    [percent(0.98765), '98.8 %'],
+    [percentOf(1, 0), '–'],
+    [milliseconds(3.456), '3.46 ms'],
+    [milliseconds(1500), '1.50 s'],
+    [milliseconds(90_000), '1.5 min'],
+  ])('%s', (shown, expected) => {
+    expect(shown).toBe(expected);
   });
 });

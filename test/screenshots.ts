@@ -32,7 +32,7 @@ function createLoad(server: TestServer, users: number): () => Promise<void> {
   const run = async (user: number): Promise<void> => {
     for (let round = 0; !stop.signal.aborted; round++) {
       const prompt = `${openings[(user + round) % openings.length]} ${'then '.repeat((user * 7 + round * 3) % 40)}they`;
-      const sampling = { maxTokens: 500 + ((user * 331 + round * 197) % 1100), ignoreEos: true, temperature: 1 };
+      const sampling = { maxTokens: 1200 + ((user * 331 + round * 197) % 700), ignoreEos: true, temperature: 1 };
       await server.engine.generate({ prompt, sampling, signal: stop.signal }).result();
     }
   };
@@ -60,7 +60,7 @@ async function arrange(page: Page, view: View, { language }: Variant, recording:
   }
   if (view === 'memory') {
     await page.locator('.page-table, .sequences button').first().waitFor();
-    await page.locator('.sequences button').nth(2).click();
+    await page.locator('.sequences button').last().click();
     await page.locator('.page-table button').nth(2).click();
   }
   if (view === 'scheduler') {
@@ -93,6 +93,7 @@ async function shoot(
     colorScheme: variant.theme,
     locale: variant.language === 'zh' ? 'zh-CN' : 'en-US',
   });
+  const stopLoad = createLoad(server, shown === 'chat' ? 4 : 6);
   await page.goto(`${server.url}/#/${shown}`);
   await page.locator('.connection.live').waitFor();
   // Time for series to have a shape.
@@ -100,6 +101,7 @@ async function shoot(
   await arrange(page, shown, variant, recording);
   await page.screenshot({ path, fullPage: variant.width === 390 });
   if (problems.length > 0) console.error(`${path}:\n  ${problems.join('\n  ')}`);
+  await stopLoad();
   console.log(path);
   await page.context().close();
 }
@@ -108,7 +110,7 @@ const { values } = parseArgs({ options: { all: { type: 'string' }, views: { type
 const folder = mkdtempSync(join(tmpdir(), 'octavo-screenshots-'));
 const recording = join(folder, 'run.jsonl');
 const built = await buildPage();
-const options = { maxNumSeqs: 8, maxModelLen: 2048, kvCacheMemoryBytes: 9 << 20, explainedRequests: 256 };
+const options = { maxNumSeqs: 8, maxModelLen: 2048, explainedRequests: 256, kvCacheMemoryBytes: 9 << 20 };
 // A short run, recorded for the replay.
 const recorded = await startTestServer({ ...options, recording: { path: recording, events: true } }, {});
 const stopRecorded = createLoad(recorded, 8);
@@ -116,9 +118,12 @@ await new Promise((resolve) => setTimeout(resolve, 2500));
 await stopRecorded();
 await recorded.close();
 
-const server = await startTestServer(options, { webRoot: built.webRoot, servedModelName: 'octavo-stories-3m' });
+const page = { webRoot: built.webRoot, servedModelName: 'octavo-stories-3m' };
+/** One whose pool is too small for its load, so that something is preempted and evicted, and one with room. */
+const tight = await startTestServer(options, page);
+const roomy = await startTestServer({ ...options, kvCacheMemoryBytes: 32 << 20 }, page);
 const browser = await openBrowser();
-const stopLoad = createLoad(server, 6);
+const serverOf = (view: View) => (view === 'chat' || view === 'memory' ? roomy : tight);
 try {
   if (values.all !== undefined) {
     mkdirSync(values.all, { recursive: true });
@@ -132,7 +137,7 @@ try {
         ['zh', 'light', 390],
       ] as const) {
         const path = join(values.all, `${view}-${language}-${theme}-${width}.png`);
-        await shoot(browser, server, view, { language, theme, width }, path, recording);
+        await shoot(browser, serverOf(view), view, { language, theme, width }, path, recording);
       }
     }
   } else {
@@ -140,7 +145,7 @@ try {
     for (const view of views) {
       await shoot(
         browser,
-        server,
+        serverOf(view),
         view,
         { language: 'en', theme: 'light', width: 1280 },
         `${images}${view}.png`,
@@ -149,7 +154,7 @@ try {
     }
     await shoot(
       browser,
-      server,
+      tight,
       'scheduler',
       { language: 'en', theme: 'dark', width: 1280 },
       `${images}scheduler-dark.png`,
@@ -157,7 +162,7 @@ try {
     );
     await shoot(
       browser,
-      server,
+      roomy,
       'memory',
       { language: 'zh', theme: 'dark', width: 1280 },
       `${images}memory-zh.png`,
@@ -165,9 +170,9 @@ try {
     );
   }
 } finally {
-  await stopLoad();
   await browser.close();
-  await server.close();
+  await tight.close();
+  await roomy.close();
   built.remove();
   rmSync(folder, { recursive: true, force: true });
 }

@@ -33,14 +33,3 @@ export function milliseconds(ms: number): string {
   if (ms >= 60_000) return `${(ms / 60_000).toFixed(1)} min`;
   return ms >= 1000 ? `${figures(ms / 1000)} s` : `${figures(ms)} ms`;
 }
-
-export function bytes(value: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  let unit = 0;
-  let size = value;
-  while (size >= 1024 && unit < units.length - 1) {
-    size /= 1024;
-    unit++;
-  }
-  return `${unit === 0 ? size : figures(size)} ${units[unit]}`;
-}

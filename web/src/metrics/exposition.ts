@@ -41,10 +41,3 @@ export function sum(scrape: Scrape, name: string, labels: Readonly<Record<string
   }
   return total;
 }
-
-/** The values that a label takes, in the order of the text. */
-export function labelValues(scrape: Scrape, name: string, key: string): string[] {
-  return [
-    ...new Set((scrape.get(name) ?? []).map((sample) => sample.labels[key]).filter((value) => value !== undefined)),
-  ];
-}

@@ -2,7 +2,7 @@
 
 import { batch, signal } from '@preact/signals';
 import { callServer } from '../server/api.ts';
-import { parseMetrics, type Scrape, sum } from './exposition.ts';
+import { parseMetrics, type Scrape } from './exposition.ts';
 import { type Columns, columnNames, emptyColumns, pushSample, type Totals, totalsOf } from './series.ts';
 
 const intervalMs = 1000;
@@ -47,9 +47,4 @@ export async function pollMetrics(): Promise<never> {
     }
     await new Promise((resolve) => setTimeout(resolve, intervalMs));
   }
-}
-
-/** A figure of the last scrape, as it stands there. */
-export function figure(name: string): number | null {
-  return scrape.value === null ? null : sum(scrape.value, name);
 }
