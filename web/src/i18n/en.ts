@@ -17,6 +17,8 @@ export const en = {
   },
   shell: {
     skip: 'Skip to the view',
+    lesson: 'Lesson',
+    lessonTitle: 'How paging works, step by step',
     tabs: 'Views',
     needsKey: 'This server needs an API key:',
     useKey: 'Use',

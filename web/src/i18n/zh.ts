@@ -7,6 +7,8 @@ export const zh: Words = {
   views: { chat: '对话', memory: '内存', scheduler: '调度', prefixes: '前缀', metrics: '指标', replay: '回放' },
   shell: {
     skip: '跳到视图',
+    lesson: '课程',
+    lessonTitle: '一步一步看分页怎样工作',
     tabs: '视图',
     needsKey: '此服务器需要 API 密钥：',
     useKey: '使用',

@@ -45,6 +45,9 @@ export function Header() {
       <span class={`connection ${reachable.value}`} role="status">
         {text.connection[reachable.value]}
       </span>
+      <a class="lesson" href="lesson/" title={text.lessonTitle}>
+        {text.lesson}
+      </a>
       <Figures />
       <Choice
         label={text.language}
