@@ -9,6 +9,7 @@ import { formatRatio, formatShare, formatTable } from './common/table.ts';
 import { measurePairs, measureSteps } from './memory/block-operations.ts';
 import { measureGrowth } from './memory/growth.ts';
 import { chatRequests } from './memory/lengths.ts';
+import { measureLocality } from './memory/locality.ts';
 import { measureSaving, type Saving } from './memory/sharing.ts';
 import { measureUse, type TraceUse } from './memory/slot-use.ts';
 import { formatSummary } from './stats.ts';
@@ -22,6 +23,7 @@ const options = {
   'sharing-requests': integer(400, 'requests of each sharing shape', 10),
   'output-sigma': positive(0.7, 'spread of output lengths: the deviation of their logarithm'),
   seed: integer(1, 'of lengths and scores', 0),
+  locality: flag('also decode with blocks that lie together and that do not (synthesises a model)'),
   quick: flag('few repetitions, to see that it runs'),
 };
 
@@ -107,6 +109,28 @@ await runBench(
       ),
     );
 
+    const locality = values.locality
+      ? await measureLocality({
+          shape: 'smollm2-135m',
+          type: 'q8_0',
+          threads: 2,
+          sequences: 8,
+          contextTokens: 768,
+          steps: 80,
+        })
+      : null;
+    if (locality !== null) {
+      console.log(
+        '\ndecoding with blocks that lie together and that do not, 8 sequences of 768 tokens of smollm2-135m\n',
+      );
+      console.log(
+        formatTable(
+          ['tables', 'blocks per run', 'ms in kernels per step'],
+          locality.map(({ name, meanRunBlocks, stepMs }) => [name, meanRunBlocks.toFixed(2), formatSummary(stepMs, 1)]),
+        ),
+      );
+    }
+
     progress('sharing');
     const sharing: Saving[] = [];
     for (const shape of ['parallel', 'beam'] as const) {
@@ -129,6 +153,6 @@ await runBench(
         sharing.map(({ shape, width, savedShare }) => [shape, String(width), formatShare(savedShare)]),
       ),
     );
-    return { stack, costs, step, uses, growth, sharing };
+    return { stack, costs, step, uses, growth, locality, sharing };
   },
 );
