@@ -127,7 +127,7 @@ describe('wrong input is one line and exit code 2', () => {
     ['no report', () => ['report'], 'name of a report is missing'],
     ['an unknown report', () => ['report', 'everything'], 'memory-scaling, feasibility'],
     ['an unknown format', () => ['report', 'traffic', '--format', 'pdf'], 'html,svg,png,json'],
-    ['a model that is none', () => ['report', 'traffic', '--model', 'gpt-5'], 'llama-13b'],
+    ['a model that is none', () => ['report', 'traffic', '--model', 'gpt-5', '--out', folder], 'llama-13b'],
     ['a trace that is not there', () => ['report', 'eviction', '--trace', 'nowhere.jsonl'], 'there is no such file'],
     [
       'a malformed trace, with its line',
