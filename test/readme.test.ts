@@ -20,6 +20,7 @@ const documents = [
   'docs/measured.md',
   'docs/memory.md',
   'docs/simulation.md',
+  'docs/planning.md',
 ];
 
 describe('documents', () => {

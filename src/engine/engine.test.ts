@@ -321,6 +321,10 @@ describe('engine limits and life', () => {
     expect(ended).toHaveLength(1);
     expect(ended[0]).toMatchObject({ completionTokens: 30, finishReason: 'length' });
     expect(ended[0].interTokenMs).toHaveLength(29);
+    // Waiting ends where the first step begins, which samples the first token where it ends.
+    const { arrivedMs, firstScheduledMs, firstTokenMs } = ended[0];
+    expect(firstScheduledMs!).toBeGreaterThanOrEqual(arrivedMs);
+    expect(firstScheduledMs!).toBeLessThan(firstTokenMs!);
     await engine.close();
     await engine.close();
 

@@ -88,7 +88,10 @@ function drawPlot(chart: Chart, style: ChartStyle): Drawing {
   for (const sheet of element.querySelectorAll('style')) sheet.remove();
   const content = element.innerHTML
     .replaceAll('currentColor', colors.ink)
-    .replaceAll('var(--plot-background)', colors.surface);
+    .replaceAll('var(--plot-background)', colors.surface)
+    // The whole drawing is one image to those who hear it; names of its parts are in English only.
+    .replaceAll(/ aria-(?:label|hidden)="[^"]*"/g, '')
+    .replaceAll(/(\d+\.\d{2})\d+/g, '$1');
   return { height: Number(element.getAttribute('height')), content: `<g text-anchor="middle">${content}</g>` };
 }
 

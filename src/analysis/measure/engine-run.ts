@@ -1,6 +1,6 @@
 // Runs requests on a real engine and notes what its own clocks say of them.
 
-import type { Engine, EngineStats, RequestTimes } from '../../engine/api.ts';
+import type { Engine, RequestTimes } from '../../engine/api.ts';
 import { createRandom, integerBetween, logNormalLength } from '../workload/random.ts';
 
 export interface EngineRequest {
@@ -38,7 +38,8 @@ export interface BatchRun {
   readonly generatedTokens: number;
   /** From the start of the run, when all requests were there, to the end of each. */
   readonly latenciesMs: readonly number[];
-  readonly stats: EngineStats;
+  readonly steps: number;
+  readonly preemptions: number;
 }
 
 /**
@@ -52,7 +53,7 @@ export async function runBatches(
   batchSize: number,
   now: () => number,
 ): Promise<BatchRun> {
-  const before = engine.stats().generatedTokens;
+  const before = engine.stats();
   const startedMs = now();
   const latenciesMs: number[] = [];
   const one = async (request: EngineRequest): Promise<void> => {
@@ -61,8 +62,15 @@ export async function runBatches(
   };
   const size = batching === 'static' ? batchSize : requests.length;
   for (let at = 0; at < requests.length; at += size) await Promise.all(requests.slice(at, at + size).map(one));
-  const stats = engine.stats();
-  return { seconds: (now() - startedMs) / 1000, generatedTokens: stats.generatedTokens - before, latenciesMs, stats };
+  const seconds = (now() - startedMs) / 1000;
+  const after = engine.stats();
+  return {
+    seconds,
+    generatedTokens: after.generatedTokens - before.generatedTokens,
+    latenciesMs,
+    steps: after.steps - before.steps,
+    preemptions: after.preemptions - before.preemptions,
+  };
 }
 
 export interface TimedRequest extends RequestTimes {

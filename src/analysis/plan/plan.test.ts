@@ -188,8 +188,8 @@ describe('values out of range', () => {
     [{ blockSize: 0 }, 'blockSize'],
     [{ concurrency: 0 }, 'maxNumSeqs'],
     [{ kvCacheDtype: 'int3' }, 'kvCacheDtype'],
-    [{ sequenceTokens: [0] }, 'sequence lengths'],
-    [{ maxModelLen: 64, sequenceTokens: [65] }, 'sequence lengths'],
+    [{ sequenceTokens: [0] }, 'sequenceTokens'],
+    [{ maxModelLen: 64, sequenceTokens: [65] }, 'sequenceTokens'],
   ])('%j', (options, message) => {
     expect(() => planModel({ subject, budgetBytes: gib, ...options })).toThrow(InvalidRequestError);
     expect(() => planModel({ subject, budgetBytes: gib, ...options })).toThrow(message);

@@ -114,7 +114,7 @@ export function planModel(options: PlanOptions): ModelPlan {
   for (const length of lengths) {
     if (!Number.isInteger(length) || length < 1 || length > maxModelLen) {
       throw new InvalidRequestError(
-        `sequence lengths must be integers from 1 to the longest sequence, ${maxModelLen}, got ${length}`,
+        `sequenceTokens must be integers from 1 to the longest sequence, ${maxModelLen}, got ${length}`,
         'sequenceTokens',
         length,
       );

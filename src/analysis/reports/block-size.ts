@@ -52,8 +52,8 @@ export const blockSizes: Report = {
     const total = sizes.length + 1;
     const attention = quick
       ? { sequences: 2, contextTokens: 512, layerCount: 2 }
-      : { sequences: 4, contextTokens: 4096, layerCount: 4 };
-    const runs = quick ? 2 : 15;
+      : { sequences: 4, contextTokens: 2048, layerCount: 4 };
+    const runs = quick ? 2 : 11;
 
     const backend = kernelBackend();
     const times: number[] = [];
@@ -91,7 +91,7 @@ export const blockSizes: Report = {
       });
       const occupancy = result.saturated ?? result.overall!;
       const blockCount = Math.floor(poolBytes / blockBytes);
-      const { made, bytes } = measureArrayBytes(() =>
+      const metadataBytes = measureArrayBytes(() =>
         createMemory('paged', {
           blockCount,
           blockSize,
@@ -99,8 +99,6 @@ export const blockSizes: Report = {
           maxBlocksPerSequence: Math.ceil(maxSequenceTokens / blockSize),
         }),
       );
-      // It is alive until it has been weighed.
-      const metadataBytes = made.usage().blockCount === blockCount ? bytes : 0;
       onProgress(i + 2, total);
       return {
         blockSize,

@@ -3,7 +3,7 @@
 import { createEngine } from '../../engine/index.ts';
 import { planMemory } from '../../engine/memory-plan.ts';
 import { outsideKernelsShare } from '../../engine/step-clock.ts';
-import { barChart, linearAxis } from '../charts/index.ts';
+import { barChart, decadeAxis, linearAxis } from '../charts/index.ts';
 import { formatCount, formatMs, formatShare } from '../format.ts';
 import { joinTexts, type Text, text, words } from '../i18n/index.ts';
 import { randomRequests, runArrivals, runBatches, type TimedRequest } from '../measure/engine-run.ts';
@@ -23,6 +23,8 @@ interface Part {
 
 const blockSize = 16;
 const maxNumSeqs = 8;
+/** Arrivals in the time that one request takes alone. */
+const arrivalsPerAlone = 4;
 
 /** Prompts of a few documents with questions of their own, so that pages which were evicted are asked for again. */
 function documentRequests(count: number, seed: number, vocabSize: number, longest: number) {
@@ -86,7 +88,7 @@ export const latency: Report = {
     const aloneMs = (alone.seconds * 1000) / (quick ? 1 : 6);
     onProgress(1, 2);
     const random = createRandom(seed, 32);
-    const gapMs = aloneMs / 2.5;
+    const gapMs = aloneMs / arrivalsPerAlone;
     let arrivalMs = 0;
     const before = engine.stats();
     const times = await runArrivals(
@@ -185,9 +187,9 @@ export const latency: Report = {
         barChart({
           id: 'parts',
           title: text('Parts of a request: median and P99', '各部分：中位数与 P99'),
-          x: linearAxis(
+          x: decadeAxis(
             text('Time', '时间'),
-            parts.map(({ p99Ms }) => p99Ms ?? 0),
+            parts.flatMap(({ p50Ms, p99Ms }) => [p50Ms ?? 1, p99Ms ?? 1]).filter((ms) => ms > 0),
             formatMs,
           ),
           rows: parts.flatMap(({ name, color, p50Ms, p99Ms }) =>
@@ -253,8 +255,8 @@ export const latency: Report = {
       ],
       method: [
         text(
-          `${formatCount(count)} requests on ${subject.name}, ${formatCount(tokens)} tokens generated, at most ${maxNumSeqs} at once: prompts begin with one of 12 documents of ${formatCount(Math.floor(longest / 2))} tokens. Arrivals are Poisson, 2.5 in the time that one request takes alone.`,
-          `在 ${subject.name} 上运行 ${formatCount(count)} 个请求，共生成 ${formatCount(tokens)} 个 token，最多同时 ${maxNumSeqs} 个；提示以 12 篇 ${formatCount(Math.floor(longest / 2))} token 的文档之一开头。到达服从泊松过程，单个请求独占耗时内平均到达 2.5 个。`,
+          `${formatCount(count)} requests on ${subject.name}, ${formatCount(tokens)} tokens generated, at most ${maxNumSeqs} at once: prompts begin with one of 12 documents of ${formatCount(Math.floor(longest / 2))} tokens. Arrivals are Poisson, ${arrivalsPerAlone} in the time that one request takes alone.`,
+          `在 ${subject.name} 上运行 ${formatCount(count)} 个请求，共生成 ${formatCount(tokens)} 个 token，最多同时 ${maxNumSeqs} 个；提示以 12 篇 ${formatCount(Math.floor(longest / 2))} token 的文档之一开头。到达服从泊松过程，单个请求独占耗时内平均到达 ${arrivalsPerAlone} 个。`,
         ),
         text(
           "Arrival, first step, first token and end of each request, and the time of steps, kernels and sampling, are the engine's own clocks; streaming is the reader's clock against them, without HTTP.",

@@ -1,14 +1,15 @@
 // Report: tokens per second by batch size and model: static batches in contiguous memory against continuous batches in pages, on the engine.
 
 import { join } from 'node:path';
+import type { Engine } from '../../engine/api.ts';
 import { createEngine } from '../../engine/index.ts';
 import { planMemory } from '../../engine/memory-plan.ts';
 import type { MemoryMode } from '../../memory/index.ts';
 import { synthesizeGguf } from '../../models/synth/index.ts';
-import { decadeAxis, linearAxis, lineChart } from '../charts/index.ts';
+import { linearAxis, lineChart } from '../charts/index.ts';
 import { formatCount, formatMs, formatNumber } from '../format.ts';
 import { type Text, text, words } from '../i18n/index.ts';
-import { randomRequests, runBatches } from '../measure/engine-run.ts';
+import { type BatchRun as Run, randomRequests, runBatches } from '../measure/engine-run.ts';
 import { openSubject } from '../plan/index.ts';
 import { median, quantile } from '../statistics.ts';
 import type { Report, ReportOptions } from './report.ts';
@@ -53,6 +54,8 @@ interface Measured {
   readonly batchSize: number;
   readonly variant: Variant['id'];
   readonly requests: number;
+  /** Of which the median is told. */
+  readonly rounds: number;
   readonly generatedTokens: number;
   readonly seconds: number;
   readonly tokensPerSecond: number;
@@ -63,6 +66,9 @@ interface Measured {
   readonly meanBatch: number;
   readonly preemptions: number;
 }
+
+/** Short runs are repeated, in turn, until they took so long together. */
+const repeatBelowSeconds = 2;
 
 /** Sequences of full length that the pool holds. */
 const fullSequences = 16;
@@ -95,14 +101,14 @@ export const throughput: Report = {
       const blockSize = 16;
       const kvDTypes = subject.kvDTypes('auto');
       for (const batchSize of batchSizes) {
-        const requests = randomRequests(quick ? 4 : Math.max(24, batchSize * 2), seed, {
+        const requests = randomRequests(quick ? 4 : Math.max(16, batchSize * 2), seed, {
           vocabSize: subject.config.vocabSize,
           promptTokens: [8, Math.floor(longest / 4)],
           meanTokens: longest / 5,
           longest,
         });
-        for (const variant of variants) {
-          await using engine = await createEngine({
+        const open = (variant: Variant) =>
+          createEngine({
             model: path,
             memory: variant.memory,
             maxNumSeqs: batchSize,
@@ -112,25 +118,29 @@ export const throughput: Report = {
             kvCacheMemoryBytes: poolBytes(subject.config, kvDTypes, blockSize, longest),
             now,
           });
-          await runBatches(engine, requests.slice(0, Math.min(2, requests.length)), 'continuous', 2, now);
-          const before = engine.stats();
-          const run = await runBatches(engine, requests, variant.batching, batchSize, now);
-          const steps = run.stats.steps - before.steps;
-          results.push({
-            model: subject.name,
-            batchSize,
-            variant: variant.id,
-            requests: requests.length,
-            generatedTokens: run.generatedTokens,
-            seconds: run.seconds,
-            tokensPerSecond: run.generatedTokens / run.seconds,
-            latencyP50Ms: median(run.latenciesMs),
-            latencyP99Ms: quantile(run.latenciesMs, 0.99),
-            steps,
-            meanBatch: run.generatedTokens / steps,
-            preemptions: run.stats.preemptions - before.preemptions,
+        const engines: Engine[] = [];
+        try {
+          for (const variant of variants) {
+            const engine = await open(variant);
+            engines.push(engine);
+            await runBatches(engine, requests.slice(0, 2), 'continuous', 2, now);
+          }
+          const runs: Run[][] = variants.map(() => []);
+          for (let round = 0, seconds = 0; round < 3 && seconds < repeatBelowSeconds; round++) {
+            for (const [i, variant] of variants.entries()) {
+              const run = await runBatches(engines[i], requests, variant.batching, batchSize, now);
+              runs[i].push(run);
+              seconds += run.seconds;
+            }
+          }
+          variants.forEach((variant, i) => {
+            results.push(
+              summarise(subject.name.replace(/ \(random weights\)$/, ''), batchSize, variant, requests.length, runs[i]),
+            );
+            onProgress(results.length, total);
           });
-          onProgress(results.length, total);
+        } finally {
+          for (const engine of engines) await engine.close();
         }
       }
     }
@@ -169,7 +179,7 @@ export const throughput: Report = {
             id: `model-${i + 1}`,
             title: text(`Throughput, ${model}`, `吞吐量，${model}`),
             x: batchAxis,
-            y: decadeAxis(
+            y: linearAxis(
               text('Tokens per second', '每秒 token 数'),
               results.filter((one) => one.model === model).map(({ tokensPerSecond }) => tokensPerSecond),
             ),
@@ -243,8 +253,8 @@ export const throughput: Report = {
       ],
       method: [
         text(
-          `Requests of random tokens with answers of log-normal lengths, at least 24 and twice the batch size of them, on the engine with all cores. The pool holds ${fullSequences} sequences of ${formatCount(longest)} tokens however it is used; no prefix cache. One run each, after two requests to warm up.`,
-          `随机 token 的请求，回答长度服从对数正态分布，数量不少于 24 且为批大小的两倍；引擎使用全部核心。池均可容纳 ${fullSequences} 个 ${formatCount(longest)} token 的序列；不使用前缀缓存。先以两个请求预热，各运行一次。`,
+          `Requests of random tokens with answers of log-normal lengths, at least 16 and twice the batch size of them, on the engine with all cores. The pool holds ${fullSequences} sequences of ${formatCount(longest)} tokens however it is used; no prefix cache. Two requests warm up; short runs are repeated in turn up to three times and the median is told.`,
+          `随机 token 的请求，回答长度服从对数正态分布，数量不少于 16 且为批大小的两倍；引擎使用全部核心。池均可容纳 ${fullSequences} 个 ${formatCount(longest)} token 的序列；不使用前缀缓存。先以两个请求预热；较短的运行交替重复至多三次，取中位数。`,
         ),
         text(
           'Contiguous memory sets the longest sequence aside for each request. Continuous batching in it shows what comes from batching and what from paging.',
@@ -255,6 +265,32 @@ export const throughput: Report = {
     };
   },
 };
+
+function summarise(
+  model: string,
+  batchSize: number,
+  variant: Variant,
+  requests: number,
+  runs: readonly Run[],
+): Measured {
+  const rates = runs.map(({ generatedTokens, seconds }) => generatedTokens / seconds);
+  const typical = runs[rates.indexOf(median(rates))];
+  return {
+    model,
+    batchSize,
+    variant: variant.id,
+    requests,
+    rounds: runs.length,
+    generatedTokens: typical.generatedTokens,
+    seconds: typical.seconds,
+    tokensPerSecond: median(rates),
+    latencyP50Ms: median(typical.latenciesMs),
+    latencyP99Ms: quantile(typical.latenciesMs, 0.99),
+    steps: typical.steps,
+    meanBatch: typical.generatedTokens / typical.steps,
+    preemptions: typical.preemptions,
+  };
+}
 
 type Config = Awaited<ReturnType<typeof openSubject>>['config'];
 type KvDTypes = ReturnType<Awaited<ReturnType<typeof openSubject>>['kvDTypes']>;

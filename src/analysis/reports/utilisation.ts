@@ -142,8 +142,7 @@ export const utilisation: Report = {
     const smallBlocks = Math.ceil((4 * smallLongest) / blockSize);
     const churns = memoryModes.map((mode) => {
       onProgress(++done, total);
-      let layout: HeldRun[] = [];
-      let picturedStep = 0;
+      let layout: HeldRun[] | null = null;
       const churn = runChurn({
         mode,
         blockCount: smallBlocks,
@@ -152,15 +151,12 @@ export const utilisation: Report = {
         requests: small,
         maxNumSeqs: 256,
         now,
-        onStep(memory, running, step) {
-          // Once sequences have come and gone for a while.
-          if (step < 1.5 * smallLongest && step % 16 !== 0) return;
-          if (picturedStep >= 1.5 * smallLongest || running.length < 2) return;
-          layout = heldRuns(memory, running);
-          picturedStep = step;
+        onStep(memory, running, waiting) {
+          // When half have come and gone, or are there.
+          if (layout === null && waiting <= small.length / 2) layout = heldRuns(memory, running);
         },
       });
-      return { mode, churn, layout, picturedStep };
+      return { mode, churn, layout: layout ?? [] };
     });
 
     const [paged, contiguous] = [useOf(loads, 'paged'), useOf(loads, 'contiguous-max')];
@@ -208,6 +204,19 @@ export const utilisation: Report = {
           rows: loads.map(({ mode, slotUse }) => ({
             label: joinTexts([modeNames[mode], `: ${formatShare(slotUse)}`]),
             segments: [{ value: slotUse, color: modeColors[mode] }],
+          })),
+        }),
+        barChart({
+          id: 'fragmentation',
+          title: text('External fragmentation under load', '负载下的外部碎片率'),
+          caption: text(
+            '1 - longest free run / free blocks, mean over the steps. Paged memory takes any free block: it costs it nothing.',
+            '1 - 最长空闲段 / 空闲块数，各步平均。分页可使用任意空闲块，不受其影响。',
+          ),
+          x: shareAxis(words.externalFragmentation),
+          rows: churns.map(({ mode, churn }) => ({
+            label: joinTexts([modeNames[mode], `: ${shareOrDash(churn.externalFragmentation)}`]),
+            segments: [{ value: churn.externalFragmentation ?? 0, color: modeColors[mode] }],
           })),
         }),
         layoutChart({
@@ -301,9 +310,9 @@ export const utilisation: Report = {
         load: { workload: workload.name.en, requests: requests.length, blockCount, modes: loads },
         churn: {
           blockCount: smallBlocks,
-          modes: churns.map(({ mode, churn, picturedStep }) => {
+          modes: churns.map(({ mode, churn, layout }) => {
             const { allocateMs, extendMs, tokenMs, releaseMs, ...figures } = churn;
-            return { mode, picturedStep, ...figures };
+            return { mode, ...figures, layout };
           }),
         },
       },

@@ -27,8 +27,8 @@ export interface ChurnOptions {
   readonly maxNumSeqs: number;
   /** Milliseconds. */
   readonly now: () => number;
-  /** After every step, with those that run. */
-  readonly onStep?: (memory: KvMemory, running: readonly KvSequence[], step: number) => void;
+  /** After every step, with those that run and how many requests wait. */
+  readonly onStep?: (memory: KvMemory, running: readonly KvSequence[], waiting: number) => void;
 }
 
 export interface ChurnResult {
@@ -92,7 +92,8 @@ export function runChurn(options: ChurnOptions): ChurnResult {
       const tokens = Array.from({ length: prompt }, (_, at) => ((index + 1) * 65_537 + at) % 0x3fffffff);
       const startedMs = now();
       const sequence = memory.open(tokens, '', finalTokens);
-      const isIn = memory.reserve(sequence, prompt, memory.match(sequence, prompt - 1));
+      const match = memory.match(sequence, prompt - 1);
+      const isIn = memory.reserve(sequence, prompt - match.cachedTokens, match);
       const tookMs = now() - startedMs;
       if (!isIn) {
         refused++;
@@ -152,7 +153,7 @@ export function runChurn(options: ChurnOptions): ChurnResult {
       }
     }
     running = running.filter((one) => !evicted.has(one));
-    if (evicted.size === 0) admit();
+    if (evicted.size === 0 || running.length === 0) admit();
     if (running.length === 0) throw new Error(`no request of the load fits ${blockCount} blocks of ${blockSize}`);
     memory.commit();
     steps++;
@@ -160,7 +161,7 @@ export function runChurn(options: ChurnOptions): ChurnResult {
     options.onStep?.(
       memory,
       running.map(({ sequence }) => sequence),
-      steps,
+      queue.length,
     );
     const isOver = (one: Running) => one.sequence.computedTokens >= one.finalTokens;
     for (const one of running) if (isOver(one)) release(one);
