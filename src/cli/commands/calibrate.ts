@@ -1,7 +1,9 @@
 // `octavo calibrate`: measures a model on this machine, for `octavo simulate --calibration`.
 
-import { writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus, totalmem } from 'node:os';
+import { dirname } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { Calibration, ModelCalibration, ServerFit, ServerSettings } from '../../simulation/calibration/index.ts';
 import { CliError } from '../cli-error.ts';
@@ -68,6 +70,10 @@ async function calibrate(model: string | undefined, flags: CalibrateFlags): Prom
   if (flags.maxNumBatchedTokens < flags.maxNumSeqs) {
     throw new CliError('--max-num-batched-tokens must be at least --max-num-seqs.', null, 2);
   }
+  // Not after two minutes of measuring.
+  await access(dirname(flags.output), constants.W_OK).catch((error: NodeJS.ErrnoException) => {
+    throw new CliError(`${flags.output} cannot be written (${error.code}).`, null, 2, { cause: error });
+  });
   const path = await resolveModel(model);
   const { calibrateModel } = await import('../../simulation/calibration/index.ts');
   const threads = flags.threads ?? availableParallelism();
