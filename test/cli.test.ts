@@ -1,10 +1,11 @@
 // The `octavo` command as a process: help, wrong flags, run, chat, inspect, synth, and serve with its signals.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readRecording } from '../src/index.ts';
 import { runCli, startCli } from './support/cli.ts';
 import { post } from './support/http.ts';
 import { startTestHub } from './support/hub.ts';
@@ -55,6 +56,9 @@ describe('a wrong command line exits with 2 and says what was expected', () => {
     [['serve', '--backend', 'gpu'], 'Allowed choices'],
     [['serve', '--no-such-flag'], 'unknown option'],
     [['serve', '--log-level', 'loud'], 'is not one of'],
+    [['serve', '--record-events'], 'needs --record FILE'],
+    [['serve', '--record', 'x.jsonl', '--record-limit', '100'], 'at least 64K'],
+    [['serve', '--explain-requests', '-1'], 'from 0 to 1000000'],
     [['run'], 'A prompt is needed'],
     [['run', 'model.gguf'], 'the prompt is missing'],
     [['run', 'Hello', '--temperature', '5'], 'from 0 to 2'],
@@ -268,6 +272,28 @@ describe('serve', () => {
     expect(data[0]).toMatchObject({ id: 'me', max_model_len: 64 });
     child.kill('SIGTERM');
     expect(await exited).toBe(0);
+  });
+
+  test('records a run, explains a request to who has the admin key, and replaces no file', async () => {
+    const path = join(folder, 'run.jsonl');
+    const flags = ['--record', path, '--record-events', '--show-text', '--max-model-len', '64', '--max-num-seqs', '2'];
+    const { child, url, exited } = await serve(flags, { OCTAVO_ADMIN_KEY: 'admin' });
+    const answer = await post(url, '/v1/completions', { prompt: 'Once upon a time', max_tokens: 4, ignore_eos: true });
+    const explain = `${url}/v1/requests/${answer.json.id}/explain`;
+    expect((await fetch(explain)).status).toBe(401);
+    const explained = await fetch(explain, { headers: { authorization: 'Bearer admin' } });
+    expect(await explained.json()).toMatchObject({ steps: { count: 4 }, text: { prompt: 'Once upon a time' } });
+    child.kill('SIGTERM');
+    expect(await exited).toBe(0);
+    const text = readFileSync(path, 'utf8');
+    expect(text).not.toContain('Once');
+    const kinds = new Map<string, number>();
+    for await (const { kind } of readRecording(text.split('\n'))) kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+    expect(kinds.get('request')).toBe(1);
+    expect(kinds.get('event')).toBeGreaterThan(8);
+    expect(kinds.get('end')).toBe(1);
+    const { code, stderr } = await runCli(['serve', '--record', path]);
+    expect([code, stderr]).toEqual([1, expect.stringContaining('exists already')]);
   });
 
   test('a port in use is said so', async () => {

@@ -6,7 +6,7 @@ import { createMemoryView, type MemoryView, type OctavoEvent, type Snapshot } fr
 import { post } from './support/http.ts';
 import { startTestServer, type TestServer, waitUntil } from './support/server.ts';
 
-const small = { maxModelLen: 256, maxNumSeqs: 8, maxNumBatchedTokens: 64, kvCacheMemoryBytes: 2 << 20 } as const;
+const small = { maxModelLen: 256, maxNumSeqs: 8, maxNumBatchedTokens: 64, kvCacheMemoryBytes: 1 << 20 } as const;
 let server: TestServer;
 beforeAll(async () => {
   server = await startTestServer({ ...small, explainedRequests: 5 });

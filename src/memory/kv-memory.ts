@@ -170,7 +170,9 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
 
   /** What a sequence's block table holds from `index` on, before `end`. */
   function entries({ row, blockCount: count }: KvSequenceState, index: number, end = count): number[] {
-    return Array.from(table.entries.subarray(row * table.stride + index, row * table.stride + end));
+    const blocks: number[] = [];
+    for (let at = index; at < end; at++) blocks.push(table.get(row, at));
+    return blocks;
   }
 
   /** Gives a sequence new blocks up to `blockCount`; they are there. */
@@ -458,8 +460,12 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     commit() {
       history.tick();
       if (journal.isOn) {
-        const ends = stepSequences.map((sequence) => sequence.computedTokens + sequence.scheduledTokens);
-        const ids = stepSequences.map(({ id }) => id);
+        const ids: number[] = [];
+        const ends: number[] = [];
+        for (const { id, computedTokens, scheduledTokens } of stepSequences) {
+          ids.push(id);
+          ends.push(computedTokens + scheduledTokens);
+        }
         journal.computed(ids, ends);
       }
       for (const sequence of stepSequences) {

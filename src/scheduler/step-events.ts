@@ -107,11 +107,19 @@ export function createStepEvents(sink: EventSink, memory: KvMemory, tokenBudget:
       for (let next = waiting.head; next !== null && waitingSequences.length < mostNamed; next = next.next) {
         waitingSequences.push(next.id);
       }
+      const ids: number[] = [];
+      const positions: number[] = [];
+      const tokens: number[] = [];
+      for (const { id, firstPosition, tokenCount } of sequences) {
+        ids.push(id);
+        positions.push(firstPosition);
+        tokens.push(tokenCount);
+      }
       sink.emit({
         type: 'scheduled',
-        sequences: sequences.map(({ id }) => id),
-        positions: sequences.map(({ firstPosition }) => firstPosition),
-        tokens: sequences.map(({ tokenCount }) => tokenCount),
+        sequences: ids,
+        positions,
+        tokens,
         tokenCount: bindings.tokenCount,
         tokenBudget,
         running,

@@ -32,6 +32,8 @@ export interface ServerOptions {
    * both answer this machine only.
    */
   readonly adminKey?: string;
+  /** How long a viewer of `/v1/events` that has gone may come back and go on; events are made until then. Defaults to 10 seconds. */
+  readonly viewerLingerMs?: number;
   /** A pino logger. Defaults to none. */
   readonly logger?: FastifyBaseLogger;
   /** Origins whose pages may call this server; '*' is any. Defaults to none. */
@@ -150,7 +152,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   await app.register(async (admin) => {
     const checkAdmin = createAdminCheck({ adminKey: options.adminKey, apiKey: options.apiKey });
     admin.addHook('onRequest', async (request) => checkAdmin(request));
-    registerEvents(admin, context);
+    registerEvents(admin, context, options.viewerLingerMs);
     registerExplain(admin, context);
   });
   await app.register(async (guarded) => {

@@ -13,8 +13,6 @@ const gatherMs = 50;
 const eventsPerMessage = 512;
 /** After this long without an event a comment goes out, so that the viewer and what is between know that the server lives. */
 const keepAliveMs = 10_000;
-/** A viewer that goes may come back within this time and go on where it was. */
-const lingerMs = 10_000;
 const mostViewers = 32;
 /** Of those that went and may come back. */
 const mostLingering = 4;
@@ -24,7 +22,8 @@ function resyncIntervalMs(blockCount: number): number {
   return Math.max(1000, blockCount / 10);
 }
 
-export function registerEvents(app: FastifyInstance, context: ServerContext): void {
+/** `lingerMs`: a viewer that goes may come back within this time and go on where it was. */
+export function registerEvents(app: FastifyInstance, context: ServerContext, lingerMs = 10_000): void {
   const { events } = context.engine;
   let viewers = 0;
   const lingering: EventViewer[] = [];
