@@ -76,7 +76,8 @@ async function arrange(page: Page, view: View, { language }: Variant, recording:
     await page.locator('.scrub').fill(String(middle));
     await page.locator('.sequences button').first().click();
   }
-  await page.waitForTimeout(900);
+  // Sequences of this small model end soon, and with them what was selected.
+  await page.waitForTimeout(view === 'memory' ? 250 : 900);
   await page.evaluate('scrollTo(0, 0)');
 }
 
