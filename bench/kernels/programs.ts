@@ -1,9 +1,10 @@
 // Small programs that repeat one operation, so that its time is the step's less that of the program without it.
 
 import type { WeightInfo, WeightSource } from '../../src/backends/backend.ts';
-import { createRandom, type MemoryWeight, randomWeight } from '../../src/backends/testing/memory-weights.ts';
+import { type MemoryWeight, randomWeight } from '../../src/backends/testing/memory-weights.ts';
 import { createProgramBuilder, type ProgramBuilder } from '../../src/program/builder.ts';
 import type { Program, RopeParameters } from '../../src/program/program.ts';
+import { createRandom } from '../../src/random/random.ts';
 import { type DType, rowBytes } from '../../src/tensor/index.ts';
 
 /** A program with `copies` repetitions of what is measured, and the weights that it reads. */

@@ -5,12 +5,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BackendError, OctavoError } from '../errors/errors.ts';
 import { createProgramBuilder, type ProgramBuilder } from '../program/builder.ts';
 import type { Program, RopeLayout, RopeParameters, Value } from '../program/program.ts';
+import { createRandom } from '../random/random.ts';
 import { type DType, dtypeNames } from '../tensor/dtype.ts';
 import { kvDTypeNames } from '../tensor/kv-dtype.ts';
 import type { Backend, Executable, KvDType, StepLimits } from './backend.ts';
 import { kvBlockBytes } from './backend.ts';
 import { createReferenceBackend } from './reference/index.ts';
-import { createMemoryWeights, createRandom, type MemoryWeight, randomWeight } from './testing/memory-weights.ts';
+import { createMemoryWeights, type MemoryWeight, randomWeight } from './testing/memory-weights.ts';
 import { bindStep, type TestSequence } from './testing/step.ts';
 
 export interface ConformanceOptions {

@@ -6,10 +6,11 @@ import { agingProgram, recentStart, recentWindow } from '../program/aging.ts';
 import { createProgramBuilder } from '../program/builder.ts';
 import { cacheGroupsOf } from '../program/cache-groups.ts';
 import type { Program } from '../program/program.ts';
+import { createRandom } from '../random/random.ts';
 import type { Backend, Executable, KvDType, PoolOptions } from './backend.ts';
 import { availableInstructionSets, createCpuBackend } from './cpu/index.ts';
 import { createReferenceBackend } from './reference/index.ts';
-import { createMemoryWeights, createRandom, randomWeight } from './testing/memory-weights.ts';
+import { createMemoryWeights, randomWeight } from './testing/memory-weights.ts';
 import { bindStep } from './testing/step.ts';
 
 const heads = 4;

@@ -3,10 +3,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BackendError } from '../errors/errors.ts';
 import { createProgramBuilder } from '../program/builder.ts';
+import { createRandom } from '../random/random.ts';
 import type { Backend, Executable } from './backend.ts';
 import type { LogitEdits, TokenPick } from './picks.ts';
 import { pickToken } from './reference/picks.ts';
-import { createMemoryWeights, createRandom } from './testing/memory-weights.ts';
+import { createMemoryWeights } from './testing/memory-weights.ts';
 import { bindStep } from './testing/step.ts';
 
 /** Rows by what is hard about them. Each makes one logit from its id. */

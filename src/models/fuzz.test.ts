@@ -4,6 +4,7 @@
 import { describe, expect, it } from 'vitest';
 import type { WeightSource } from '../backends/backend.ts';
 import { OctavoError } from '../errors/errors.ts';
+import { below, createRandom, type Random } from '../random/random.ts';
 import { buildProgram } from './architectures/index.ts';
 import { checkTensors } from './check-tensors.ts';
 import { parseGgufConfig } from './config-gguf.ts';
@@ -16,17 +17,7 @@ import { openSafetensors } from './safetensors/index.ts';
 import { synthMetadata } from './synth/metadata.ts';
 import { type SynthShape, synthShape } from './synth/shapes.ts';
 import { type SynthDType, synthTensors } from './synth/tensors.ts';
-import {
-  below,
-  byteMutations,
-  createRandom,
-  mutateFieldBehind,
-  mutateJson,
-  mutateName,
-  mutateText,
-  pick,
-  type Random,
-} from './testing/mutations.ts';
+import { byteMutations, mutateFieldBehind, mutateJson, mutateName, mutateText, pick } from './testing/mutations.ts';
 import { largestAllocation, type WatchedFiles, watchFiles } from './testing/watched-files.ts';
 import { createTokenizerFromGguf, createTokenizerFromJson } from './tokenizers/index.ts';
 

@@ -1,18 +1,8 @@
 // Seeded randomness of workloads: the same seed gives the same requests at the same times.
 
-/** Uniform in [0, 1). */
-export type Random = () => number;
+import type { Random } from '../random/random.ts';
 
-/** mulberry32. */
-export function createRandom(seed: number): Random {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
-}
+export { createRandom, type Random } from '../random/random.ts';
 
 /** A seed of its own for each `index`. */
 export function deriveSeed(seed: number, index: number): number {

@@ -1,8 +1,9 @@
 // The suite that every tier passes: pages come back as they were or not at all, the budget holds, the coldest go first.
 
 import { afterEach, describe, expect, it } from 'vitest';
+import { createRandom } from '../random/random.ts';
 import type { PageKey } from './page-key.ts';
-import { createRandom, largestDifference, testBytes, testKey, testPage, testPages } from './testing/pages.ts';
+import { largestDifference, testBytes, testKey, testPage, testPages } from './testing/pages.ts';
 import type { EvictionHandler, Tier } from './tier.ts';
 
 export interface TierSubject {

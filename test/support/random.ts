@@ -1,4 +1,6 @@
-// A small seeded generator (mulberry32), so that a failing test can be run again.
+// Seeded integers, so that a failing test can be run again.
+
+import { below, createRandom as createUniform } from '../../src/random/random.ts';
 
 export interface Random {
   /** An integer in [0, limit). */
@@ -6,13 +8,6 @@ export interface Random {
 }
 
 export function createRandom(seed: number): Random {
-  let state = seed >>> 0;
-  return {
-    below(limit) {
-      state = (state + 0x6d2b79f5) >>> 0;
-      let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-      mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-      return ((mixed ^ (mixed >>> 14)) >>> 0) % limit;
-    },
-  };
+  const random = createUniform(seed);
+  return { below: (limit) => below(random, limit) };
 }

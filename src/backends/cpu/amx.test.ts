@@ -1,8 +1,9 @@
 // Products on the tiles of AMX give the bits of the vector kernels, whatever the number of rows and wherever a row lies.
 
 import { afterAll, describe, expect, it } from 'vitest';
+import { createRandom } from '../../random/random.ts';
 import { type DType, dtypeGeometry, dtypeNames } from '../../tensor/index.ts';
-import { createRandom, randomWeight } from '../testing/memory-weights.ts';
+import { randomWeight } from '../testing/memory-weights.ts';
 import { needsQuantizedInput } from './encoding.ts';
 import { availableInstructionSets, createCpuBackend } from './index.ts';
 import { compileLinear } from './testing/linear-model.ts';

@@ -2,9 +2,10 @@
 
 import { afterAll, expect, it } from 'vitest';
 import { createProgramBuilder } from '../../program/builder.ts';
+import { createRandom } from '../../random/random.ts';
 import type { Backend, Executable, KvDType } from '../backend.ts';
 import { createReferenceBackend } from '../reference/index.ts';
-import { createMemoryWeights, createRandom, type MemoryWeight, randomWeight } from '../testing/memory-weights.ts';
+import { createMemoryWeights, type MemoryWeight, randomWeight } from '../testing/memory-weights.ts';
 import { bindStep, type TestSequence } from '../testing/step.ts';
 import { createCpuBackend } from './index.ts';
 import { describeInstructionSets } from './testing/instruction-sets.ts';

@@ -3,8 +3,9 @@
 import { afterEach, expect, it } from 'vitest';
 import { BackendError, ModelFileError } from '../../errors/errors.ts';
 import { createProgramBuilder } from '../../program/builder.ts';
+import { createRandom } from '../../random/random.ts';
 import type { Backend, CompileOptions, WeightSource } from '../backend.ts';
-import { createMemoryWeights, createRandom, randomWeight } from '../testing/memory-weights.ts';
+import { createMemoryWeights, randomWeight } from '../testing/memory-weights.ts';
 import { bindStep } from '../testing/step.ts';
 import { createCpuBackend } from './index.ts';
 import { describeInstructionSets } from './testing/instruction-sets.ts';

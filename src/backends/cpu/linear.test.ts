@@ -1,9 +1,10 @@
 // Products of every weight type: error against exact arithmetic, and bits that depend on nothing but the row.
 
 import { afterAll, expect, it } from 'vitest';
+import { createRandom } from '../../random/random.ts';
 import { type DType, dequantizeRow, dtypeGeometry, dtypeNames, rowBytes } from '../../tensor/index.ts';
 import type { Backend } from '../backend.ts';
-import { createRandom, type MemoryWeight, randomWeight } from '../testing/memory-weights.ts';
+import { type MemoryWeight, randomWeight } from '../testing/memory-weights.ts';
 import { needsQuantizedInput } from './encoding.ts';
 import { createCpuBackend, type InstructionSet } from './index.ts';
 import { describeInstructionSets } from './testing/instruction-sets.ts';

@@ -28,17 +28,6 @@ export function createMemoryWeights(tensors: Readonly<Record<string, MemoryWeigh
   };
 }
 
-/** A small deterministic generator (mulberry32): uniform in [0, 1). */
-export function createRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
-}
-
 /** A weight from given values, quantised to f32, f16, bf16, q8_0 or q4_0. */
 export function weightOf(
   dtype: 'f32' | 'f16' | 'bf16' | 'q8_0' | 'q4_0',

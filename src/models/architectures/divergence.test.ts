@@ -8,14 +8,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { WeightSource } from '../../backends/backend.ts';
 import { createReferenceBackend } from '../../backends/reference/index.ts';
 import { cpuBackendForTests } from '../../backends/testing/cpu-backend.ts';
-import {
-  createMemoryWeights,
-  createRandom,
-  type MemoryWeight,
-  randomWeight,
-} from '../../backends/testing/memory-weights.ts';
+import { createMemoryWeights, type MemoryWeight, randomWeight } from '../../backends/testing/memory-weights.ts';
 import { runSequence } from '../../backends/testing/run-sequence.ts';
 import type { Program } from '../../program/program.ts';
+import { createRandom } from '../../random/random.ts';
 import { dtypeNames } from '../../tensor/index.ts';
 import { openModel } from '../open-model.ts';
 import { synthesizeGguf } from '../synth/index.ts';

@@ -1,22 +1,6 @@
 // Seeded mutations of files for fuzz tests: of bytes anywhere, of the fields that follow a name, and of JSON.
 
-/** A small seeded generator (mulberry32): numbers from 0 to 1, as `Math.random`. */
-export type Random = () => number;
-
-export function createRandom(seed: number): Random {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let word = Math.imul(state ^ (state >>> 15), 1 | state);
-    word = (word + Math.imul(word ^ (word >>> 7), 61 | word)) ^ word;
-    return ((word ^ (word >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-/** A whole number from 0 to `count` - 1. */
-export function below(random: Random, count: number): number {
-  return Math.floor(random() * count);
-}
+import { below, type Random } from '../../random/random.ts';
 
 export function pick<T>(random: Random, options: readonly T[]): T {
   return options[below(random, options.length)];

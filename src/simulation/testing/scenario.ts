@@ -6,8 +6,8 @@ import {
   type EvictionPolicyName,
   evictionPolicyNames,
 } from '../../memory/index.ts';
+import { createRandom } from '../../random/random.ts';
 import type { FileOperation } from '../../tiers/testing/memory-files.ts';
-import { createRandom } from '../../tiers/testing/pages.ts';
 import type { ServerSettings } from './server-process.ts';
 import type { DiskFault } from './simulated-disk.ts';
 

@@ -2,10 +2,10 @@
 
 import { describe, expect, it } from 'vitest';
 import { createNativePageCodec, loadPageChecksum } from '../../backends/cpu/index.ts';
+import { createRandom } from '../../random/random.ts';
 import { f16ToNumber, numberToBf16, numberToF16 } from '../../tensor/index.ts';
 import { checksumBytes } from '../page-checksum.ts';
 import { compressedBytesOf, type PageShape, pageBytesOf } from '../page-codec.ts';
-import { createRandom } from '../testing/pages.ts';
 import { createPageCodec } from './page-codec.ts';
 
 const shapes: PageShape[] = (['f32', 'f16', 'bf16'] as const).flatMap((dtype) =>

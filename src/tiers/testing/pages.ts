@@ -1,19 +1,9 @@
 // Pages for tests: f16 values that follow from the key, as the content of real pages does.
 
+import { createRandom } from '../../random/random.ts';
 import { f16ToNumber, numberToF16 } from '../../tensor/index.ts';
 import { type PageKey, pageKey, pageKeyWord } from '../page-key.ts';
 import type { Page, TierClock } from '../tier.ts';
-
-/** Uniform in [0, 1), seeded: mulberry32. */
-export function createRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
-}
 
 /** Key number `n`. */
 export function testKey(n: number): PageKey {

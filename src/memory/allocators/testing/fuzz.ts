@@ -1,6 +1,7 @@
 // Drives an allocator and a trivial model, an array of flags, with the same random operations and compares every result.
 
 import { IntegrityError } from '../../../errors/index.ts';
+import { below, createRandom } from '../../../random/random.ts';
 import type { SlabAllocator } from '../slab.ts';
 import type { AddressableAllocator, BlockAllocator } from '../types.ts';
 
@@ -15,13 +16,8 @@ export interface FuzzOptions {
 
 /** Uniform integers in [0, limit). */
 export function createDraw(seed: number): (limit: number) => number {
-  let state = seed >>> 0;
-  return (limit) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * limit);
-  };
+  const random = createRandom(seed);
+  return (limit) => below(random, limit);
 }
 
 function expectEqual(actual: unknown, expected: unknown, what: string): void {
