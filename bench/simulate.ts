@@ -23,7 +23,7 @@ const options = {
   type: choices(synthDTypes as readonly SynthDType[], 'q8_0', 'type of its weights'),
   calibration: optionalText('what `octavo calibrate` wrote for this model; else it is run first'),
   threads: integer(availableParallelism(), 'threads of our server', 1, 512),
-  requests: integer(48, 'requests of a run', 1, 100_000),
+  requests: integer(96, 'requests of a run', 1, 100_000),
   rate: optionalNumber('of the Poisson arrivals, a second; else four tenths of what the simulation can serve'),
   runs: integer(3, 'runs of each workload, each with prompts of its own', 1, 1000),
   seed: integer(1, 'the same seed gives the same requests', 0),
@@ -82,9 +82,9 @@ await runBench(
     const cost = costsOf(calibration);
     // It goes on from run to run, as the server's does.
     const pace = createPrefillPace(settings.maxStepStretch);
-    const simulate = (workload: NamedWorkload, maxModelLen: number): ReplayResult =>
+    const simulate = (workload: NamedWorkload, maxModelLen: number, ownPace = pace): ReplayResult =>
       replay(arrivalsOf(workload), {
-        pace,
+        pace: ownPace,
         ...settings,
         blockCount,
         maxModelLen,
@@ -97,7 +97,8 @@ await runBench(
 
     const { requests } = values;
     const open = workloads({ requestCount: requests, ratePerSecond: 1e6, seed: values.seed })[2];
-    const capacity = simulate(open, longestTokens([open])).figures!.requestsPerSecond;
+    const capacity = simulate(open, longestTokens([open]), createPrefillPace(settings.maxStepStretch)).figures!
+      .requestsPerSecond;
     const ratePerSecond = values.rate ?? capacity * 0.4;
     const runs = Array.from({ length: values.runs }, (_, run) =>
       workloads({ requestCount: requests, ratePerSecond, seed: values.seed + 1000 * run }),
