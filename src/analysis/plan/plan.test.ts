@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createEngine } from '../../engine/index.ts';
 import { InvalidRequestError, ModelFileError, UnsupportedModelError } from '../../errors/index.ts';
@@ -41,6 +42,22 @@ describe('the engine starts with the pool that is predicted', () => {
     // Whatever the budget, weights and pool are within it.
     expect(plan.weightBytes + plan.poolBytes).toBeLessThanOrEqual(plan.budgetBytes);
     expect(plan.weightBytes + plan.poolBytes + plan.blockBytes).toBeGreaterThan(plan.budgetBytes);
+  });
+
+  it('of a model with a window in some layers', async () => {
+    const path = fileURLToPath(new URL('../../../test/fixtures/oracle/qwen2-hybrid', import.meta.url));
+    const subject = await openSubject(path);
+    expect(subject.groups).toHaveLength(2);
+    const options = { maxModelLen: 96, blockSize: 4, concurrency: 4 };
+    const plan = planModel({ ...options, subject, budgetBytes: subject.weightBytes + 200_000 });
+    await using engine = await createEngine({ model: path, ...plan.engineOptions!, threads: 1 });
+    expect(engine.stats().totalBlocks).toBe(plan.pool!.blockCount);
+    expect(engine.memory.kvBytes).toBe(plan.poolBytes);
+    const fit = Object.fromEntries(plan.allocations.map((one) => [one.mode, one]));
+    // Windowed layers give blocks back: more fits than where all layers keep all.
+    expect(fit.paged.sequences).toBeGreaterThan(fit['contiguous-exact'].sequences);
+    expect(fit.paged.heldBytes).toBeLessThanOrEqual(plan.poolBytes);
+    expect(fit.paged.usedBytes).toBeLessThanOrEqual(fit.paged.heldBytes);
   });
 
   it('by its own rule, too, where no size is given', async () => {

@@ -1,10 +1,9 @@
 // Plans memory for a model on a device, with the engine's own planning and the real memory manager.
 
-import { kvLayerBytes } from '../../backends/kv-layout.ts';
 import { formatKvDTypes, type KvCacheDtype } from '../../engine/kv-cache-dtype.ts';
 import { type MemoryPlan, planMemory } from '../../engine/memory-plan.ts';
 import { InvalidRequestError, MemoryPlanError } from '../../errors/index.ts';
-import { createAttentionReach, type MemoryMode, memoryModes } from '../../memory/index.ts';
+import { type MemoryMode, memoryModes } from '../../memory/index.ts';
 import { fillMemory } from '../workload/fill.ts';
 import type { PlanSubject } from './subject.ts';
 
@@ -60,14 +59,15 @@ export interface ModelPlan {
   readonly kvBytesPerToken: number;
   readonly kvBytesPerTokenAndLayer: number;
   readonly layerCount: number;
+  /** A block of every cache group. */
   readonly blockBytes: number;
-  /** One sequence of full length, in whole blocks. */
+  /** One sequence of full length, in whole blocks; with a window, what the window holds. */
   readonly sequenceBytes: number;
   /** f32 scores of one head of one layer for a prompt of full length: what materialised attention would hold. */
   readonly attentionMatrixBytes: number;
   /** Of all heads of one layer, which are computed together. */
   readonly attentionLayerBytes: number;
-  /** The pool that the engine starts with; null where it would not start. */
+  /** The pool that the engine starts with, blocks of all cache groups together; null where it would not start. */
   readonly pool: Pick<MemoryPlan, 'blockCount' | 'blockBytes' | 'maxModelLen'> | null;
   readonly poolBytes: number;
   /** The engine's options for just this pool; null where it would not start. */
@@ -122,6 +122,7 @@ export function planModel(options: PlanOptions): ModelPlan {
   }
   const request = {
     config,
+    groups: subject.groups,
     kvDTypes,
     blockSize,
     // The engine runs no more sequences than a step has tokens.
@@ -133,15 +134,18 @@ export function planModel(options: PlanOptions): ModelPlan {
   // What a block takes does not depend on the budget: planned for one sequence without a limit.
   const single = planMemory({ ...request, maxNumSeqs: 1, kvCacheMemoryBytes: undefined, availableBytes: 2 ** 52 });
   const { plan, lackingBytes } = tryPlan(request);
-  const { blockBytes, kv } = single;
-  const fullBlocks = createAttentionReach(blockSize, config.slidingWindow).blocksFor(maxModelLen);
-  const fullSequences = plan === null ? 0 : Math.floor(plan.blockCount / fullBlocks);
-  const neededBytes = weightBytes + concurrency * fullBlocks * blockBytes;
+  const blockBytes = sumOf(single.pools, (pool) => pool.blockBytes);
+  const sequenceBytes = sumOf(single.pools, (pool) => pool.sequenceBlocks * pool.blockBytes);
+  const fullSequences =
+    plan === null
+      ? 0
+      : Math.min(...plan.pools.map((pool, i) => Math.floor(pool.blockCount / single.pools[i].sequenceBlocks)));
+  const neededBytes = weightBytes + concurrency * sequenceBytes;
   const allocations = memoryModes.map((mode) =>
-    fitOf(mode, { plan, lengths, maxModelLen, blockSize, slotBytes: blockBytes / blockSize, pricePerGib }),
+    fitOf(mode, { plan, lengths, maxModelLen, blockSize, blockBytes, pricePerGib }),
   );
   const kvDType = formatKvDTypes(kvDTypes);
-  const poolBytes = plan === null ? 0 : plan.blockCount * blockBytes;
+  const poolBytes = plan === null ? 0 : poolBytesOf(plan);
   return {
     model: subject.name,
     source: subject.source,
@@ -154,13 +158,16 @@ export function planModel(options: PlanOptions): ModelPlan {
     blockSize,
     concurrency,
     kvBytesPerToken: blockBytes / blockSize,
-    kvBytesPerTokenAndLayer: kvLayerBytes(kv) / blockSize,
+    kvBytesPerTokenAndLayer: blockBytes / blockSize / config.layerCount,
     layerCount: config.layerCount,
     blockBytes,
-    sequenceBytes: fullBlocks * blockBytes,
+    sequenceBytes,
     attentionMatrixBytes: maxModelLen ** 2 * 4,
     attentionLayerBytes: maxModelLen ** 2 * 4 * config.headCount,
-    pool: plan === null ? null : { blockCount: plan.blockCount, blockBytes, maxModelLen: plan.maxModelLen },
+    pool:
+      plan === null
+        ? null
+        : { blockCount: sumOf(plan.pools, (pool) => pool.blockCount), blockBytes, maxModelLen: plan.maxModelLen },
     poolBytes,
     engineOptions:
       plan === null
@@ -177,11 +184,19 @@ export function planModel(options: PlanOptions): ModelPlan {
     allocations,
     verdict: plan === null ? 'does-not-fit' : fullSequences >= concurrency ? 'fits' : 'fewer',
     shortageBytes: fullSequences >= concurrency ? 0 : Math.max(0, neededBytes - weightBytes - poolBytes),
-    startShortageBytes: plan === null ? Math.max(lackingBytes, weightBytes + fullBlocks * blockBytes - budgetBytes) : 0,
+    startShortageBytes: plan === null ? Math.max(lackingBytes, weightBytes + sequenceBytes - budgetBytes) : 0,
     pricePerGib,
     neededBytes,
     neededCost: (neededBytes / gibibyte) * pricePerGib,
   };
+}
+
+function sumOf<T>(items: readonly T[], figure: (item: T, index: number) => number): number {
+  return items.reduce((sum, item, i) => sum + figure(item, i), 0);
+}
+
+function poolBytesOf({ pools }: MemoryPlan): number {
+  return sumOf(pools, ({ blockCount, blockBytes }) => blockCount * blockBytes);
 }
 
 /** Undefined leaves it to the engine's rule. */
@@ -207,33 +222,43 @@ interface FitContext {
   readonly lengths: readonly number[];
   readonly maxModelLen: number;
   readonly blockSize: number;
-  readonly slotBytes: number;
+  readonly blockBytes: number;
   readonly pricePerGib: number;
 }
 
 function fitOf(mode: MemoryMode, context: FitContext): AllocationFit {
-  const { plan, lengths, maxModelLen, blockSize, slotBytes, pricePerGib } = context;
+  const { plan, lengths, maxModelLen, blockSize, blockBytes, pricePerGib } = context;
   if (plan === null) {
     const nothing = { heldBytes: 0, usedBytes: 0, wastedBytes: 0, wasteShare: 0, wasteCost: 0 };
     return { mode, sequences: 0, isLimited: false, ...nothing };
   }
-  const { sequences, isLimited, heldSlots, usedSlots } = fillMemory({
+  // Contiguous memory knows neither groups nor windows: all layers share its blocks.
+  const pools =
+    mode === 'paged'
+      ? plan.pools.map(({ blockCount, group }) => ({ ...group, blockCount }))
+      : [{ windowTokens: null, sinkTokens: 0, blockCount: Math.floor(poolBytesOf(plan) / blockBytes) }];
+  const { sequences, isLimited, groupSlots } = fillMemory({
     mode,
-    blockCount: plan.blockCount,
+    pools,
     blockSize,
     maxSequenceTokens: maxModelLen,
     lengths,
     limit: engineRows,
   });
-  const wastedBytes = (heldSlots - usedSlots) * slotBytes;
+  const slotBytes = (mode === 'paged' ? plan.pools.map((pool) => pool.blockBytes) : [blockBytes]).map(
+    (bytes) => bytes / blockSize,
+  );
+  const heldBytes = sumOf(groupSlots, ({ heldSlots }, i) => heldSlots * slotBytes[i]);
+  const usedBytes = sumOf(groupSlots, ({ usedSlots }, i) => usedSlots * slotBytes[i]);
+  const wastedBytes = heldBytes - usedBytes;
   return {
     mode,
     sequences: sequences.length,
     isLimited,
-    heldBytes: heldSlots * slotBytes,
-    usedBytes: usedSlots * slotBytes,
+    heldBytes,
+    usedBytes,
     wastedBytes,
-    wasteShare: heldSlots === 0 ? 0 : 1 - usedSlots / heldSlots,
+    wasteShare: heldBytes === 0 ? 0 : 1 - usedBytes / heldBytes,
     wasteCost: (wastedBytes / gibibyte) * pricePerGib,
   };
 }

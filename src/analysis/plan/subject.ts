@@ -12,6 +12,7 @@ import { openModel } from '../../models/open-model.ts';
 import { type SynthDType, synthDTypes } from '../../models/synth/index.ts';
 import type { SynthShape } from '../../models/synth/shapes.ts';
 import { synthTensors } from '../../models/synth/tensors.ts';
+import { type CacheGroup, cacheGroupsOf } from '../../program/cache-groups.ts';
 import { type DType, rowBytes } from '../../tensor/dtype.ts';
 import { isPlanShape, planShape } from './shapes.ts';
 
@@ -20,6 +21,8 @@ export interface PlanSubject {
   /** Where its weights are known from: a file that has them, or a shape that says how many there are. */
   readonly source: 'file' | 'config' | 'shape';
   readonly config: ModelConfig;
+  /** Layers that share blocks, as the engine groups them. */
+  readonly groups: readonly CacheGroup[];
   readonly parameters: number;
   readonly weightBytes: number;
   /** Type of most of the weights. */
@@ -65,6 +68,7 @@ async function fileSubject(path: string): Promise<PlanSubject> {
       name: config.name,
       source: 'file',
       config,
+      groups: cacheGroupsOf(program),
       parameters,
       weightBytes,
       weightType,
@@ -112,9 +116,10 @@ function weighed(
   name: string,
 ): PlanSubject {
   const stored = new Map(synthTensors(shape, weightType, 0).map((tensor) => [tensor.name, tensor]));
+  const program = buildProgram(config);
   let parameters = 0;
   let weightBytes = 0;
-  for (const weight of buildProgram(config).weights) {
+  for (const weight of program.weights) {
     const tensor = stored.get(weight.name);
     if (tensor === undefined) throw new ModelFileError(name, `no size is known for ${weight.name}`);
     parameters += tensor.rows * tensor.columns;
@@ -125,6 +130,7 @@ function weighed(
     name,
     source,
     config,
+    groups: cacheGroupsOf(program),
     parameters,
     weightBytes,
     weightType,

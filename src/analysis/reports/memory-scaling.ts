@@ -25,9 +25,10 @@ const pricePerGib = 4;
 
 /** Bytes of the pool that the engine plans for one sequence of this length. */
 export function sequenceBytes(subject: PlanSubject, tokens: number, kvCacheDtype = 'auto', blockSize = 16): number {
-  const { blockBytes, blockCount } = planMemory({
+  const { pools } = planMemory({
     // As if trained for this length.
     config: { ...subject.config, contextLength: tokens },
+    groups: subject.groups,
     kvDTypes: subject.kvDTypes(kvCacheDtype),
     blockSize,
     maxNumSeqs: 1,
@@ -35,7 +36,7 @@ export function sequenceBytes(subject: PlanSubject, tokens: number, kvCacheDtype
     kvCacheMemoryBytes: undefined,
     availableBytes: 2 ** 52,
   });
-  return blockBytes * blockCount;
+  return pools.reduce((sum, pool) => sum + pool.sequenceBlocks * pool.blockBytes, 0);
 }
 
 function rowsOf(subject: PlanSubject, lengths: readonly number[]): Row[] {

@@ -84,7 +84,7 @@ function holdScenario(scenario: (typeof scenarios)[number]): Use[] {
   return memoryModes.map((mode) => {
     const { heldSlots, usedSlots } = fillMemory({
       mode,
-      blockCount: (lengths.length * reserved) / blockSize,
+      pools: [{ blockCount: (lengths.length * reserved) / blockSize, windowTokens: null, sinkTokens: 0 }],
       blockSize,
       maxSequenceTokens: reserved,
       lengths,
