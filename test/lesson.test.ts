@@ -1,58 +1,42 @@
 // The lesson in a real browser, opened from a folder: no server, no network.
 
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
-import { source as axeSource } from 'axe-core';
-import { type Browser, chromium, type Page } from 'playwright-core';
-import { build } from 'vite';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parsePlace } from '../web/lesson/src/link.ts';
 import { type SceneName, sceneNames, scenes } from '../web/lesson/src/world/scenes.ts';
 import { runWorld } from '../web/lesson/src/world/world.ts';
+import {
+  accessibilityViolations,
+  buildLesson,
+  hasBrowser,
+  openBrowser,
+  openPage,
+  overflowsWidth,
+} from './support/browser.ts';
 
-const browserPath = '/usr/bin/chromium';
-
-describe.skipIf(!existsSync(browserPath))('the lesson', () => {
-  let folder: string;
+describe.skipIf(!hasBrowser)('the lesson', () => {
+  let lesson: Awaited<ReturnType<typeof buildLesson>>;
   let address: string;
   let browser: Browser;
-  const problems: string[] = [];
+  const problems: string[][] = [];
 
-  async function open(
-    hash: string,
-    options: { readonly width?: number; readonly colorScheme?: 'light' | 'dark'; readonly locale?: string } = {},
-  ): Promise<Page> {
-    const { width = 1280, colorScheme = 'light', locale = 'en-US' } = options;
-    const context = await browser.newContext({ viewport: { width, height: 800 }, colorScheme, locale, offline: true });
-    const page = await context.newPage();
-    page.on('console', (message) => {
-      if (message.type() === 'error') problems.push(message.text());
-    });
-    page.on('pageerror', (error) => problems.push(String(error)));
-    page.on('request', (request) => {
-      if (!/^(file|data):/.test(request.url())) problems.push(`request to ${request.url()}`);
-    });
-    await page.goto(`${address}${hash}`);
-    await page.locator('.pool .block').first().waitFor();
-    return page;
+  async function open(hash: string, options: BrowserContextOptions = {}): Promise<Page> {
+    const opened = await openPage(browser, address, { offline: true, ...options });
+    problems.push(opened.problems);
+    await opened.page.goto(`${address}${hash}`);
+    await opened.page.locator('.pool .block').first().waitFor();
+    return opened.page;
   }
 
   beforeAll(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'octavo-lesson-'));
-    const configFile = fileURLToPath(new URL('../web/lesson/vite.config.ts', import.meta.url));
-    await build({ configFile, logLevel: 'silent', build: { outDir: folder, emptyOutDir: true } });
-    address = pathToFileURL(join(folder, 'index.html')).href;
-    browser = await chromium.launch({
-      executablePath: browserPath,
-      args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'],
-    });
+    lesson = await buildLesson();
+    address = lesson.address;
+    browser = await openBrowser();
   });
   afterAll(async () => {
     await browser?.close();
-    rmSync(folder, { recursive: true, force: true });
-    expect(problems).toEqual([]);
+    lesson?.remove();
+    expect(problems.flat()).toEqual([]);
   });
 
   test.each(sceneNames)('%s shows what the memory manager says, step by step', async (scene: SceneName) => {
@@ -113,25 +97,14 @@ describe.skipIf(!existsSync(browserPath))('the lesson', () => {
     { width: 390, colorScheme: 'dark', locale: 'zh-CN' },
     { width: 1280, colorScheme: 'dark', locale: 'en-US' },
     { width: 390, colorScheme: 'light', locale: 'zh-CN' },
-  ] as const)('can be used by everybody: $width $colorScheme $locale', async (options) => {
-    const page = await open('#/sharing/6', options);
-    expect(await page.evaluate(() => document.documentElement.lang)).toBe(
-      options.locale === 'zh-CN' ? 'zh-Hans' : 'en',
-    );
+  ] as const)('can be used by everybody: $width $colorScheme $locale', async ({ width, colorScheme, locale }) => {
+    const page = await open('#/sharing/6', { viewport: { width, height: 800 }, colorScheme, locale });
+    expect(await page.evaluate('document.documentElement.lang')).toBe(locale === 'zh-CN' ? 'zh-Hans' : 'en');
     for (const scene of ['sharing', 'scheduling'] as const) {
       await page.goto(`${address}#/${scene}/12`);
       await page.locator('.pool .block').first().waitFor();
-      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(options.width);
-      await page.evaluate(axeSource);
-      const violations = await page.evaluate(async () => {
-        const { axe } = window as unknown as {
-          axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> };
-        };
-        return (await axe.run()).violations.map(
-          ({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).slice(0, 2)}`,
-        );
-      });
-      expect(violations).toEqual([]);
+      expect(await overflowsWidth(page)).toBe(false);
+      expect(await accessibilityViolations(page)).toEqual([]);
     }
     await page.context().close();
   });

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { Browser, Page } from 'playwright-core';
-import { buildPage, openBrowser, openPage } from './support/browser.ts';
+import { buildLesson, buildPage, openBrowser, openPage } from './support/browser.ts';
 import { startTestServer, type TestServer } from './support/server.ts';
 
 const views = ['chat', 'memory', 'scheduler', 'prefixes', 'metrics', 'replay'] as const;
@@ -107,10 +107,25 @@ async function shoot(
   await page.context().close();
 }
 
+/** The lesson, from a folder. */
+async function shootLesson(browser: Browser, address: string, hash: string, variant: Variant, path: string) {
+  const { page } = await openPage(browser, address, {
+    viewport: { width: variant.width, height: 900 },
+    colorScheme: variant.theme,
+    locale: variant.language === 'zh' ? 'zh-CN' : 'en-US',
+  });
+  await page.goto(`${address}${hash}`);
+  await page.locator('.pool .block').first().waitFor();
+  await page.screenshot({ path, fullPage: true });
+  console.log(path);
+  await page.context().close();
+}
+
 const { values } = parseArgs({ options: { all: { type: 'string' }, views: { type: 'string' } } });
 const folder = mkdtempSync(join(tmpdir(), 'octavo-screenshots-'));
 const recording = join(folder, 'run.jsonl');
 const built = await buildPage();
+const lesson = await buildLesson();
 const options = { maxNumSeqs: 8, maxModelLen: 2048, explainedRequests: 256, kvCacheMemoryBytes: 9 << 20 };
 // A short run, recorded for the replay.
 const recorded = await startTestServer({ ...options, recording: { path: recording, events: true } }, {});
@@ -169,11 +184,15 @@ try {
       `${images}memory-zh.png`,
       recording,
     );
+    const wide = { theme: 'light', width: 1280 } as const;
+    await shootLesson(browser, lesson.address, '#/sharing/6', { ...wide, language: 'en' }, `${images}lesson.png`);
+    await shootLesson(browser, lesson.address, '#/sharing/6', { ...wide, language: 'zh' }, `${images}lesson-zh.png`);
   }
 } finally {
   await browser.close();
   await tight.close();
   await roomy.close();
   built.remove();
+  lesson.remove();
   rmSync(folder, { recursive: true, force: true });
 }

@@ -1,9 +1,8 @@
 // Recordings of `octavo serve --record`: JSON lines of a header, a line for each request when it ended, and events, which are passed over here.
 
 import { TraceFileError } from '../errors/index.ts';
+import { recordingFormat, recordingVersion } from '../events/index.ts';
 import type { TraceRequest } from './trace.ts';
-
-export const RECORDING_FORMAT = 'octavo-recording';
 
 /** What the header says that a simulation needs. */
 export interface RecordingHeader {
@@ -14,7 +13,7 @@ export interface RecordingHeader {
 
 /** Whether a first line is a recording's header. */
 export function isRecordingHeader(text: string): boolean {
-  return /^\s*\{/.test(text) && text.includes(`"${RECORDING_FORMAT}"`);
+  return /^\s*\{/.test(text) && text.includes(`"${recordingFormat}"`);
 }
 
 export interface RecordingParser {
@@ -29,9 +28,10 @@ export interface RecordingParser {
  */
 export function createRecordingParser(headerText: string, path: string): RecordingParser {
   const header = parseObject(headerText, path, 1);
-  if (header.format !== RECORDING_FORMAT) throw new TraceFileError(path, 1, `has no format "${RECORDING_FORMAT}"`);
-  if (header.version !== 1)
-    throw new TraceFileError(path, 1, `version ${String(header.version)} is unknown; this is 1`);
+  if (header.format !== recordingFormat) throw new TraceFileError(path, 1, `has no format "${recordingFormat}"`);
+  if (header.version !== recordingVersion) {
+    throw new TraceFileError(path, 1, `version ${String(header.version)} is unknown; this is ${recordingVersion}`);
+  }
   const blockSize = count(header, 'blockSize', 1, path, 1);
   const fingerprint = typeof header.fingerprint === 'string' ? header.fingerprint : null;
   /** Hashes as small numbers. */

@@ -3,7 +3,7 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import axe from 'axe-core';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { build } from 'vite';
@@ -41,8 +41,19 @@ export async function buildPage(): Promise<BuiltPage> {
 
 export interface WatchedPage {
   readonly page: Page;
-  /** Errors on the console or uncaught, and requests to other hosts than the server's. */
+  /** Errors on the console or uncaught, and requests to other hosts than the server's; for a page from a folder, to any host. */
   readonly problems: string[];
+}
+
+/** Builds the lesson into a folder of its own; `address` is its page, opened without a server. */
+export async function buildLesson(): Promise<{ readonly address: string; remove(): void }> {
+  const folder = mkdtempSync(join(tmpdir(), 'octavo-lesson-'));
+  const configFile = fileURLToPath(new URL('../../web/lesson/vite.config.ts', import.meta.url));
+  await build({ configFile, logLevel: 'silent', build: { outDir: folder, emptyOutDir: true } });
+  return {
+    address: pathToFileURL(join(folder, 'index.html')).href,
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
 }
 
 export async function openPage(
