@@ -32,7 +32,11 @@ export function describePlan(plan: ModelPlan, deviceName: string): PlanReport {
   };
 }
 
-export function verdictText(plan: ModelPlan): Text {
+export function poolText(size: string, blockCount: number) {
+  return text(`${size}, ${formatCount(blockCount)} blocks`, `${size}，${formatCount(blockCount)} 个块`);
+}
+
+function verdictText(plan: ModelPlan): Text {
   const { fullSequences, concurrency, shortageBytes, startShortageBytes } = plan;
   const length = formatCount(plan.maxModelLen);
   switch (plan.verdict) {
@@ -194,7 +198,7 @@ function quantities(plan: ModelPlan): DataTable {
       text('Attention matrix if materialised, all heads of a layer (formula)', '物化的注意力矩阵，单层所有头（公式）'),
       bytes(plan.attentionLayerBytes),
     ],
-    [words.kvPool, plan.pool === null ? words.no : `${bytes(plan.poolBytes)}, ${formatCount(plan.pool.blockCount)}`],
+    [words.kvPool, plan.pool === null ? words.no : poolText(bytes(plan.poolBytes), plan.pool.blockCount)],
     [text('Sequences of full length that fit', '可容纳的最长序列数'), formatCount(plan.fullSequences)],
     [words.verdict, verdictText(plan)],
     [words.shortage, bytes(plan.verdict === 'does-not-fit' ? plan.startShortageBytes : plan.shortageBytes)],
