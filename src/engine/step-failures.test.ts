@@ -1,65 +1,13 @@
 // A step that fails takes its own requests with it and nothing else; a loop that breaks fails them all and says so.
 
 import { describe, expect, it } from 'vitest';
-import type { Executable } from '../backends/backend.ts';
-import { createReferenceBackend } from '../backends/reference/index.ts';
 import { BackendError, EngineClosedError, IntegrityError } from '../errors/errors.ts';
-import { createKvMemory } from '../memory/index.ts';
-import { loadModel } from '../models/load.ts';
-import { bundledModelPath } from '../models/testing/bundled-model.ts';
-import { createScheduler } from '../scheduler/index.ts';
-import type { Scheduler } from '../scheduler/types.ts';
 import type { Engine } from './api.ts';
-import { planMemory } from './memory-plan.ts';
-import { createPrefillPace } from './prefill-pace.ts';
-import { runEngine } from './run-engine.ts';
+import { createReferenceEngine, type ReferenceEngineOptions } from './testing/reference-engine.ts';
 
-/** An engine whose executable or scheduler may be wrapped to go wrong. */
-async function engineWith(wrap: {
-  executable?: (inner: Executable) => Executable;
-  scheduler?: (inner: Scheduler) => Scheduler;
-}): Promise<Engine> {
-  const model = await loadModel(bundledModelPath());
-  const backend = createReferenceBackend();
-  const limits = { maxNumSeqs: 2, maxNumBatchedTokens: 32, maxModelLen: 64 };
-  const plan = planMemory({
-    config: model.config,
-    kvDTypes: { keyDType: 'f32', valueDType: 'f32' },
-    blockSize: 16,
-    kvCacheMemoryBytes: 4 << 20,
-    availableBytes: 1 << 30,
-    ...limits,
-  });
-  const executable = await backend.compile(model.program, {
-    weights: model.weights,
-    kv: plan.kv,
-    blockCount: plan.blockCount,
-    limits: { maxTokens: 32, maxSequences: 2, maxOutputs: 8, maxContextTokens: plan.maxModelLen },
-  });
-  const memory = createKvMemory({ blockCount: plan.blockCount, blockSize: 16, maxNumSeqs: 2, maxBlocksPerSequence: 4 });
-  const scheduler = createScheduler({
-    memory,
-    maxOutputs: 8,
-    maxQueuedRequests: 8,
-    checkIntegrity: true,
-    ...limits,
-    maxModelLen: plan.maxModelLen,
-  });
-  return runEngine({
-    model,
-    backend,
-    fallbackReason: null,
-    executable: wrap.executable?.(executable) ?? executable,
-    memory,
-    scheduler: wrap.scheduler?.(scheduler) ?? scheduler,
-    pace: createPrefillPace(Number.POSITIVE_INFINITY),
-    plan,
-    tiers: null,
-    fingerprint: async () => 'none',
-    after: () => {},
-    pagesReady: { notify: () => {} },
-    now: () => performance.now(),
-  });
+/** One whose executable or scheduler may be wrapped to go wrong. */
+function engineWith(wrap: Pick<ReferenceEngineOptions, 'executable' | 'scheduler'>): Promise<Engine> {
+  return createReferenceEngine({ maxNumSeqs: 2, maxModelLen: 64, ...wrap });
 }
 
 const request = (text: string) => ({ prompt: text, sampling: { temperature: 0, maxTokens: 4, ignoreEos: true } });

@@ -2,61 +2,15 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Executable, StepBindings } from '../backends/backend.ts';
-import { createReferenceBackend } from '../backends/reference/index.ts';
-import { createKvMemory } from '../memory/index.ts';
-import { loadModel } from '../models/load.ts';
-import { bundledModelPath } from '../models/testing/bundled-model.ts';
-import { createScheduler } from '../scheduler/index.ts';
 import type { Engine } from './api.ts';
-import { planMemory } from './memory-plan.ts';
-import { createPrefillPace } from './prefill-pace.ts';
-import { runEngine } from './run-engine.ts';
+import { createReferenceEngine } from './testing/reference-engine.ts';
 
-/** An engine on the reference backend whose steps may be watched or replaced. */
-async function engineWatching(wrap: (inner: Executable) => Executable['execute']): Promise<Engine> {
-  const model = await loadModel(bundledModelPath());
-  const backend = createReferenceBackend();
-  const limits = { maxNumSeqs: 4, maxNumBatchedTokens: 32, maxModelLen: 96 };
-  const plan = planMemory({
-    config: model.config,
-    kvDTypes: { keyDType: 'f32', valueDType: 'f32' },
-    blockSize: 16,
-    kvCacheMemoryBytes: 4 << 20,
-    availableBytes: 1 << 30,
-    ...limits,
-  });
-  const { kv, blockCount, maxModelLen } = plan;
-  const inner = await backend.compile(model.program, {
-    weights: model.weights,
-    kv,
-    blockCount,
-    limits: { maxTokens: 32, maxSequences: 4, maxOutputs: 8, maxContextTokens: maxModelLen },
-  });
-  const memory = createKvMemory({ blockCount, blockSize: 16, maxNumSeqs: 4, maxBlocksPerSequence: 6 });
-  const scheduler = createScheduler({
-    memory,
-    maxOutputs: 8,
-    maxQueuedRequests: 8,
-    checkIntegrity: true,
-    ...limits,
-    maxModelLen,
-  });
-  const execute = wrap(inner);
-  const executable = { ...inner, memory: inner.memory, execute };
-  return runEngine({
-    model,
-    backend,
-    fallbackReason: null,
-    executable,
-    memory,
-    scheduler,
-    pace: createPrefillPace(Number.POSITIVE_INFINITY),
-    plan,
-    tiers: null,
-    fingerprint: async () => 'none',
-    after: () => {},
-    pagesReady: { notify: () => {} },
-    now: () => performance.now(),
+/** One whose steps may be watched or replaced. */
+function engineWatching(wrap: (inner: Executable) => Executable['execute']): Promise<Engine> {
+  return createReferenceEngine({
+    maxNumSeqs: 4,
+    maxModelLen: 96,
+    executable: (inner) => ({ ...inner, memory: inner.memory, execute: wrap(inner) }),
   });
 }
 
