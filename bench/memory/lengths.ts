@@ -1,12 +1,12 @@
 // Lengths drawn from log-normal distributions of a given mean.
 
 import type { TraceRequest } from '../../src/simulation/index.ts';
-import { createRandom, normal, type Random } from '../common/random.ts';
+import { logNormalLength } from '../../src/simulation/random.ts';
+import { createRandom, type Random } from '../common/random.ts';
 
 /** Integers from 1 to `limit`, log-normal with `mean` (before it is cut off) and `sigma`, the deviation of the logarithm. */
 export function lengthSampler(mean: number, sigma: number, limit: number, random: Random): () => number {
-  const location = Math.log(mean) - sigma ** 2 / 2;
-  return () => Math.min(limit, Math.max(1, Math.round(Math.exp(location + sigma * normal(random)))));
+  return () => logNormalLength(random, mean, sigma, limit);
 }
 
 /** Prompts and outputs of chats. */

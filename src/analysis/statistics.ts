@@ -1,10 +1,10 @@
 // Order statistics of measurements.
 
+import { percentile } from '../simulation/percentile.ts';
+
 /** The value below which `share` of the sorted values lie, by the nearest rank; 0 of none. */
 export function quantile(values: readonly number[], share: number): number {
-  if (values.length === 0) return 0;
-  const sorted = [...values].sort((one, other) => one - other);
-  return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(share * sorted.length) - 1))];
+  return values.length === 0 ? 0 : percentile(values, share);
 }
 
 export const median = (values: readonly number[]): number => quantile(values, 0.5);

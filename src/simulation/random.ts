@@ -28,3 +28,8 @@ export function gamma(shape: number, scale: number, random: Random): number {
     if (v > 0 && Math.log(1 - random()) < 0.5 * x * x + d - d * v + d * Math.log(v)) return d * v * scale;
   }
 }
+
+/** An integer from 1 to `limit`, log-normal with this mean (before it is cut off) and deviation of the logarithm. */
+export function logNormalLength(random: Random, mean: number, sigma: number, limit: number): number {
+  return Math.min(limit, Math.max(1, Math.round(Math.exp(Math.log(mean) - sigma ** 2 / 2 + sigma * normal(random)))));
+}

@@ -1,7 +1,8 @@
 // Runs requests on a real engine and notes what its own clocks say of them.
 
 import type { Engine, RequestTimes } from '../../engine/api.ts';
-import { createRandom, integerBetween, logNormalLength } from '../workload/random.ts';
+import { logNormalLength } from '../../simulation/random.ts';
+import { createRandom, integerBetween } from '../workload/random.ts';
 
 export interface EngineRequest {
   readonly tokenIds: readonly number[];

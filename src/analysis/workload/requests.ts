@@ -1,8 +1,9 @@
 // Requests to measure with: those of a trace, or made-up ones whose lengths are shaped like a chat's.
 
 import type { Trace, TraceRequest } from '../../simulation/index.ts';
+import { logNormalLength } from '../../simulation/random.ts';
 import { type Text, text } from '../i18n/index.ts';
-import { createRandom, logNormalLength } from './random.ts';
+import { createRandom } from './random.ts';
 
 export interface Workload {
   readonly name: Text;
