@@ -21,7 +21,7 @@ import { checkMemoryIntegrity } from './integrity.ts';
 import { createKvSequence, extendChain, type KvSequence, type KvSequenceState } from './kv-sequence.ts';
 import { longestRun, measureLayout } from './layout.ts';
 import { createNodeAllocator, createNodeMap, createNumaPlacement } from './numa/index.ts';
-import { createPageIn } from './page-in.ts';
+import { createGroupPages, createPageIn, type GroupPages } from './page-in.ts';
 import { createPageTable } from './page-table.ts';
 import { createPaging } from './paging.ts';
 import { createPrefixCache } from './prefix-cache.ts';
@@ -41,8 +41,14 @@ interface Pin {
 /** Tokens before one for which attention costs about what the rest of computing it costs: between those of small and large models. */
 const ATTENTION_TOKENS = 8192;
 
+/** Memory of one cache group, which may be one of several. */
+export interface GroupMemory extends KvMemory {
+  /** Null without tiers. */
+  readonly pages: GroupPages | null;
+}
+
 /** Memory with all blocks free; see KvMemory. Throws InvalidRequestError for sizes that are not positive integers and unknown names. */
-export function createKvMemory(options: KvMemoryOptions): KvMemory {
+export function createKvMemory(options: KvMemoryOptions): GroupMemory {
   const { blockCount, blockSize, maxNumSeqs, maxBlocksPerSequence } = options;
   for (const name of ['blockCount', 'blockSize', 'maxNumSeqs', 'maxBlocksPerSequence'] as const) {
     if (!Number.isSafeInteger(options[name]) || options[name] < 1) {
@@ -115,10 +121,22 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
   }
   const fills = createBlockFills(store, cache, hasher, blockSize, reach, journal, relocator?.origin);
   let unnamedCount = 0;
-  const pageIn =
+  const pages =
     paging && options.tiers
-      ? createPageIn({ paging, tiers: options.tiers, blockSize, cache, hasher, reach, fills, history, journal, sink })
+      ? createGroupPages({
+          paging,
+          tiers: options.tiers,
+          blockSize,
+          cache,
+          hasher,
+          reach,
+          fills,
+          history,
+          journal,
+          sink,
+        })
       : null;
+  const pageIn = pages && createPageIn([pages], blockSize);
   let copyOnWrites = 0;
   let partialHitCopies = 0;
   let prefixHitTokens = 0;
@@ -343,7 +361,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
 
   const state = (sequence: KvSequence): KvSequenceState => sequence as KvSequenceState;
 
-  const memory: KvMemory = {
+  const memory: GroupMemory = {
     blockSize,
     maxNumSeqs,
     enablePrefixCaching: caching,
@@ -560,8 +578,16 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       else letGo(sequence);
     },
 
-    pageIn: (handle, match, limitTokens, spareBlocks, isAhead) =>
-      pageIn?.(state(handle), match, limitTokens, spareBlocks, isAhead) ?? null,
+    pages,
+    pageIn: (sequence, { wholeBlocks, cachedTokens }, limitTokens, spareBlocks, isAhead) =>
+      pageIn?.({
+        members: [sequence],
+        matchedBlocks: wholeBlocks.length,
+        cachedTokens,
+        limitTokens,
+        spareBlocks: [spareBlocks],
+        isAhead,
+      }) ?? null,
     get readaheadLimit() {
       return paging?.readaheadLimit ?? 0;
     },
@@ -589,7 +615,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     get openFillCount() {
       return fills.open.size;
     },
-    holdPrefix: (sequence) => fills.hold(state(sequence)),
+    holdPrefix: (sequence, limitTokens) => fills.hold(state(sequence), limitTokens),
 
     get blockHistory() {
       return history.figures;
