@@ -191,8 +191,9 @@ async function measurePager(pageBytes: number, totalBytes: number, runs: number)
         await pager.settled();
       });
       let filled = 0;
+      const fill = { blocks, indices: blocks, cachedBlocks: [], cachedIndices: [], endBlock: count, chain };
       const into = await timed(count * pageBytes, () =>
-        pager.load({ blocks, indices: blocks, cachedBlocks: [], cachedIndices: [], chain }, (n) => {
+        pager.load(fill, (n) => {
           filled = n;
         }),
       );

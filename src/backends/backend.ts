@@ -114,11 +114,12 @@ export interface Executable {
   /** Runs one step; one at a time. Rejects with BackendError; the pool's other blocks are untouched by a failed step. */
   execute(step: StepBindings): Promise<StepOutput>;
   /**
-   * Copies the raw bytes of a block out of or into the (first) pool (kvBlockBytes long). Also while a step runs, if the step does not
-   * write a block that is read, and does not touch one that is written.
+   * Copies the raw bytes of a block (kvBlockBytes long) out of or into a pool, by its place among the cache groups; defaults to the first one.
+   * Also while a step runs, if the step does not write a block that is read, and does not touch one that is written. Throw BackendError for what is
+   * not there, and for other pools than the first unless the backend `movesAllPools`.
    */
-  readBlock(blockId: number, into: Uint8Array): void;
-  writeBlock(blockId: number, from: Uint8Array): void;
+  readBlock(blockId: number, into: Uint8Array, pool?: number): void;
+  writeBlock(blockId: number, from: Uint8Array, pool?: number): void;
   /** Asks that blocks of the pool lie in the memory of a NUMA node. False where the system does not. Absent where nobody could. */
   bindBlocks?(firstBlock: number, blockCount: number, nodeId: number): boolean;
   close(): Promise<void>;
@@ -128,6 +129,8 @@ export interface Backend {
   readonly name: string;
   /** One line for people: instruction set, threads. */
   readonly description: string;
+  /** Whether blocks of all pools can be read and written from outside, and not those of the first only: pages of several cache groups need it. */
+  readonly movesAllPools: boolean;
   compile(program: Program, options: CompileOptions): Promise<Executable>;
   close(): Promise<void>;
 }

@@ -7,7 +7,7 @@ import { createProgramBuilder } from '../program/builder.ts';
 import { cacheGroupsOf } from '../program/cache-groups.ts';
 import type { Program } from '../program/program.ts';
 import { createRandom } from '../random/random.ts';
-import type { Backend, Executable, KvDType, PoolOptions } from './backend.ts';
+import { type Backend, type Executable, type KvDType, kvBlockBytes, type PoolOptions } from './backend.ts';
 import { availableInstructionSets, createCpuBackend } from './cpu/index.ts';
 import { createReferenceBackend } from './reference/index.ts';
 import { createMemoryWeights, randomWeight } from './testing/memory-weights.ts';
@@ -214,6 +214,33 @@ describe.each(subjects)('cache groups on %s', (_name, create) => {
     const last = (to: number) => bindStep([{ tokenIds: [7], firstPosition: 2, blocks: [to] }], 16, [[0, to]]);
     const step = { ...last(1), otherPools: [last(2), last(3)] };
     expect((await executable.execute(step)).logits.slice()).toEqual(wanted);
+    await executable.close();
+  });
+
+  it('moves blocks out of each pool and into it, or says that it cannot', async () => {
+    const kv = { kvHeadCount, headSize, blockSize: 16, keyDType: 'f32', valueDType: 'f32' } as const;
+    const limits = { maxTokens: 8, maxSequences: 1, maxOutputs: 8, maxContextTokens: 64 };
+    const pool = (layerCount: number): PoolOptions => ({ kv: { ...kv, layerCount }, blockCount: 4 });
+    const pools = [pool(2), pool(1), pool(2)];
+    const executable = await backend.compile(program, { weights, ...pools[0], otherPools: pools.slice(1), limits });
+    const step = (tokens: readonly number[], firstPosition: number, blocks: readonly number[]) => {
+      const [first, ...others] = blocks.map((block) =>
+        bindStep([{ tokenIds: tokens, firstPosition, blocks: [block] }], 16),
+      );
+      return executable.execute({ ...first, otherPools: others });
+    };
+    const wanted = (await step([5, 6, 7], 0, [0, 1, 2])).logits.slice(2 * width);
+    for (const [index, { kv: layout }] of pools.entries()) {
+      const bytes = new Uint8Array(kvBlockBytes(layout));
+      const move = (): void => {
+        executable.readBlock(index, bytes, index);
+        executable.writeBlock(3, bytes, index);
+      };
+      if (index === 0 || backend.movesAllPools) move();
+      else expect(move).toThrow(BackendError);
+    }
+    if (backend.movesAllPools) expect((await step([7], 2, [3, 3, 3])).logits.slice()).toEqual(wanted);
+    expect(() => executable.readBlock(0, new Uint8Array(4), 3)).toThrow(BackendError);
     await executable.close();
   });
 });

@@ -21,6 +21,15 @@ export interface BlockFill {
   readonly cachedIndices: readonly number[];
   /** The hash chain of the sequence: the root of its salt, then four words for each full block from the first on. A copy. */
   readonly chain: Uint32Array;
+  /** Leading blocks of the sequence that it is of. */
+  readonly endBlock: number;
+  /** The same of the other cache groups, in their order; undefined where there is one group only. */
+  readonly otherGroups?: readonly BlockFill[];
+}
+
+/** A fill in each cache group. */
+export function fillsOf(fill: BlockFill): readonly BlockFill[] {
+  return fill.otherGroups === undefined ? [fill] : [fill, ...fill.otherGroups];
 }
 
 export interface BlockFills {
@@ -36,7 +45,7 @@ export interface BlockFills {
     cause: HoldCause,
   ): BlockFill | null;
   end(fill: BlockFill, filledCount: number): void;
-  hold(sequence: KvSequenceState): BlockFill;
+  hold(sequence: KvSequenceState, limitTokens?: number): BlockFill;
 }
 
 interface OpenFill extends BlockFill {
@@ -97,6 +106,7 @@ export function createBlockFills(
       indices,
       cachedBlocks,
       cachedIndices,
+      endBlock,
       chain: sequence.chain.slice(0, (endBlock + 1) * HASH_WORDS),
       tokenIds: sequence.tokenIds.slice(0, endBlock * blockSize),
     };
@@ -138,8 +148,8 @@ export function createBlockFills(
     },
     begin,
     end,
-    hold(sequence) {
-      const fullBlocks = Math.floor(sequence.tokenIds.length / blockSize);
+    hold(sequence, limitTokens = sequence.tokenIds.length) {
+      const fullBlocks = Math.floor(Math.min(limitTokens, sequence.tokenIds.length) / blockSize);
       const cachedBlockAt = (index: number): number => {
         extendChain(sequence, Math.max(sequence.hashedBlocks, index + 1), hasher);
         const block = cache.find(sequence.chain, index + 1);
@@ -161,6 +171,7 @@ export function createBlockFills(
         indices: [],
         cachedBlocks,
         cachedIndices,
+        endBlock: count,
         chain,
         tokenIds: [],
         cause: 'prefix',

@@ -314,7 +314,14 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
     beginFill: () => null,
     endFill() {},
     openFillCount: 0,
-    holdPrefix: () => ({ blocks: [], indices: [], cachedBlocks: [], cachedIndices: [], chain: new Uint32Array(0) }),
+    holdPrefix: () => ({
+      blocks: [],
+      indices: [],
+      cachedBlocks: [],
+      cachedIndices: [],
+      endBlock: 0,
+      chain: new Uint32Array(0),
+    }),
 
     blockHistory: noHistory.figures,
     refaults: 0,

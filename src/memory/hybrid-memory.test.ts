@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { InvalidRequestError } from '../errors/index.ts';
+import { createHostTier } from '../tiers/index.ts';
 import { createHybridMemory } from './hybrid-memory.ts';
 import type { KvSequence } from './kv-sequence.ts';
 import type { KvMemory, KvMemoryOptions } from './types.ts';
@@ -140,6 +141,9 @@ describe('memory of several cache groups', () => {
     expect(() => createHybridMemory([group])).toThrow(InvalidRequestError);
     expect(() => createHybridMemory([group, { ...group, blockSize: 8 }])).toThrow(InvalidRequestError);
     expect(() => createHybridMemory([group, { ...group, blockCount: 0 }])).toThrow(InvalidRequestError);
-    expect(() => hybrid([4, 4]).holdPrefix(hybrid([4, 4]).open([], ''))).toThrow(InvalidRequestError);
+    const tier = createHostTier({ pageBytes: 64, budgetBytes: 4096, clock: { now: () => 0 } });
+    const bytes = { pageBytes: 64, read: () => {}, write: () => {} };
+    const tiers = { tier, bytes, now: () => 0 };
+    expect(() => createHybridMemory([{ ...group, tiers }, group])).toThrow(InvalidRequestError);
   });
 });

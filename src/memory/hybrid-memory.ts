@@ -1,12 +1,15 @@
 // Memory of a model whose layers do not all reach equally far back: one paged memory for each cache group, kept in step.
 
 import { IntegrityError, InvalidRequestError } from '../errors/index.ts';
+import { addCounters, addPaging, addSlotUse, addUsage, joinBlockMaps, joinSnapshots } from './hybrid-figures.ts';
+import { createHybridFills } from './hybrid-fills.ts';
 import { checkGroupsInStep } from './hybrid-integrity.ts';
 import { createHybridSequence, type HybridSequence } from './hybrid-sequence.ts';
 import { spareOfGroups } from './hybrid-spare.ts';
 import { createKvMemory } from './kv-memory.ts';
 import type { KvSequence } from './kv-sequence.ts';
-import type { KvMemory, KvMemoryOptions, MemoryCounters, PrefixMatch } from './types.ts';
+import { createPageIn, type GroupPages } from './page-in.ts';
+import type { KvMemory, KvMemoryOptions, PrefixMatch } from './types.ts';
 
 /** What each group found of a prefix: all of them the same tokens. */
 interface HybridMatch extends PrefixMatch {
@@ -19,21 +22,23 @@ interface HybridMatch extends PrefixMatch {
  * far as every group can serve it, a group with a window needing no more than its window reaches.
  *
  * Verbs and figures that speak of blocks where one number is wanted (`blocksFor`, `heldBlocks`, `room`'s and `reserve`'s spare blocks) speak of the
- * first group; `usage`, `slotUse` and `counters` add up all groups; `blockMap` and `blocksOf` number their blocks one group after the other. Nothing
- * is paged in or out, and there are no fills and holds. Throws InvalidRequestError like createKvMemory, and for groups of unlike block size or rows,
- * tiers, or fewer than two groups.
+ * first group; `usage`, `slotUse`, `paging` and `counters` add up all groups; `blockMap` and `blocksOf` number their blocks one group after the other.
+ * Each group has tiers of its own, since its pages have a size of their own; a prefix comes back from them as far as every group's have it. Throws
+ * InvalidRequestError like createKvMemory, and for groups of unlike block size or rows, tiers in some groups only, or fewer than two groups.
  */
 export function createHybridMemory(options: readonly KvMemoryOptions[]): KvMemory {
   checkOptions(options);
   const groups = options.map(createKvMemory);
   const [main, ...others] = groups;
   const { blockSize } = main;
+  const fills = createHybridFills(groups);
+  const pages = groups.map((group) => group.pages).filter((it): it is GroupPages => it !== null);
+  const pageIn = pages.length === groups.length ? createPageIn(pages, blockSize) : null;
   /** Those that hold memory, or held some when a step was last begun. */
   const holders = new Set<HybridSequence>();
 
   const state = (sequence: KvSequence): HybridSequence => sequence as HybridSequence;
   const membersOf = (sequence: KvSequence): readonly KvSequence[] => state(sequence).members;
-  const sum = (figure: (memory: KvMemory) => number): number => groups.reduce((total, it) => total + figure(it), 0);
   const firstBlocks: number[] = [];
   let blockCount = 0;
   for (const group of groups) {
@@ -72,10 +77,6 @@ export function createHybridMemory(options: readonly KvMemoryOptions[]): KvMemor
   function room(sequence: KvSequence, found: HybridMatch | undefined, spares: readonly number[]): number {
     const members = membersOf(sequence);
     return Math.min(...groups.map((group, i) => group.room(members[i], found?.members[i], spares[i])));
-  }
-
-  function refuse(what: string): never {
-    throw new InvalidRequestError(`${what} is not possible in memory of several cache groups`, 'cacheGroups', null);
   }
 
   const memory: KvMemory = {
@@ -170,53 +171,54 @@ export function createHybridMemory(options: readonly KvMemoryOptions[]): KvMemor
     },
     release: (sequence) => letGo(state(sequence)),
 
-    beginFill: () => null,
-    endFill: () => refuse('a fill'),
-    holdPrefix: () => refuse('a hold'),
-    openFillCount: 0,
-    pageIn: () => null,
-    readaheadLimit: 0,
-    reclaim: () => {},
-    paging: null,
-    settled: async () => {},
-    pageOutAll: async () => {},
+    beginFill: (sequence, firstBlock, count, spareBlocks = 0) =>
+      fills.begin(membersOf(sequence), firstBlock, count, spareBlocksOf(spareBlocks, state(sequence), 0)),
+    endFill: fills.end,
+    holdPrefix: (sequence, limitTokens = sequence.tokenIds.length) => fills.hold(membersOf(sequence), limitTokens),
+    get openFillCount() {
+      return groups.reduce((total, { openFillCount }) => total + openFillCount, 0);
+    },
+    pageIn: (sequence, { wholeBlocks, cachedTokens }, limitTokens, spareBlocks, isAhead) =>
+      pageIn?.({
+        members: membersOf(sequence),
+        matchedBlocks: wholeBlocks.length,
+        cachedTokens,
+        limitTokens,
+        spareBlocks: spareBlocksOf(spareBlocks, state(sequence), 0),
+        isAhead,
+      }) ?? null,
+    get readaheadLimit() {
+      // What is read ahead is as useful as its least useful part.
+      return Math.min(...groups.map(({ readaheadLimit }) => readaheadLimit));
+    },
+    reclaim() {
+      for (const group of groups) group.reclaim();
+    },
+    get paging() {
+      return addPaging(groups.map(({ paging }) => paging));
+    },
+    async settled() {
+      await Promise.all(groups.map((group) => group.settled()));
+    },
+    async pageOutAll() {
+      await Promise.all(groups.map((group) => group.pageOutAll()));
+    },
 
-    usage: () => ({
-      blockCount,
-      freeBlocks: sum((it) => it.usage().freeBlocks),
-      evictableBlocks: sum((it) => it.usage().evictableBlocks),
-      referencedBlocks: sum((it) => it.usage().referencedBlocks),
-    }),
+    usage: () => addUsage(groups.map((group) => group.usage())),
     layout: () =>
       groups
         .map((group) => group.layout())
         .reduce((worst, it) => (it.externalFragmentation > worst.externalFragmentation ? it : worst)),
-    slotUse: () => ({
-      heldSlots: sum((it) => it.slotUse().heldSlots),
-      usedSlots: sum((it) => it.slotUse().usedSlots),
-    }),
+    slotUse: () => addSlotUse(groups.map((group) => group.slotUse())),
     get blockHistory() {
       return main.blockHistory;
     },
     get refaults() {
-      return sum((it) => it.refaults);
+      return groups.reduce((total, { refaults }) => total + refaults, 0);
     },
     slot: (sequence, position) => main.slot(membersOf(sequence)[0], position),
-    blockMap() {
-      const maps = groups.map((group) => group.blockMap());
-      return { references: maps.flatMap((it) => it.references), cached: maps.flatMap((it) => it.cached) };
-    },
-    snapshot() {
-      const parts = groups.map((group) => group.snapshot());
-      return {
-        groups: parts.flatMap((part) => part.groups),
-        // Every group holds the same sequences, in the order of their rows.
-        sequences: parts[0].sequences.map((sequence, i) => ({
-          ...sequence,
-          blocks: parts.flatMap((part) => part.sequences[i].blocks),
-        })),
-      };
-    },
+    blockMap: () => joinBlockMaps(groups.map((group) => group.blockMap())),
+    snapshot: () => joinSnapshots(groups.map((group) => group.snapshot())),
     blocksOf(sequence) {
       const members = membersOf(sequence);
       return groups.flatMap((group, i) =>
@@ -229,29 +231,6 @@ export function createHybridMemory(options: readonly KvMemoryOptions[]): KvMemor
     },
   };
   return memory;
-}
-
-function addCounters(all: readonly MemoryCounters[]): MemoryCounters {
-  const total = (figure: (counters: MemoryCounters) => number): number => all.reduce((sum, it) => sum + figure(it), 0);
-  const { prefixHitTokens, prefixMissTokens } = all[0];
-  return {
-    evictions: total((it) => it.evictions),
-    copyOnWrites: total((it) => it.copyOnWrites),
-    partialHitCopies: total((it) => it.partialHitCopies),
-    // Tokens are the same in all groups.
-    prefixHitTokens,
-    prefixMissTokens,
-    merges: total((it) => it.merges),
-    grantedRuns: total((it) => it.grantedRuns),
-    splitRuns: total((it) => it.splitRuns),
-    relocatedBlocks: total((it) => it.relocatedBlocks),
-    migratedBlocks: total((it) => it.migratedBlocks),
-    pageTable: {
-      hits: total((it) => it.pageTable.hits),
-      updates: total((it) => it.pageTable.updates),
-      invalidations: total((it) => it.pageTable.invalidations),
-    },
-  };
 }
 
 function checkOptions(options: readonly KvMemoryOptions[]): void {
@@ -272,7 +251,12 @@ function checkOptions(options: readonly KvMemoryOptions[]): void {
       );
     }
   }
-  if (options.some(({ tiers }) => tiers !== undefined && tiers !== null)) {
-    throw new InvalidRequestError('tiers need memory of one cache group', 'tiers', 'tiers');
+  const tiered = options.filter(({ tiers }) => tiers !== undefined && tiers !== null);
+  if (tiered.length !== 0 && tiered.length !== options.length) {
+    throw new InvalidRequestError(
+      `all cache groups have tiers or none, not ${tiered.length} of ${options.length}`,
+      'tiers',
+      tiered.length,
+    );
   }
 }

@@ -2,7 +2,7 @@
 
 export * from './allocators/index.ts';
 export { type AttentionReach, createAttentionReach } from './attention-reach.ts';
-export type { BlockFill } from './block-fill.ts';
+export { type BlockFill, fillsOf } from './block-fill.ts';
 export { createBlockHasher, HASH_WORDS } from './block-hash.ts';
 export type { BlockHistoryFigures, HistogramFigures } from './block-history.ts';
 export { type BlockPool, createBlockPool } from './block-pool.ts';

@@ -133,7 +133,14 @@ describe('integrity', () => {
       'a fill of a block that is not its own',
       /block 1 counts 1 references, but 2/,
       ({ fills }) =>
-        fills.add({ blocks: [1], indices: [0], cachedBlocks: [], cachedIndices: [], chain: new Uint32Array(0) }),
+        fills.add({
+          blocks: [1],
+          indices: [0],
+          cachedBlocks: [],
+          cachedIndices: [],
+          endBlock: 1,
+          chain: new Uint32Array(0),
+        }),
     ],
     [
       'a fill of a cached block',
@@ -142,7 +149,14 @@ describe('integrity', () => {
         const block = pool.allocate();
         cache.addCached(block, sequence.chain, 2, sequence.tokenIds);
         evictable.admit(block, 3, 3, 1, -1);
-        fills.add({ blocks: [block], indices: [1], cachedBlocks: [], cachedIndices: [], chain: new Uint32Array(0) });
+        fills.add({
+          blocks: [block],
+          indices: [1],
+          cachedBlocks: [],
+          cachedIndices: [],
+          endBlock: 2,
+          chain: new Uint32Array(0),
+        });
         Object.assign(usage, { referencedBlocks: 3, freeBlocks: 3 });
       },
     ],

@@ -7,6 +7,7 @@ import { createKvSequence, extendChain, type KvSequence, type KvSequenceState } 
 import { longestRun, measureLayout } from './layout.ts';
 import { createMemoryParts } from './memory-parts.ts';
 import { createOpenStep } from './open-step.ts';
+import { createPageIn, type GroupPages } from './page-in.ts';
 import { createSequenceBlocks } from './sequence-blocks.ts';
 import { slotUseOf } from './slot-use.ts';
 import { snapshotOf } from './snapshot.ts';
@@ -14,18 +15,25 @@ import { createStepCopies } from './step-copies.ts';
 import type { KvMemory, KvMemoryOptions, PrefixMatch } from './types.ts';
 import { matchInWindow } from './window-match.ts';
 
+/** Memory of one cache group, which may be one of several. */
+export interface GroupMemory extends KvMemory {
+  /** Null without tiers. */
+  readonly pages: GroupPages | null;
+}
+
 /** Memory with all blocks free; see KvMemory. Throws InvalidRequestError for sizes that are not positive integers and unknown names. */
-export function createKvMemory(options: KvMemoryOptions): KvMemory {
+export function createKvMemory(options: KvMemoryOptions): GroupMemory {
   const { maxNumSeqs, maxBlocksPerSequence } = options;
   const parts = createMemoryParts(options);
   const { blockSize, blockCount, caching, evictionPolicy, reach, hasher, allocator, pool, table, cache } = parts;
   const { evictable, history, reports, journal, store, holders, stepSequences, copies, pins } = parts;
-  const { relocator, compact, placement, fills, paging, pageIn } = parts;
+  const { relocator, compact, placement, fills, paging, pages } = parts;
   const { retain, isCached, isFree } = store;
   const blocks = createSequenceBlocks(parts);
   const { append, entries, extend, shrink, hold, letGo } = blocks;
   const stepCopies = createStepCopies(parts);
   const step = createOpenStep(parts, blocks, stepCopies);
+  const pageIn = pages && createPageIn([pages], blockSize);
   let unnamedCount = 0;
 
   const blocksFor = (tokens: number): number => Math.ceil(tokens / blockSize);
@@ -39,7 +47,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
 
   const state = (sequence: KvSequence): KvSequenceState => sequence as KvSequenceState;
 
-  const memory: KvMemory = {
+  const memory: GroupMemory = {
     blockSize,
     maxNumSeqs,
     enablePrefixCaching: caching,
@@ -205,8 +213,16 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
       else letGo(sequence);
     },
 
-    pageIn: (handle, match, limitTokens, spareBlocks, isAhead) =>
-      pageIn?.(state(handle), match, limitTokens, spareBlocks, isAhead) ?? null,
+    pages,
+    pageIn: (sequence, { wholeBlocks, cachedTokens }, limitTokens, spareBlocks, isAhead) =>
+      pageIn?.({
+        members: [sequence],
+        matchedBlocks: wholeBlocks.length,
+        cachedTokens,
+        limitTokens,
+        spareBlocks: [spareBlocks],
+        isAhead,
+      }) ?? null,
     get readaheadLimit() {
       return paging?.readaheadLimit ?? 0;
     },
@@ -234,7 +250,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     get openFillCount() {
       return fills.open.size;
     },
-    holdPrefix: (sequence) => fills.hold(state(sequence)),
+    holdPrefix: (sequence, limitTokens) => fills.hold(state(sequence), limitTokens),
 
     get blockHistory() {
       return history.figures;

@@ -19,7 +19,7 @@ import {
 } from './eviction/index.ts';
 import type { KvSequenceState } from './kv-sequence.ts';
 import { createNodeAllocator, createNodeMap, createNumaPlacement } from './numa/index.ts';
-import { createPageIn } from './page-in.ts';
+import { createGroupPages } from './page-in.ts';
 import { createPageTable } from './page-table.ts';
 import { createPaging } from './paging.ts';
 import { createPrefixCache } from './prefix-cache.ts';
@@ -110,9 +110,20 @@ export function createMemoryParts(options: KvMemoryOptions) {
     numa?.bind?.(first, count, numa.topology.nodes[node].id);
   }
   const fills = createBlockFills(store, cache, hasher, blockSize, reach, journal, relocator?.origin);
-  const pageIn =
+  const pages =
     paging && options.tiers
-      ? createPageIn({ paging, tiers: options.tiers, blockSize, cache, hasher, reach, fills, history, journal, sink })
+      ? createGroupPages({
+          paging,
+          tiers: options.tiers,
+          blockSize,
+          cache,
+          hasher,
+          reach,
+          fills,
+          history,
+          journal,
+          sink,
+        })
       : null;
   return {
     blockSize,
@@ -142,7 +153,7 @@ export function createMemoryParts(options: KvMemoryOptions) {
     relocationsPerStep: compactionBlocks + migrationBlocks,
     fills,
     paging,
-    pageIn,
+    pages,
   };
 }
 

@@ -14,6 +14,7 @@ const fillOf = (blocks: number[], firstIndex = 0): BlockFill => ({
   indices: blocks.map((_, i) => firstIndex + i),
   cachedBlocks: [],
   cachedIndices: [],
+  endBlock: firstIndex + blocks.length,
   chain,
 });
 

@@ -64,14 +64,19 @@ export interface Pager {
   save(block: number, hashes: Uint32Array): PageFate;
   /** Whether the tiers have the page `chain[index]`, and loads can be had. */
   has(chain: Uint32Array, index: number): boolean;
-  /** Whether loading is expected to beat computing. */
-  isWorthwhile(blockCount: number, tokenCount: number, position: number): boolean;
+  /** What loading so many pages is expected to take; 0 while nobody knows. */
+  expectedMs(blockCount: number): number;
+  /** Whether loading is expected to beat computing, with loads of other cache groups that are expected to take `besideMs` (defaults to 0). */
+  isWorthwhile(blockCount: number, tokenCount: number, position: number, besideMs?: number): boolean;
   /** The names of the tiers that a fill's pages are in now, in its order; '' where there is none. */
   placesOf(fill: BlockFill): string[];
   /** The load that brings in the page `chain[index]` already, or undefined. */
   loadOf(chain: Uint32Array, index: number): Promise<void> | undefined;
-  /** Reads the pages of a fill into its blocks, then calls `done` with how many leading ones arrived. Never rejects. */
-  load(fill: BlockFill, done: (filled: number) => void): Promise<void>;
+  /**
+   * Reads the pages of a fill into its blocks, then calls `done` with how many leading ones arrived. Ends when what that returns does. Never
+   * rejects.
+   */
+  load(fill: BlockFill, done: (filled: number) => void | Promise<void>): Promise<void>;
   /** Resolves when no transfer is under way. */
   settled(): Promise<void>;
 }
@@ -180,7 +185,6 @@ export function createPager(options: TierOptions, onWritten: (pages: number, los
   function end(load: Load): void {
     if (load.isOver) return;
     load.isOver = true;
-    for (const key of load.keys) loading.delete(key);
     counters.pagesIn += load.filled;
     counters.failedPages += load.blocks.length - load.filled;
     load.done(load.filled);
@@ -235,9 +239,10 @@ export function createPager(options: TierOptions, onWritten: (pages: number, los
       return 'saved';
     },
     has: (chain, index) => stuckLoads === 0 && tier.has(keyAt(chain, index)),
-    isWorthwhile(blockCount, tokenCount, position) {
+    expectedMs: (blockCount) => blockCount * (pageMs ?? 0),
+    isWorthwhile(blockCount, tokenCount, position, besideMs = 0) {
       const computeMs = recomputeMs?.(tokenCount, position) ?? null;
-      const isCheaper = computeMs === null || pageMs === null || blockCount * pageMs <= computeMs;
+      const isCheaper = computeMs === null || pageMs === null || blockCount * pageMs + besideMs <= computeMs;
       if (!isCheaper) {
         counters.recomputed++;
         // Only loads measure loads: without this, one that was slow would be the last.
@@ -262,8 +267,14 @@ export function createPager(options: TierOptions, onWritten: (pages: number, los
           isOver: false,
           isStuck: false,
           done(filled) {
-            done(filled);
-            resolve();
+            const finish = (): void => {
+              // Until the blocks are cached, or given back, whoever lacks the pages waits for this load.
+              for (const key of keys) loading.delete(key);
+              resolve();
+            };
+            const ending = done(filled);
+            if (ending === undefined) finish();
+            else void ending.then(finish);
           },
         };
         if (loadCount++ === 0) progressMs = now();
@@ -281,6 +292,7 @@ export function createPager(options: TierOptions, onWritten: (pages: number, los
         if (after !== undefined) watch(load);
       });
       for (const key of keys) loading.set(key, ended);
+      void track(ended);
       return ended;
     },
     async settled() {

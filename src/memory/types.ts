@@ -211,13 +211,14 @@ export interface KvMemory {
   release(sequence: KvSequence): void;
   /**
    * Blocks for what of logical blocks [firstBlock, firstBlock + count) of a sequence is neither cached nor being computed, to be filled from
-   * elsewhere; with a window, for those of them that tokens after the last one attend to. The sequence needs no memory of its own. Null (nothing changed) unless those blocks are free, with `spareBlocks` (defaults to 0)
+   * elsewhere; with a window, for those of them that tokens after the last one attend to; in each cache group. The sequence needs no memory of its own. Null (nothing changed) unless those blocks are free, with `spareBlocks` (defaults to 0)
    * remaining, or where nothing is cached. May be called at any time between two verbs, also while a step is open.
    */
   beginFill(sequence: KvSequence, firstBlock: number, count: number, spareBlocks?: number): BlockFill | null;
   /**
    * Ends a fill or hold: the first `filledCount` of its blocks hold the K and V of their tokens and become cached, or are freed where an identical
-   * block came in meanwhile; the rest is freed. Its references end. Throws IntegrityError if it has ended.
+   * block came in meanwhile; the rest is freed. With several cache groups the blocks are counted one group after the other. Its references end. Throws
+   * IntegrityError if it has ended.
    */
   endFill(fill: BlockFill, filledCount: number): void;
   /**
@@ -249,10 +250,10 @@ export interface KvMemory {
   /** Fills and holds that have not ended. */
   readonly openFillCount: number;
   /**
-   * Holds the leading full blocks of a sequence that are cached now, as a fill without blocks: read them, then end it. With a window, those that
-   * tokens after the longest hit attend to.
+   * Holds the leading full blocks of a sequence that are cached now, of at most `limitTokens` (defaults to all), as a fill without blocks: read them,
+   * then end it. With a window, those that tokens after the longest hit attend to; with several cache groups, as many as all of them have.
    */
-  holdPrefix(sequence: KvSequence): BlockFill;
+  holdPrefix(sequence: KvSequence, limitTokens?: number): BlockFill;
   usage(): MemoryUsage;
   /** How blocks lie. O(blocks + table entries). */
   layout(): MemoryLayout;

@@ -65,8 +65,10 @@ export interface Addon {
   logits(model: ModelHandle): Float32Array;
   /** 0, or the number of the error for which blocks stay where they are. */
   bindBlocks(model: ModelHandle, firstBlock: number, blockCount: number, nodeId: number): number;
-  readBlock(model: ModelHandle, blockId: number, into: Uint8Array): void;
-  writeBlock(model: ModelHandle, blockId: number, from: Uint8Array): void;
+  /** Whether readBlock and writeBlock take a pool; without it they know of the first one. */
+  readonly movesAllPools?: boolean;
+  readBlock(model: ModelHandle, blockId: number, into: Uint8Array, pool: number): void;
+  writeBlock(model: ModelHandle, blockId: number, from: Uint8Array, pool: number): void;
   /** Limits that this machine lacks are absent. */
   probeMachine(options: Required<ProbeOptions>): Promise<Pick<MachineProbe, 'f32' | 'read' | 'readSmall'>>;
   /** See page-codec.ts. */

@@ -9,7 +9,7 @@ import type { LogitEdits } from '../picks.ts';
 import { groupPools, placesOf, poolBindings } from '../pools.ts';
 import * as kernels from './kernels.ts';
 import { pickToken } from './picks.ts';
-import { createReferencePool } from './pool.ts';
+import { createReferencePool, type ReferencePool } from './pool.ts';
 import { loadReferenceWeights } from './weights.ts';
 
 /** Options of the reference backend. */
@@ -31,6 +31,7 @@ export function createReferenceBackend(options: ReferenceBackendOptions = {}): B
   return {
     name: 'reference',
     description: 'reference (TypeScript, f32, 1 thread)',
+    movesAllPools: true,
     async compile(program, compileOptions) {
       const weights = await loadReferenceWeights(program, compileOptions);
       return createExecutable(program, compileOptions, weights, now, yieldAfterMs);
@@ -175,6 +176,11 @@ function createExecutable(
     }
   }
 
+  function poolAt(index: number): ReferencePool {
+    if (pools[index] === undefined) throw new BackendError('reference', `there is no pool ${index} of ${pools.length}`);
+    return pools[index];
+  }
+
   async function run(step: StepBindings): Promise<StepOutput> {
     // The caller goes on first: what it does while a step runs must not wait for the step.
     await new Promise<void>((resolve) => setImmediate(resolve));
@@ -216,8 +222,8 @@ function createExecutable(
         running = null;
       }
     },
-    readBlock: (blockId, into) => pools[0].read(blockId, into),
-    writeBlock: (blockId, from) => pools[0].restore(blockId, from),
+    readBlock: (blockId, into, pool = 0) => poolAt(pool).read(blockId, into),
+    writeBlock: (blockId, from, pool = 0) => poolAt(pool).restore(blockId, from),
     async close() {
       closed = true;
       await running?.catch(() => {});
