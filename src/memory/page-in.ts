@@ -67,7 +67,10 @@ export function createPageIn(parts: PageInParts): PageIn {
       return other;
     }
     const gainedTokens = endBlock * blockSize - match.cachedTokens;
-    if (!pager.isWorthwhile(lacking.length, gainedTokens, match.cachedTokens)) return null;
+    if (!pager.isWorthwhile(sequence.chain, lacking, gainedTokens, match.cachedTokens)) {
+      if (!isAhead) paging.noteRecompute(sequence);
+      return null;
+    }
     history.tick();
     const fill = fills.begin(sequence, 0, endBlock, spareBlocks, isAhead ? 'readahead' : 'page_in');
     if (fill === null) return null;
