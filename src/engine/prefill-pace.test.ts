@@ -37,6 +37,17 @@ describe('the pace of prompts beside decoding', () => {
     expect(pace.allowance()).toBeLessThan(50);
   });
 
+  it('charges late tokens for what they attend to', () => {
+    const pace = createPrefillPace(3);
+    const context = (count: number, position: number) => count * position + (count * (count - 1)) / 2;
+    for (const position of [0, 512, 1024, 4096]) {
+      const promptContext = context(512, position);
+      pace.observe({ decodeTokens: 0, promptTokens: 512, promptContext }, 512 * 0.5 + promptContext * 1e-4);
+    }
+    expect(pace.promptMs(16, 0)).toBeCloseTo(8, 0);
+    expect(pace.promptMs(16, 8192)).toBeCloseTo(8 + 16 * 0.8192, 0);
+  });
+
   it('sets no limit when told so', () => {
     const pace = createPrefillPace(Number.POSITIVE_INFINITY);
     pace.observe({ decodeTokens: 1, promptTokens: 0 }, 10);

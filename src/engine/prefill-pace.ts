@@ -5,6 +5,7 @@
 // which number is right depends on model and machine, so it is measured here. Timing decides only when tokens are computed,
 // never which ones.
 
+import { createTwoPartRate } from '../memory/index.ts';
 import type { StepPlan } from '../scheduler/types.ts';
 
 export interface StepLoad {
@@ -12,13 +13,18 @@ export interface StepLoad {
   readonly decodeTokens: number;
   /** Tokens of prompts. */
   readonly promptTokens: number;
+  /** Sum over those of the tokens before each, which it attends to. Defaults to 0. */
+  readonly promptContext?: number;
 }
 
 export interface PrefillPace {
   /** Prompt tokens beside decoding in the next step. */
   allowance(): number;
-  /** What `tokenCount` prompt tokens take, or null while nothing was measured. */
-  promptMs(tokenCount: number): number | null;
+  /**
+   * What `tokenCount` prompt tokens from `position` (defaults to 0) on take, beside what a step does anyway; null while nothing was measured. Attention makes
+   * late tokens dearer.
+   */
+  promptMs(tokenCount: number, position?: number): number | null;
   /** A step ran for `stepMs`. */
   observe(load: StepLoad, stepMs: number): void;
 }
@@ -35,6 +41,8 @@ const newestWeight = 0.2;
 export function createPrefillPace(maxStretch: number): PrefillPace {
   let decodeMs: number | null = null;
   let promptTokenMs: number | null = null;
+  /** Parts: tokens, and the tokens before each. */
+  const promptRate = createTwoPartRate();
   const mean = (before: number | null, value: number): number =>
     before === null ? value : before + newestWeight * (value - before);
   return {
@@ -43,8 +51,8 @@ export function createPrefillPace(maxStretch: number): PrefillPace {
       if (decodeMs === null || promptTokenMs === null) return firstAllowance;
       return Math.max(leastAllowance, Math.floor((decodeMs * (maxStretch - 1)) / promptTokenMs));
     },
-    promptMs: (tokenCount) => (promptTokenMs === null ? null : tokenCount * promptTokenMs),
-    observe({ decodeTokens, promptTokens }, stepMs) {
+    promptMs: (tokenCount, position = 0) => promptRate.ms(tokenCount, contextOf(tokenCount, position)),
+    observe({ decodeTokens, promptTokens, promptContext = 0 }, stepMs) {
       if (promptTokens === 0) {
         if (decodeTokens > 0) decodeMs = mean(decodeMs, stepMs);
         return;
@@ -52,14 +60,25 @@ export function createPrefillPace(maxStretch: number): PrefillPace {
       if (decodeTokens > 0 && decodeMs === null) return;
       const promptMs = decodeTokens > 0 ? stepMs - (decodeMs ?? 0) : stepMs;
       // A few tokens say little about many.
-      if (promptTokens >= leastAllowance && promptMs > 0) promptTokenMs = mean(promptTokenMs, promptMs / promptTokens);
+      if (promptTokens < leastAllowance || promptMs <= 0) return;
+      promptTokenMs = mean(promptTokenMs, promptMs / promptTokens);
+      promptRate.observe(promptTokens, promptContext, promptMs);
     },
   };
+}
+
+/** The sum over `tokenCount` tokens from `position` on of the tokens before each. */
+function contextOf(tokenCount: number, position: number): number {
+  return tokenCount * position + (tokenCount * (tokenCount - 1)) / 2;
 }
 
 /** A share of one token that samples decodes. */
 export function loadOf({ sequences, bindings }: Pick<StepPlan, 'sequences' | 'bindings'>): StepLoad {
   let decodeTokens = 0;
-  for (const { tokenCount, samples } of sequences) if (tokenCount === 1 && samples) decodeTokens++;
-  return { decodeTokens, promptTokens: bindings.tokenCount - decodeTokens };
+  let promptContext = 0;
+  for (const { tokenCount, firstPosition, samples } of sequences) {
+    if (tokenCount === 1 && samples) decodeTokens++;
+    else promptContext += contextOf(tokenCount, firstPosition);
+  }
+  return { decodeTokens, promptTokens: bindings.tokenCount - decodeTokens, promptContext };
 }

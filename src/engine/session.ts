@@ -15,7 +15,7 @@ import {
 import type { LoadedSession, SavedSessionInfo } from './api.ts';
 import { arithmeticOf } from './kv-fingerprint.ts';
 import type { MemoryPlan } from './memory-plan.ts';
-import { choosePageChecksum } from './page-checksum.ts';
+import { choosePageChecksum } from './page-memory.ts';
 import { createStallWatch, type StallWatch } from './stall-watch.ts';
 
 export interface SessionParts {

@@ -23,7 +23,7 @@ import {
   type TierState,
 } from '../tiers/index.ts';
 import { arithmeticOf } from './kv-fingerprint.ts';
-import { choosePageChecksum } from './page-checksum.ts';
+import { askHugePages, choosePageChecksum } from './page-memory.ts';
 
 /** Where pages go that are evicted from the pool. Without `hostBytes` and `path` they are forgotten. */
 export interface TierSettings {
@@ -66,7 +66,9 @@ export async function openTiers(settings: TierSettings, context: TierContext): P
   const codec = hostBytes === undefined || hostForm === 'raw' ? null : codecOf(hostForm, context);
   const makers: ((onEvict: EvictionHandler | undefined) => Tier)[] = [];
   if (hostBytes !== undefined) {
-    makers.push((onEvict) => createHostTier({ pageBytes, budgetBytes: hostBytes, clock, codec, onEvict }));
+    makers.push((onEvict) =>
+      createHostTier({ pageBytes, budgetBytes: hostBytes, clock, codec, prepareMemory: askHugePages, onEvict }),
+    );
   }
   if (path !== undefined) {
     const file = await openFileTier({

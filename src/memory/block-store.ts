@@ -40,7 +40,7 @@ export interface BlockStore {
 
 /**
  * `cache` and `evictable` are null without prefix caching. `onEvict` is called with a block that loses its content, while the
- * cache still knows its hash and nobody has written to it, and says what becomes of it.
+ * cache still knows its hash and nobody has written to it, and says what becomes of it; `onCached` with one that gains content, as `cacheContent`.
  */
 export function createBlockStore(
   pool: BlockPool,
@@ -49,6 +49,7 @@ export function createBlockStore(
   history: BlockHistory,
   journal: BlockJournal,
   onEvict: (block: number) => PageFate,
+  onCached: (block: number, chain: Uint32Array, index: number) => void = () => {},
 ): BlockStore {
   let evictions = 0;
   let grantedRuns = 0;
@@ -138,6 +139,7 @@ export function createBlockStore(
     },
     cacheContent(block, chain, index, tokenIds, parent) {
       cache?.addCached(block, chain, index, tokenIds);
+      onCached(block, chain, index);
       journal.cached(block, chain, index - 1);
       const key = index * HASH_WORDS;
       history.cached(block, chain[key], chain[key + 1]);

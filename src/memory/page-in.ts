@@ -34,6 +34,18 @@ export interface GroupPages {
   reachableBlocks(sequence: KvSequence, limitBlocks: number, matchedBlocks: number): number;
   /** Which logical blocks of such a prefix are in the tiers only. */
   lacking(sequence: KvSequence, endBlock: number): readonly number[];
+  /** What loading those is expected to take; 0 while nobody knows. */
+  expectedMs(sequence: KvSequence, indices: readonly number[]): number;
+  /** See Pager.isWorthwhile. */
+  isWorthwhile(
+    sequence: KvSequence,
+    indices: readonly number[],
+    tokenCount: number,
+    position: number,
+    besideMs: number,
+  ): boolean;
+  /** The sequence computes again what the tiers have, because that is expected to be faster. */
+  noteRecompute(sequence: KvSequence): void;
   /** The load that brings in the page of a logical block already, or undefined. */
   loadOf(sequence: KvSequence, index: number): Promise<void> | undefined;
   /** Blocks for what a prefix lacks, and a hold on the rest of it; null (nothing changed) unless they are free with `spareBlocks` remaining. */
@@ -92,6 +104,10 @@ export function createGroupPages(parts: PageInParts): GroupPages {
       }
       return indices;
     },
+    expectedMs: (handle, indices) => pager.expectedMs(state(handle).chain, indices),
+    isWorthwhile: (handle, indices, tokenCount, position, besideMs) =>
+      pager.isWorthwhile(state(handle).chain, indices, tokenCount, position, besideMs),
+    noteRecompute: (handle) => paging.noteRecompute(state(handle)),
     loadOf: (handle, index) => pager.loadOf(state(handle).chain, index + 1),
     begin(handle, endBlock, spareBlocks, isAhead) {
       history.tick();
@@ -150,16 +166,19 @@ export function createPageIn(groups: readonly GroupPages[], blockSize: number): 
     }
   }
 
-  function isWorthwhile(lacking: readonly (readonly number[])[], gainedTokens: number, position: number): boolean {
-    const expectedMs = groups.map(({ pager }, i) => pager.expectedMs(lacking[i].length));
+  function isWorthwhile(
+    members: readonly KvSequence[],
+    lacking: readonly (readonly number[])[],
+    gainedTokens: number,
+    position: number,
+  ): boolean {
+    const expectedMs = groups.map((group, i) => group.expectedMs(members[i], lacking[i]));
     const totalMs = expectedMs.reduce((sum, ms) => sum + ms, 0);
-    let isEach = true;
-    for (const [i, { pager }] of groups.entries()) {
-      if (lacking[i].length === 0) continue;
-      // Each is asked, since each learns from a refusal.
-      if (!pager.isWorthwhile(lacking[i].length, gainedTokens, position, totalMs - expectedMs[i])) isEach = false;
-    }
-    return isEach;
+    return groups.every(
+      (group, i) =>
+        lacking[i].length === 0 ||
+        group.isWorthwhile(members[i], lacking[i], gainedTokens, position, totalMs - expectedMs[i]),
+    );
   }
 
   function beginAll(
@@ -193,7 +212,10 @@ export function createPageIn(groups: readonly GroupPages[], blockSize: number): 
       whole?.askers.push(id);
       return whole?.ended ?? other;
     }
-    if (!isWorthwhile(lacking, endBlock * blockSize - cachedTokens, cachedTokens)) return null;
+    if (!isWorthwhile(members, lacking, endBlock * blockSize - cachedTokens, cachedTokens)) {
+      if (!isAhead) for (const [i, group] of groups.entries()) group.noteRecompute(members[i]);
+      return null;
+    }
     const fills = beginAll(members, endBlock, spareBlocks, isAhead);
     if (fills === null) return null;
     const askers = [id];

@@ -4,4 +4,10 @@ export type { InstructionSet } from './addon.ts';
 export type { CpuBackendOptions } from './cpu-backend.ts';
 export { availableInstructionSets, createCpuBackend } from './cpu-backend.ts';
 export { type LimitSamples, type MachineProbe, type ProbeOptions, probeMachine } from './machine.ts';
-export { createNativePageCodec, loadPageChecksum, type NativeCodecShape, type NativePageCodec } from './page-codec.ts';
+export {
+  createNativePageCodec,
+  loadHugePages,
+  loadPageChecksum,
+  type NativeCodecShape,
+  type NativePageCodec,
+} from './page-codec.ts';
