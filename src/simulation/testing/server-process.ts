@@ -247,8 +247,12 @@ export async function startServer(settings: ServerSettings, context: ServerConte
     executable: { readBlock: executor.read, writeBlock: executor.write },
     memory,
     plan: {
-      kv: { layerCount: 1, kvHeadCount: 1, headSize: slotWords, blockSize, keyDType: 'f32', valueDType: 'f32' },
-      blockBytes: executor.pageBytes,
+      pools: [
+        {
+          kv: { layerCount: 1, kvHeadCount: 1, headSize: slotWords, blockSize, keyDType: 'f32', valueDType: 'f32' },
+          blockBytes: executor.pageBytes,
+        },
+      ],
       blockCount,
     },
     fingerprint: async () => 'stub',
