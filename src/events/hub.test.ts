@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { emptySnapshot } from './empty-snapshot.ts';
 import { createEventHub, type EventHub } from './hub.ts';
-import { createMemoryView, emptySnapshot } from './memory-view.ts';
+import { createMemoryView } from './memory-view.ts';
 import type { BlockEventBody, OctavoEvent, StepEventBody } from './types.ts';
 
 function hubOf(options: { ringEvents?: number; ringEntries?: number } = {}): EventHub {

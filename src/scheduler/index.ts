@@ -1,7 +1,8 @@
 // Public parts of the scheduler.
 
 export { checkPlan, type PlanLimits } from './check-plan.ts';
-export { createScheduler, type SchedulerOptions } from './scheduler.ts';
+export { createScheduler } from './scheduler.ts';
+export type { SchedulerOptions } from './scheduler-options.ts';
 export type {
   SampledToken,
   ScheduledSequence,

@@ -35,6 +35,31 @@ export interface SequenceState {
   previous: SequenceState | null;
 }
 
+/** A sequence that waits and has computed nothing. */
+export function createSequenceState(
+  given: Pick<
+    SequenceState,
+    'id' | 'requestId' | 'tokenIds' | 'memory' | 'maxNewTokens' | 'wantsPromptLogits' | 'forked'
+  >,
+): SequenceState {
+  return {
+    ...given,
+    promptTokens: given.tokenIds.length,
+    generatedTokens: 0,
+    deliveredRows: 0,
+    running: false,
+    cancelled: false,
+    hasRun: false,
+    planned: false,
+    waitCause: 'queue',
+    paging: false,
+    paged: false,
+    atHead: false,
+    next: null,
+    previous: null,
+  };
+}
+
 /** Tokens known but not in memory, nor on their way there. */
 export function tokensToCatchUp(sequence: SequenceState): number {
   return sequence.tokenIds.length - sequence.memory.computedTokens - sequence.memory.scheduledTokens;

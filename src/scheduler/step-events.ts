@@ -4,6 +4,7 @@ import type { EventSink, WaitCause } from '../events/index.ts';
 import type { CacheReport, KvMemory, PrefixMatch } from '../memory/index.ts';
 import type { HeadroomChange } from './headroom.ts';
 import type { SequenceState, WaitingQueue } from './sequence.ts';
+import type { Share } from './step-shares.ts';
 import type { StepPlan } from './types.ts';
 
 /** Waiting sequences that a step names. */
@@ -11,11 +12,6 @@ const mostNamed = 64;
 /** Sequences behind the one that holds up the queue whose cause is looked at. */
 const mostQueued = 16;
 const mostSharers = 32;
-
-interface Share {
-  readonly sequence: SequenceState;
-  readonly admitted: boolean;
-}
 
 export interface StepEvents {
   added(sequence: SequenceState): void;

@@ -1,6 +1,6 @@
 // The block map under a synthetic feed: 100,000 blocks, of which thousands change hands in every frame. Run by `npm run bench:page`.
 
-import { emptySnapshot } from '../../src/events/memory-view.ts';
+import { emptySnapshot } from '../../src/events/empty-snapshot.ts';
 import type { OctavoEvent } from '../../src/events/types.ts';
 import { applyEvent, createMoment } from '../src/live/source.ts';
 import type { Colouring } from '../src/memory/colouring.ts';

@@ -2,6 +2,7 @@
 
 import { signal, useSignal } from '@preact/signals';
 import { words } from '../i18n/language.ts';
+import { DropDown } from '../parts/drop-down.tsx';
 import { type Conversation, isStreaming, type Mode, stop } from './conversations.ts';
 import { send, sendInForks } from './send.ts';
 import { setSetting, settingFields, settings } from './settings.ts';
@@ -9,7 +10,8 @@ import { setSetting, settingFields, settings } from './settings.ts';
 /** Stays open from one conversation to the next. */
 const showsSampling = signal(false);
 
-const forkCounts = [1, 2, 4, 8] as const;
+const modes: readonly Mode[] = ['chat', 'text'];
+const forkCounts: readonly number[] = [1, 2, 4, 8];
 
 function SettingsFields() {
   const text = words.value.chat;
@@ -69,33 +71,26 @@ export function Composer({ conversation }: { conversation: Conversation }) {
         }}
       />
       <div class="send">
-        <label>
-          <span class="visually-hidden">{text.mode}</span>
-          <select
-            value={conversation.mode.value}
-            onChange={(event) => {
-              conversation.mode.value = event.currentTarget.value as Mode;
-            }}
-          >
-            <option value="chat">{text.modes.chat}</option>
-            <option value="text">{text.modes.text}</option>
-          </select>
-        </label>
-        <label>
-          <span class="visually-hidden">{text.copies}</span>
-          <select
-            value={forks.value}
-            onChange={(event) => {
-              forks.value = Number(event.currentTarget.value);
-            }}
-          >
-            {forkCounts.map((times) => (
-              <option key={times} value={times}>
-                {text.times(times)}
-              </option>
-            ))}
-          </select>
-        </label>
+        <DropDown
+          label={text.mode}
+          hidesLabel
+          values={modes}
+          nameOf={(mode) => text.modes[mode]}
+          current={conversation.mode.value}
+          choose={(mode) => {
+            conversation.mode.value = mode;
+          }}
+        />
+        <DropDown
+          label={text.copies}
+          hidesLabel
+          values={forkCounts}
+          nameOf={text.times}
+          current={forks.value}
+          choose={(times) => {
+            forks.value = times;
+          }}
+        />
         <span class="grow" />
         {streaming && (
           <button type="button" onClick={() => stop(conversation)}>

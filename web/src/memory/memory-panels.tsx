@@ -6,6 +6,7 @@ import { count, percentOf } from '../i18n/format.ts';
 import { words } from '../i18n/language.ts';
 import { type Moment, useMoment, useTold } from '../live/source.ts';
 import { Choice } from '../parts/choice.tsx';
+import { DropDown } from '../parts/drop-down.tsx';
 import { route, setParams } from '../shell/route.ts';
 import { BlockDetails } from './block-details.tsx';
 import { BlockMap } from './block-map.tsx';
@@ -67,16 +68,13 @@ export function MemoryPanels({ heightPx }: { heightPx: number }) {
             choose={(value) => setParams({ by: value === 'sequence' ? null : value })}
           />
           {groupCount > 1 && (
-            <label>
-              {text.group}
-              <select value={group} onChange={(event) => setParams({ group: event.currentTarget.value })}>
-                {moment.view.groups.map((_, index) => (
-                  <option key={index} value={index}>
-                    {index}
-                  </option>
-                ))}
-              </select>
-            </label>
+            <DropDown
+              label={text.group}
+              values={moment.view.groups.map((_, index) => index)}
+              nameOf={String}
+              current={group}
+              choose={(index) => setParams({ group: String(index) })}
+            />
           )}
           <span class="grow" />
           <span class="faint">{text.step(count(moment.view.step))}</span>

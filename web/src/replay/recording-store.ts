@@ -1,6 +1,7 @@
 // A recording in memory: its events, where its steps begin, and states on the way so that going back is quick.
 
-import { createMemoryView, emptySnapshot } from '../../../src/events/memory-view.ts';
+import { emptySnapshot } from '../../../src/events/empty-snapshot.ts';
+import { createMemoryView } from '../../../src/events/memory-view.ts';
 import {
   type RecordedEnd,
   type RecordedRequest,

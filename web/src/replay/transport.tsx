@@ -2,9 +2,10 @@
 
 import { count, milliseconds } from '../i18n/format.ts';
 import { words } from '../i18n/language.ts';
+import { DropDown } from '../parts/drop-down.tsx';
 import type { Player } from './player.ts';
 
-const speeds = [0.05, 0.25, 1, 4, 16] as const;
+const speeds: readonly number[] = [0.05, 0.25, 1, 4, 16];
 
 export function Transport({ player }: { player: Player }) {
   const text = words.value.replay;
@@ -35,21 +36,15 @@ export function Transport({ player }: { player: Player }) {
         {button('event-forward', text.eventForward, atEnd, () => player.seek(position.value + 1))}
         {button('step-forward', text.stepForward, atEnd, () => player.stepBy(1))}
         {button('end', text.toEnd, atEnd, () => player.seek(total))}
-        <label>
-          {text.speed}
-          <select
-            value={speed.value}
-            onChange={(event) => {
-              speed.value = Number(event.currentTarget.value);
-            }}
-          >
-            {speeds.map((times) => (
-              <option key={times} value={times}>
-                {text.times(times)}
-              </option>
-            ))}
-          </select>
-        </label>
+        <DropDown
+          label={text.speed}
+          values={speeds}
+          nameOf={text.times}
+          current={speed.value}
+          choose={(times) => {
+            speed.value = times;
+          }}
+        />
         <span class="grow" />
         <span class="faint" data-position={position.value}>
           {text.at(count(step), count(position.value), count(total), milliseconds(timeMs.value))}
