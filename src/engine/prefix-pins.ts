@@ -20,8 +20,15 @@ export interface PrefixPins {
 const budgetShare = 1 / 4;
 const longestLeaseMs = 24 * 3_600_000;
 
-/** `onRelease` is called when blocks were given back. */
-export function createPrefixPins(memory: KvMemory, onRelease: () => void): PrefixPins {
+export interface PrefixPinOptions {
+  readonly memory: KvMemory;
+  /** Calls `action` after that many milliseconds unless what it returns is called before. */
+  readonly schedule: (ms: number, action: () => void) => () => void;
+  /** Blocks were given back. */
+  readonly onRelease: () => void;
+}
+
+export function createPrefixPins({ memory, schedule, onRelease }: PrefixPinOptions): PrefixPins {
   const releases = new Set<() => void>();
   const otherCounts = memory.otherGroups?.map((group) => group.memory.usage().blockCount) ?? [];
   const firstCount = otherCounts.reduce((left, count) => left - count, memory.usage().blockCount);
@@ -56,13 +63,12 @@ export function createPrefixPins(memory: KvMemory, onRelease: () => void): Prefi
       for (const [group, count] of blocks.entries()) pinned[group] += count;
       const release = (): void => {
         if (!releases.delete(release)) return;
-        clearTimeout(timer);
+        cancel();
         for (const [group, count] of blocks.entries()) pinned[group] -= count;
         memory.endFill(hold, 0);
         onRelease();
       };
-      const timer = setTimeout(release, leaseMs);
-      timer.unref();
+      const cancel = schedule(leaseMs, release);
       releases.add(release);
       // With a window, what no later token attends to is not held.
       return { pinnedTokens: hold.endBlock * memory.blockSize, release };

@@ -116,7 +116,14 @@ export function runEngine(parts: EngineParts): Engine {
   });
 
   parts.pagesReady.notify = () => loop.wake();
-  const prefixPins = createPrefixPins(memory, () => loop.wake());
+  const prefixPins = createPrefixPins({
+    memory,
+    schedule(ms, action) {
+      const timer = setTimeout(action, ms).unref();
+      return () => clearTimeout(timer);
+    },
+    onRelease: () => loop.wake(),
+  });
   // With kvCacheAging the last pool is that of recent tokens, in the types that were asked for.
   const kvDType = formatKvDTypes(plan.pools[plan.pools.length - 1].kv);
   /** Sessions read and write blocks of every cache group. */
