@@ -25,6 +25,7 @@ import { formatKvDTypes } from './kv-cache-dtype.ts';
 import { arithmeticOf } from './kv-fingerprint.ts';
 import type { MemoryPlan, PoolPlan } from './memory-plan.ts';
 import { choosePageChecksum } from './page-checksum.ts';
+import { fillFromFile, type PagePlaces } from './session-fill.ts';
 import { createStallWatch, type StallWatch } from './stall-watch.ts';
 
 export interface SessionParts {
@@ -57,9 +58,6 @@ export interface Sessions {
   settled(): Promise<void>;
 }
 
-/** Pages copied between two steps, at most: a few milliseconds of the steps' time. */
-const BATCH_PAGES = 16;
-
 /** A file that does not move for so long (at most twice) is given up: meanwhile its pages hold memory that requests may wait for. */
 const PATIENCE_MS = 5000;
 
@@ -68,9 +66,6 @@ const PATIENCE_MS = 5000;
  * cached under.
  */
 const FILE_SALT = '';
-
-/** By logical block the place of its page among a group's: all leading ones, or with a window those that were held. */
-type PagePlaces = ReadonlyMap<number, number>;
 
 /** The pages of each cache group. */
 const groupsOf = (session: SavedSession): readonly SessionPages[] => [session, ...session.otherGroups];
@@ -191,46 +186,6 @@ export function createSessions(parts: SessionParts): Sessions {
     return fits === 0 ? null : begin(fits);
   }
 
-  /** Reads the pages of a cache group's part of a fill into its blocks. */
-  async function fillBlocks(
-    group: number,
-    { pageBytes, readPages }: SessionPages,
-    pageOf: PagePlaces,
-    fill: BlockFill,
-    watch: StallWatch,
-  ): Promise<void> {
-    const { blocks } = fill;
-    /** Places in the file. */
-    const indices = fill.indices.map((index) => pageOf.get(index)!);
-    const batchBytes = Math.min(BATCH_PAGES, blocks.length) * pageBytes;
-    const buffers = [new Uint8Array(batchBytes), new Uint8Array(batchBytes)];
-    const runs = runsOf(indices);
-
-    async function read(run: number): Promise<readonly Uint8Array[]> {
-      const { first, count } = runs[run];
-      const bytes = buffers[run % 2];
-      const pages = Array.from({ length: count }, (_, i) => bytes.subarray(i * pageBytes, (i + 1) * pageBytes));
-      await readPages(indices[first], pages);
-      watch.touch();
-      return pages;
-    }
-
-    // One run is read while the one before it is copied.
-    let reading: Promise<readonly Uint8Array[]> | null = runs.length > 0 ? read(0) : null;
-    for (let run = 0; reading !== null; run++) {
-      const pages = await reading;
-      reading = run + 1 < runs.length ? read(run + 1) : null;
-      const copying = betweenSteps(() => {
-        // The blocks are somebody else's.
-        if (watch.isOver) return;
-        for (const [i, page] of pages.entries()) executable.writeBlock(blocks[runs[run].first + i], page, group);
-      });
-      // Both have to end before the blocks may be given back and the file closed.
-      const [copied] = await Promise.allSettled([copying, reading]);
-      if (copied.status === 'rejected') throw copied.reason;
-    }
-  }
-
   async function fillGroups(
     session: SavedSession,
     places: readonly PagePlaces[],
@@ -238,7 +193,13 @@ export function createSessions(parts: SessionParts): Sessions {
     watch: StallWatch,
   ): Promise<void> {
     for (const [group, part] of fillsOf(fill).entries()) {
-      await fillBlocks(group, groupsOf(session)[group], places[group], part, watch);
+      await fillFromFile(groupsOf(session)[group], {
+        pageOf: places[group],
+        fill: part,
+        watch,
+        write: (block, page) => executable.writeBlock(block, page, group),
+        betweenSteps,
+      });
     }
   }
 
@@ -309,17 +270,6 @@ export function createSessions(parts: SessionParts): Sessions {
       await Promise.all(closings);
     },
   };
-}
-
-/** Stretches of neighbouring logical blocks, as positions in `indices`, none longer than a batch. */
-function runsOf(indices: readonly number[]): { readonly first: number; readonly count: number }[] {
-  const runs: { first: number; count: number }[] = [];
-  for (const [i, index] of indices.entries()) {
-    const last = runs.at(-1);
-    if (last !== undefined && last.count < BATCH_PAGES && index === indices[i - 1] + 1) last.count++;
-    else runs.push({ first: i, count: 1 });
-  }
-  return runs;
 }
 
 function layoutOf(backend: SessionParts['backend'], layouts: readonly KvLayout[]): string {
