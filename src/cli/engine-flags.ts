@@ -148,7 +148,7 @@ export function addEngineFlags(command: Command): Command {
     )
     .option(
       '--no-hybrid-cache-groups',
-      'keep the blocks of windowed layers too, in models where others attend to everything (for sessions)',
+      'keep the blocks of windowed layers too, in models where others attend to everything',
     )
     .option(
       '--attention-window <tokens>',

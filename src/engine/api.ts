@@ -217,8 +217,8 @@ export interface EngineOptions {
   /**
    * Keeps recent tokens and the first ones in `kvCacheDtype` (f32, f16 or bf16) and all tokens in int8 beside them, which is read for those between: at
    * long contexts nearly the memory of int8, with attention to what is near as precise as without. Changes what the model answers a little
-   * (docs/kv-types.md); the answer is still the same however a request is run. Not with tiers, contiguous memory, attentionWindow, or models with
-   * a sliding window; without pins and sessions. Defaults to none.
+   * (docs/kv-types.md); the answer is still the same however a request is run. Not with contiguous memory, attentionWindow, or models with a sliding
+   * window. Defaults to none.
    */
   readonly kvCacheAging?: KvAgingOptions;
   /** Requests that may wait. Defaults to 1024. */
@@ -265,7 +265,7 @@ export interface EngineOptions {
   /**
    * On models in which some layers have a sliding window and others attend to everything: whether each kind gets blocks of its own, so that blocks
    * of windowed layers are given back when they fall out of the window; else all layers share their blocks, and keep them. Without effect on other
-   * models; never changes what is generated. Groups have no tiers, pins and sessions. Defaults to true, with tiers or contiguous memory to false.
+   * models; never changes what is generated. Defaults to true, with contiguous memory to false.
    */
   readonly hybridCacheGroups?: boolean;
   /**

@@ -12,6 +12,7 @@ import {
   requireEvictionPolicyName,
 } from '../memory/index.ts';
 import { loadModel } from '../models/load.ts';
+import { agingOf } from '../program/cache-groups.ts';
 import { createScheduler } from '../scheduler/index.ts';
 import { takeSnapshot } from '../scheduler/snapshot.ts';
 import type { TierStack } from '../tiers/index.ts';
@@ -96,15 +97,16 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
 
   const model = await loadModel(options.model);
   let chosen: ChosenBackend | null = null;
-  let tiers: TierStack | null = null;
+  let tiers: readonly TierStack[] | null = null;
   let recordingFile: RecordingFile | null = null;
   try {
     if (recording !== undefined) recordingFile = recording.file ?? (await createRecordingFile(recording.path));
     const kvDTypes = resolveKvDTypes(options.kvCacheDtype ?? 'auto', model.weights);
-    const windowed = applyKvAging(applyAttentionWindow(model, options.attentionWindow), kvDTypes, options);
-    const isPaged = (options.memory ?? 'paged') === 'paged';
-    const groups = chooseCacheGroups(windowed, options);
     chosen = chooseBackend(options.backend ?? 'auto', options.threads ?? availableParallelism());
+    const { backend } = chosen;
+    const windowed = applyKvAging(applyAttentionWindow(model, options.attentionWindow), kvDTypes, options, backend);
+    const isPaged = (options.memory ?? 'paged') === 'paged';
+    const groups = chooseCacheGroups(windowed, options, backend);
     const plan = planMemory({
       config: model.config,
       // Contiguous memory keeps what a window leaves behind.
@@ -125,7 +127,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       maxOutputs: Math.max(runningLimit, Math.min(32, maxNumBatchedTokens)),
       maxContextTokens: plan.maxModelLen,
     };
-    const executable = await chosen.backend.compile(windowed.program, {
+    const executable = await backend.compile(windowed.program, {
       weights: model.weights,
       kv: plan.kv,
       blockCount: plan.blockCount,
@@ -134,11 +136,10 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       onProgress: (loadedBytes, totalBytes) => options.onProgress?.({ phase: 'weights', loadedBytes, totalBytes }),
     });
     options.onProgress?.({ phase: 'ready', loadedBytes: model.weightBytes, totalBytes: model.weightBytes });
-    const { backend } = chosen;
-    const fingerprint = () => modelFingerprint(model, options.attentionWindow);
+    const fingerprint = () => modelFingerprint(model, options.attentionWindow, agingOf(windowed.program));
     tiers = await openTiers(options.tiers ?? {}, {
       backend,
-      kv: plan.kv,
+      pools: plan.pools,
       fingerprint,
       now,
       after,
@@ -151,7 +152,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     const numa = isSpread ? planNuma(options.numa ?? 'auto', plan.blockCount, executable) : null;
     const pagesReady = { notify: () => {} };
     const memoryOptions = plan.pools.map(
-      ({ group: { windowTokens, sinkTokens }, blockCount }, group): KvMemoryOptions => ({
+      ({ group: { windowTokens, sinkTokens }, blockCount, blockBytes }, group): KvMemoryOptions => ({
         blockCount,
         blockSize: plan.kv.blockSize,
         maxNumSeqs: runningLimit,
@@ -168,8 +169,12 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
           tiers === null
             ? null
             : {
-                tier: tiers,
-                bytes: { pageBytes: plan.blockBytes, read: executable.readBlock, write: executable.writeBlock },
+                tier: tiers[group],
+                bytes: {
+                  pageBytes: blockBytes,
+                  read: (block, into) => executable.readBlock(block, into, group),
+                  write: (block, from) => executable.writeBlock(block, from, group),
+                },
                 now,
                 recomputeMs: pace.promptMs,
                 after,
@@ -230,7 +235,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
         },
       },
       model,
-      backend: chosen.backend,
+      backend,
       fallbackReason: chosen.fallbackReason,
       executable,
       memory,
@@ -246,7 +251,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     });
   } catch (error) {
     await recordingFile?.close().catch(() => undefined);
-    await tiers?.close();
+    for (const stack of tiers ?? []) await stack.close();
     await chosen?.backend.close();
     await model.close();
     throw error;

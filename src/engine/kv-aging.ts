@@ -1,5 +1,6 @@
 // The kvCacheAging option: recent tokens and sinks as they are, older ones in int8.
 
+import type { Backend } from '../backends/backend.ts';
 import { InvalidRequestError } from '../errors/errors.ts';
 import { type AttentionAging, agingProgram } from '../program/aging.ts';
 import { cacheGroupsOf } from '../program/cache-groups.ts';
@@ -7,6 +8,7 @@ import type { EngineOptions, KvAgingOptions } from './api.ts';
 import type { WindowedModel } from './attention-window.ts';
 import type { KvDTypes } from './kv-cache-dtype.ts';
 import { requireInteger } from './memory-plan.ts';
+import { asksForTiers } from './tiers.ts';
 
 /** The type of tokens that are no longer recent. */
 const oldType: KvDTypes = { keyDType: 'int8', valueDType: 'int8' };
@@ -21,7 +23,7 @@ export interface AgedModel extends WindowedModel {
 
 /**
  * The model with two copies of K and V where `kvCacheAging` asks for them. Throws InvalidRequestError for values out of range, types that are not full
- * precision, and together with contiguous memory, tiers or attentionWindow; UnsupportedModelError for a model with a sliding window.
+ * precision, and together with contiguous memory, attentionWindow, or tiers on a backend that cannot move blocks of two pools; UnsupportedModelError for a model with a sliding window.
  */
 export function applyKvAging(
   model: WindowedModel,
@@ -32,9 +34,18 @@ export function applyKvAging(
     tiers,
     attentionWindow,
   }: Pick<EngineOptions, 'kvCacheAging' | 'memory' | 'tiers' | 'attentionWindow'>,
+  { movesAllPools }: Pick<Backend, 'movesAllPools'>,
 ): AgedModel {
   if (kvCacheAging === undefined) return model;
-  const other = memory !== 'paged' ? 'contiguous memory' : tiers ? 'tiers' : attentionWindow ? 'attentionWindow' : null;
+  const refusesTiers = asksForTiers(tiers) && !movesAllPools;
+  const other =
+    memory !== 'paged'
+      ? 'contiguous memory'
+      : refusesTiers
+        ? 'tiers on this backend'
+        : attentionWindow
+          ? 'attentionWindow'
+          : null;
   if (other !== null) {
     throw new InvalidRequestError(`kvCacheAging does not go together with ${other}`, 'kvCacheAging', kvCacheAging);
   }

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import type { Backend } from '../backends/backend.ts';
 import type { LoadedModel } from '../models/model.ts';
+import type { AttentionAging } from '../program/aging.ts';
 import type { AttentionWindow } from '../program/streaming.ts';
 
 /** To be raised by whoever changes what kernels compute, be it in the last bit. */
@@ -15,15 +16,20 @@ export function arithmeticOf({ name, description }: Pick<Backend, 'name' | 'desc
 }
 
 /**
- * 64 hexadecimal digits over the configuration, the attention window asked for, and every weight's name, type and shape with its first and
+ * 64 hexadecimal digits over the configuration, the attention window and the aging of K and V asked for, and every weight's name, type and shape with its first and
  * last bytes. Two fine-tunes of one model differ in it; a file's name does not count.
  */
-export async function modelFingerprint(model: LoadedModel, attentionWindow?: AttentionWindow): Promise<string> {
+export async function modelFingerprint(
+  model: LoadedModel,
+  attentionWindow?: AttentionWindow,
+  aging?: AttentionAging | null,
+): Promise<string> {
   const hash = createHash('sha256');
   hash.update(JSON.stringify(model.config));
   if (attentionWindow !== undefined) {
     hash.update(JSON.stringify([attentionWindow.sinkTokens, attentionWindow.windowTokens]));
   }
+  if (aging) hash.update(JSON.stringify(['aging', aging.recentTokens, aging.sinkTokens]));
   const { weights } = model.weights;
   const sample = new Uint8Array(sampleBytes);
   for (const name of [...weights.keys()].sort()) {

@@ -50,8 +50,8 @@ export interface EngineParts {
   /** Of the model: see modelFingerprint. */
   readonly fingerprint: () => Promise<string>;
   readonly plan: MemoryPlan;
-  /** Below the pool, or null; closed with the engine. */
-  readonly tiers: TierStack | null;
+  /** Below the pool of each cache group, or null; closed with the engine. */
+  readonly tiers: readonly TierStack[] | null;
   /** Null where the pool lies on one node. */
   readonly numa?: NumaPlan | null;
   /** Set by the engine: what the scheduler calls when pages have arrived. */
@@ -116,14 +116,21 @@ export function runEngine(parts: EngineParts): Engine {
   });
 
   parts.pagesReady.notify = () => loop.wake();
-  const prefixPins = createPrefixPins(memory, () => loop.wake());
+  const prefixPins = createPrefixPins({
+    memory,
+    schedule(ms, action) {
+      const timer = setTimeout(action, ms).unref();
+      return () => clearTimeout(timer);
+    },
+    onRelease: () => loop.wake(),
+  });
   // With kvCacheAging the last pool is that of recent tokens, in the types that were asked for.
   const kvDType = formatKvDTypes(plan.pools[plan.pools.length - 1].kv);
-  /** What moves or holds blocks knows of one cache group only. */
-  function refuseGroups(what: string): void {
-    if (plan.pools.length === 1) return;
+  /** Sessions read and write blocks of every cache group. */
+  function requireMovableGroups(what: string): void {
+    if (plan.pools.length === 1 || parts.backend.movesAllPools) return;
     throw new InvalidRequestError(
-      `${what} is not possible with several cache groups: load the model with hybridCacheGroups: false, and without kvCacheAging`,
+      `${what} is not possible with several cache groups on this backend: load the model with hybridCacheGroups: false, and without kvCacheAging`,
       'cacheGroups',
       plan.pools.length,
     );
@@ -356,11 +363,11 @@ export function runEngine(parts: EngineParts): Engine {
     const { tiers } = parts;
     if (tiers === null) return;
     await memory.settled();
-    if (tiers.outlivesProcess) {
+    if (tiers.some(({ outlivesProcess }) => outlivesProcess)) {
       await memory.pageOutAll();
-      await tiers.sink();
+      for (const stack of tiers) await stack.sink();
     }
-    await tiers.close();
+    for (const stack of tiers) await stack.close();
   }
 
   async function closeAll(): Promise<void> {
@@ -389,15 +396,14 @@ export function runEngine(parts: EngineParts): Engine {
     encodePrompt: (request, signal) => readPromptAsync(request, model, signal),
     pinPrefix({ leaseMs, cacheSalt = '', ...prompt }) {
       refuseIfClosed();
-      refuseGroups('pinPrefix');
       return prefixPins.pin(readPrompt(prompt, model), cacheSalt, leaseMs);
     },
     async saveSession({ path, cacheSalt = '', data = null, ...prompt }) {
-      refuseGroups('saveSession');
+      requireMovableGroups('saveSession');
       return sessions.save(path, await readPromptAsync(prompt, model), cacheSalt, data);
     },
     async loadSession(path, { cacheSalt = '' } = {}) {
-      refuseGroups('loadSession');
+      requireMovableGroups('loadSession');
       return sessions.load(path, cacheSalt);
     },
     renderChat: (messages, options = {}) => renderChat(model, messages, options),

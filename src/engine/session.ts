@@ -2,20 +2,30 @@
 
 import type { Backend, Executable, KvLayout } from '../backends/backend.ts';
 import { SessionFileError } from '../errors/errors.ts';
-import { type BlockFill, createBlockHasher, HASH_WORDS, type KvMemory, type KvSequence } from '../memory/index.ts';
+import {
+  type BlockFill,
+  createBlockHasher,
+  fillsOf,
+  HASH_WORDS,
+  type KvMemory,
+  type KvSequence,
+} from '../memory/index.ts';
 import type { LoadedModel } from '../models/model.ts';
 import {
   openSession,
   pageKey,
   type SavedSession,
   type SessionIdentity,
+  type SessionPages,
   saveSession,
   type TierFiles,
 } from '../tiers/index.ts';
 import type { LoadedSession, SavedSessionInfo } from './api.ts';
+import { formatKvDTypes } from './kv-cache-dtype.ts';
 import { arithmeticOf } from './kv-fingerprint.ts';
-import type { MemoryPlan } from './memory-plan.ts';
+import type { MemoryPlan, PoolPlan } from './memory-plan.ts';
 import { choosePageChecksum } from './page-memory.ts';
+import { fillFromFile, type PagePlaces } from './session-fill.ts';
 import { createStallWatch, type StallWatch } from './stall-watch.ts';
 
 export interface SessionParts {
@@ -23,7 +33,10 @@ export interface SessionParts {
   readonly backend: Pick<Backend, 'name' | 'description'>;
   readonly executable: Pick<Executable, 'readBlock' | 'writeBlock'>;
   readonly memory: KvMemory;
-  readonly plan: Pick<MemoryPlan, 'kv' | 'blockBytes' | 'blockCount'>;
+  readonly plan: Pick<MemoryPlan, 'blockCount'> & {
+    /** Of each cache group. */
+    readonly pools: readonly Pick<PoolPlan, 'kv' | 'blockBytes'>[];
+  };
   /** Of the model. */
   readonly fingerprint: () => Promise<string>;
   /** `K/V` as users name it. */
@@ -45,9 +58,6 @@ export interface Sessions {
   settled(): Promise<void>;
 }
 
-/** Pages copied between two steps, at most: a few milliseconds of the steps' time. */
-const BATCH_PAGES = 16;
-
 /** A file that does not move for so long (at most twice) is given up: meanwhile its pages hold memory that requests may wait for. */
 const PATIENCE_MS = 5000;
 
@@ -57,9 +67,13 @@ const PATIENCE_MS = 5000;
  */
 const FILE_SALT = '';
 
+/** The pages of each cache group. */
+const groupsOf = (session: SavedSession): readonly SessionPages[] => [session, ...session.otherGroups];
+
 export function createSessions(parts: SessionParts): Sessions {
   const { model, executable, memory, plan, files, betweenSteps } = parts;
-  const { blockSize } = plan.kv;
+  const { pools } = plan;
+  const { blockSize } = memory;
   const hasher = createBlockHasher(blockSize);
   const checksum = choosePageChecksum();
   let identity: Promise<SessionIdentity> | null = null;
@@ -72,7 +86,10 @@ export function createSessions(parts: SessionParts): Sessions {
     identity ??= parts.fingerprint().then((hash) => ({
       model: `${model.config.name} (${hash.slice(0, 16)})`,
       kvType: parts.kvType,
-      layout: layoutOf(parts.backend, plan.kv),
+      layout: layoutOf(
+        parts.backend,
+        pools.map(({ kv }) => kv),
+      ),
     }));
     return identity;
   }
@@ -106,25 +123,31 @@ export function createSessions(parts: SessionParts): Sessions {
       isHeld = false;
     };
     try {
-      const { cachedBlocks, cachedIndices } = hold;
-      const blockCount = (cachedIndices.at(-1) ?? -1) + 1;
-      const chain = fileChain(tokenIds, blockCount);
-      const keys = cachedIndices.map((index) => pageKey(chain, (index + 1) * HASH_WORDS));
-      const readPages = async (first: number, into: readonly Uint8Array[]) => {
-        watch.touch();
-        await betweenSteps(() => {
-          if (watch.isOver) throw new SessionFileError(path, 'io', 'it was given up');
-          for (const [i, page] of into.entries()) executable.readBlock(cachedBlocks[first + i], page);
-        });
-        watch.touch();
-        if (first + into.length === keys.length) letGo();
-      };
-      const content = { identity: ours, tokenIds, pageBytes: plan.blockBytes, keys, data, readPages };
+      const { endBlock } = hold;
+      const chain = fileChain(tokenIds, endBlock);
+      let pagesLeft = fillsOf(hold).reduce((sum, { cachedBlocks }) => sum + cachedBlocks.length, 0);
+      const groups = fillsOf(hold).map(
+        ({ cachedBlocks, cachedIndices }, group): SessionPages => ({
+          pageBytes: pools[group].blockBytes,
+          keys: cachedIndices.map((index) => pageKey(chain, (index + 1) * HASH_WORDS)),
+          async readPages(first, into) {
+            watch.touch();
+            await betweenSteps(() => {
+              if (watch.isOver) throw new SessionFileError(path, 'io', 'it was given up');
+              for (const [i, page] of into.entries()) executable.readBlock(cachedBlocks[first + i], page, group);
+            });
+            watch.touch();
+            pagesLeft -= into.length;
+            if (pagesLeft === 0) letGo();
+          },
+        }),
+      );
+      const content = { identity: ours, tokenIds, data, ...groups[0], otherGroups: groups.slice(1) };
       const saving = saveSession(files, path, content, checksum);
       // Two of one path would write one draft: the next one waits for this one's end, whoever has given it up.
       onBegun(saving.catch(() => undefined));
       await watch.guard(saving);
-      return { tokenCount: tokenIds.length, cachedTokens: blockCount * blockSize };
+      return { tokenCount: tokenIds.length, cachedTokens: endBlock * blockSize };
     } finally {
       watch.end();
       letGo();
@@ -135,13 +158,14 @@ export function createSessions(parts: SessionParts): Sessions {
    * A fill for as many of the leading blocks that the file has as there is room for beside what runs, or null if there is none. Of a window's pages
    * a part is of no use, or it lacks some.
    */
-  function beginLongestFill(sequence: KvSequence, pageOf: ReadonlyMap<number, number>): BlockFill | null {
-    const count = ([...pageOf.keys()].at(-1) ?? -1) + 1;
+  function beginLongestFill(sequence: KvSequence, places: readonly PagePlaces[]): BlockFill | null {
+    const count = Math.max(...places.map((pageOf) => ([...pageOf.keys()].at(-1) ?? -1) + 1));
     const running = parts.runningCount();
     const spareBlocks = running === 0 ? 0 : Math.ceil(plan.blockCount / 100) + running;
     const begin = (blocks: number): BlockFill | null => {
       const fill = memory.beginFill(sequence, 0, blocks, spareBlocks);
-      if (fill === null || fill.indices.every((index) => pageOf.has(index))) return fill;
+      if (fill === null) return null;
+      if (fillsOf(fill).every(({ indices }, group) => indices.every((index) => places[group].has(index)))) return fill;
       memory.endFill(fill, 0);
       return null;
     };
@@ -162,78 +186,58 @@ export function createSessions(parts: SessionParts): Sessions {
     return fits === 0 ? null : begin(fits);
   }
 
-  /** Reads the pages of a fill into its blocks. */
-  async function fillBlocks(
+  async function fillGroups(
     session: SavedSession,
-    pageOf: ReadonlyMap<number, number>,
+    places: readonly PagePlaces[],
     fill: BlockFill,
     watch: StallWatch,
   ): Promise<void> {
-    const { blocks } = fill;
-    /** Places in the file. */
-    const indices = fill.indices.map((index) => pageOf.get(index)!);
-    const batchBytes = Math.min(BATCH_PAGES, blocks.length) * plan.blockBytes;
-    const buffers = [new Uint8Array(batchBytes), new Uint8Array(batchBytes)];
-    const runs = runsOf(indices);
-
-    async function read(run: number): Promise<readonly Uint8Array[]> {
-      const { first, count } = runs[run];
-      const bytes = buffers[run % 2];
-      const pages = Array.from({ length: count }, (_, i) =>
-        bytes.subarray(i * plan.blockBytes, (i + 1) * plan.blockBytes),
-      );
-      await session.readPages(indices[first], pages);
-      watch.touch();
-      return pages;
-    }
-
-    // One run is read while the one before it is copied.
-    let reading: Promise<readonly Uint8Array[]> | null = runs.length > 0 ? read(0) : null;
-    for (let run = 0; reading !== null; run++) {
-      const pages = await reading;
-      reading = run + 1 < runs.length ? read(run + 1) : null;
-      const copying = betweenSteps(() => {
-        // The blocks are somebody else's.
-        if (watch.isOver) return;
-        for (const [i, page] of pages.entries()) executable.writeBlock(blocks[runs[run].first + i], page);
+    for (const [group, part] of fillsOf(fill).entries()) {
+      await fillFromFile(groupsOf(session)[group], {
+        pageOf: places[group],
+        fill: part,
+        watch,
+        write: (block, page) => executable.writeBlock(block, page, group),
+        betweenSteps,
       });
-      // Both have to end before the blocks may be given back and the file closed.
-      const [copied] = await Promise.allSettled([copying, reading]);
-      if (copied.status === 'rejected') throw copied.reason;
     }
   }
 
-  /**
-   * By logical block the place of its page in the file: all leading ones, or with a window those that were held. Refuses pages that are not those
-   * of the file's own tokens.
-   */
-  function placePages(path: string, { keys, tokenIds, pageBytes }: SavedSession): Map<number, number> {
-    const ids = Array.from(tokenIds);
-    const fullBlocks = pageBytes === plan.blockBytes ? Math.floor(ids.length / blockSize) : 0;
+  /** Where the pages of each cache group are. Refuses pages that are not those of the file's own tokens. */
+  function placePages(path: string, session: SavedSession): readonly PagePlaces[] {
+    const ids = Array.from(session.tokenIds);
+    const fullBlocks = Math.floor(ids.length / blockSize);
     const chain = fileChain(ids, fullBlocks);
-    const pageOf = new Map<number, number>();
-    for (let index = 0; index < fullBlocks && pageOf.size < keys.length; index++) {
-      if (keys[pageOf.size] === pageKey(chain, (index + 1) * HASH_WORDS)) pageOf.set(index, pageOf.size);
+    const groups = groupsOf(session);
+    const places = groups.map(({ keys, pageBytes }, group) => {
+      const pageOf = new Map<number, number>();
+      if (pageBytes !== pools[group]?.blockBytes) return pageOf;
+      for (let index = 0; index < fullBlocks && pageOf.size < keys.length; index++) {
+        if (keys[pageOf.size] === pageKey(chain, (index + 1) * HASH_WORDS)) pageOf.set(index, pageOf.size);
+      }
+      return pageOf;
+    });
+    if (groups.length !== pools.length || places.some(({ size }, group) => size < groups[group].keys.length)) {
+      throw new SessionFileError(path, 'corrupt', 'its pages are not those of its tokens');
     }
-    if (pageOf.size < keys.length) throw new SessionFileError(path, 'corrupt', 'its pages are not those of its tokens');
-    return pageOf;
+    return places;
   }
 
   async function load(path: string, salt: string): Promise<LoadedSession> {
     const session = await openSession(files, path, await identityOf(), checksum);
     try {
-      const pageOf = placePages(path, session);
+      const places = placePages(path, session);
       const tokenIds = Array.from(session.tokenIds);
       const sequence = memory.open(tokenIds, salt);
-      const fill = beginLongestFill(sequence, pageOf);
+      const fill = beginLongestFill(sequence, places);
       if (fill !== null) {
         let filledCount = 0;
         const watch = createStallWatch(path, parts.after, PATIENCE_MS);
         try {
-          const filling = fillBlocks(session, pageOf, fill, watch);
+          const filling = fillGroups(session, places, fill, watch);
           filling.catch(() => undefined);
           await watch.guard(filling);
-          filledCount = fill.blocks.length;
+          filledCount = fillsOf(fill).reduce((sum, { blocks }) => sum + blocks.length, 0);
         } finally {
           watch.end();
           // One damaged page refuses the file: nothing of it stays.
@@ -268,18 +272,10 @@ export function createSessions(parts: SessionParts): Sessions {
   };
 }
 
-/** Stretches of neighbouring logical blocks, as positions in `indices`, none longer than a batch. */
-function runsOf(indices: readonly number[]): { readonly first: number; readonly count: number }[] {
-  const runs: { first: number; count: number }[] = [];
-  for (const [i, index] of indices.entries()) {
-    const last = runs.at(-1);
-    if (last !== undefined && last.count < BATCH_PAGES && index === indices[i - 1] + 1) last.count++;
-    else runs.push({ first: i, count: 1 });
-  }
-  return runs;
-}
-
-function layoutOf(backend: SessionParts['backend'], kv: KvLayout): string {
-  const { layerCount, kvHeadCount, headSize, blockSize } = kv;
-  return `${layerCount} layers of ${kvHeadCount} x ${headSize}, blocks of ${blockSize} tokens, ${arithmeticOf(backend)}`;
+function layoutOf(backend: SessionParts['backend'], layouts: readonly KvLayout[]): string {
+  const groups = layouts.map((kv) => {
+    const shape = `${kv.layerCount} layers of ${kv.kvHeadCount} x ${kv.headSize}`;
+    return layouts.length === 1 ? shape : `${shape} in ${formatKvDTypes(kv)}`;
+  });
+  return `${groups.join(' + ')}, blocks of ${layouts[0].blockSize} tokens, ${arithmeticOf(backend)}`;
 }

@@ -1,16 +1,19 @@
-// Makes the tiers below the pool that the options ask for.
+// Makes the tiers below the pool that the options ask for: for each cache group its own.
 
+import { join } from 'node:path';
 import type { Backend, KvLayout } from '../backends/backend.ts';
 import { kvBlockBytes } from '../backends/backend.ts';
 import { createNativePageCodec } from '../backends/cpu/index.ts';
 import { InvalidRequestError } from '../errors/errors.ts';
 import type { KvMemory, PagingFigures } from '../memory/index.ts';
 import {
+  alignUp,
   type CompressedForm,
   createHostTier,
   createNodeFiles,
   createPageCodec,
   createTierStack,
+  discardPageFolder,
   type EvictionHandler,
   guardTier,
   openFileTier,
@@ -23,18 +26,19 @@ import {
   type TierState,
 } from '../tiers/index.ts';
 import { arithmeticOf } from './kv-fingerprint.ts';
+import type { PoolPlan } from './memory-plan.ts';
 import { askHugePages, choosePageChecksum } from './page-memory.ts';
 
 /** Where pages go that are evicted from the pool. Without `hostBytes` and `path` they are forgotten. */
 export interface TierSettings {
-  /** Memory of the host tier. Defaults to none. */
+  /** Memory of the host tier, of all cache groups together. Defaults to none. */
   readonly hostBytes?: number;
   /**
    * The form of the host tier's colder pages. `raw` changes nothing; `int8` and `fp8` hold nearly twice as many f16 pages and change
    * what the model answers a little after such a page came back. Defaults to `raw`.
    */
   readonly hostForm?: 'raw' | CompressedForm;
-  /** Folder of the file tier, made if it is missing, for this process alone. Defaults to none. */
+  /** Folder of the file tier, made if it is missing, for this process alone. Cache groups beside the first have folders in it. Defaults to none. */
   readonly path?: string;
   /** Bytes of all files in the folder, never exceeded. Defaults to 4 GiB. */
   readonly fileBytes?: number;
@@ -44,9 +48,15 @@ export interface TierSettings {
   readonly onEvent?: TierEventHandler;
 }
 
+/** Whether the settings, if any, ask for a tier. */
+export function asksForTiers(settings: TierSettings | undefined): boolean {
+  return settings?.hostBytes !== undefined || settings?.path !== undefined;
+}
+
 export interface TierContext {
   readonly backend: Backend;
-  readonly kv: KvLayout;
+  /** Of each cache group. */
+  readonly pools: readonly Pick<PoolPlan, 'kv' | 'group'>[];
   /** Of the model. */
   readonly fingerprint: () => Promise<string>;
   readonly now: () => number;
@@ -55,15 +65,54 @@ export interface TierContext {
 }
 
 const defaultFileBytes = 4 * 2 ** 30;
+/** Folders of the cache groups beside the first, inside its own. */
+const groupFolder = /^group-(\d+)$/;
 
-/** Null if no tier is asked for. Throws InvalidRequestError for settings out of range, TierFolderError for a folder that cannot be had. */
-export async function openTiers(settings: TierSettings, context: TierContext): Promise<TierStack | null> {
+/**
+ * Tiers of each cache group: pages of a group have a size of their own. What the tiers may take is divided so that all groups have room for as many
+ * pages. Null if no tier is asked for. Throws InvalidRequestError for settings out of range, TierFolderError for a folder that cannot be had.
+ */
+export async function openTiers(settings: TierSettings, context: TierContext): Promise<readonly TierStack[] | null> {
   const { hostBytes, path, fileBytes = defaultFileBytes, hostForm = 'raw' } = settings;
   checkSettings(settings);
-  if (hostBytes === undefined && path === undefined) return null;
-  const pageBytes = kvBlockBytes(context.kv);
-  const clock = { now: context.now };
-  const codec = hostBytes === undefined || hostForm === 'raw' ? null : codecOf(hostForm, context);
+  if (!asksForTiers(settings)) return null;
+  const { pools } = context;
+  const codecs = hostBytes === undefined || hostForm === 'raw' ? pools.map(() => null) : codecsOf(hostForm, context);
+  const stacks: TierStack[] = [];
+  try {
+    // The first one takes the lock of the folder that the others lie in.
+    for (const [group, codec] of codecs.entries()) {
+      stacks.push(
+        await openStack(settings, context, group, codec, {
+          hostBytes: hostBytes === undefined ? undefined : shareOf(hostBytes, pools, group),
+          fileBytes: shareOf(fileBytes, pools, group),
+        }),
+      );
+      if (group === 0 && path !== undefined) await discardOtherGroups(path, pools.length, settings);
+    }
+    return stacks;
+  } catch (error) {
+    for (const stack of stacks) await stack.close();
+    throw error;
+  }
+}
+
+/** In proportion to what a page takes where transfers are aligned. */
+function shareOf(budgetBytes: number, pools: TierContext['pools'], group: number): number {
+  const sizes = pools.map(({ kv }) => alignUp(kvBlockBytes(kv)));
+  return Math.floor((budgetBytes * sizes[group]) / sizes.reduce((sum, size) => sum + size, 0));
+}
+
+async function openStack(
+  { path, files = createNodeFiles(), hostForm = 'raw', onEvent }: TierSettings,
+  { backend, pools, fingerprint, now, after }: TierContext,
+  group: number,
+  codec: PageCodec | null,
+  { hostBytes, fileBytes }: { readonly hostBytes: number | undefined; readonly fileBytes: number },
+): Promise<TierStack> {
+  const { kv } = pools[group];
+  const pageBytes = kvBlockBytes(kv);
+  const clock = { now };
   const makers: ((onEvict: EvictionHandler | undefined) => Tier)[] = [];
   if (hostBytes !== undefined) {
     makers.push((onEvict) =>
@@ -72,26 +121,40 @@ export async function openTiers(settings: TierSettings, context: TierContext): P
   }
   if (path !== undefined) {
     const file = await openFileTier({
-      folder: path,
-      files: settings.files ?? createNodeFiles(),
+      folder: group === 0 ? path : join(path, `group-${group}`),
+      files,
       clock,
       pageBytes,
       budgetBytes: fileBytes,
       identity: JSON.stringify({
         version: 1,
-        model: await context.fingerprint(),
-        arithmetic: arithmeticOf(context.backend),
-        kv: context.kv,
+        model: await fingerprint(),
+        arithmetic: arithmeticOf(backend),
+        kv,
         hostForm,
+        ...(pools.length > 1 && { group: pools[group].group }),
       }),
       onOtherIdentity: 'discard',
       isLossy: codec !== null,
       checksum: choosePageChecksum(),
-      onEvent: settings.onEvent,
+      onEvent,
     });
-    makers.push(() => guardTier(file, { clock, after: context.after, onEvent: settings.onEvent }));
+    makers.push(() => guardTier(file, { clock, after, onEvent }));
   }
   return createTierStack({ clock, tiers: makers });
+}
+
+/** Pages of groups that a model had here before, and that nobody else will remove: they are no part of the budget. */
+async function discardOtherGroups(path: string, count: number, { files, onEvent }: TierSettings): Promise<void> {
+  const all = files ?? createNodeFiles();
+  try {
+    for (const name of await all.list(path)) {
+      const group = Number(groupFolder.exec(name)?.[1] ?? 0);
+      if (group >= count) await discardPageFolder(all, join(path, name));
+    }
+  } catch (error) {
+    onEvent?.({ tier: 'file', kind: 'fault', message: `old pages in ${path} cannot be removed (${String(error)})` });
+  }
 }
 
 function checkSettings({ hostBytes, hostForm = 'raw', path, fileBytes }: TierSettings): void {
@@ -113,15 +176,23 @@ function checkSettings({ hostBytes, hostForm = 'raw', path, fileBytes }: TierSet
   if (path === '') throw new InvalidRequestError('tiers.path must name a folder', 'tiers.path', path);
 }
 
-function codecOf(form: CompressedForm, { kv, backend }: TierContext): PageCodec {
-  const { layerCount, kvHeadCount, headSize, blockSize, keyDType, valueDType } = kv;
-  if (keyDType !== valueDType || (keyDType !== 'f32' && keyDType !== 'f16' && keyDType !== 'bf16')) {
+/** Codecs of the groups whose types have a smaller form; the pages of the others stay as they are. */
+function codecsOf(form: CompressedForm, { pools, backend }: TierContext): readonly (PageCodec | null)[] {
+  const codecs = pools.map(({ kv }) => codecOf(form, kv, backend));
+  if (codecs.every((codec) => codec === null)) {
+    const { keyDType, valueDType } = pools[0].kv;
     throw new InvalidRequestError(
       `tiers.hostForm ${form} needs K and V of one type, f32, f16 or bf16, not ${keyDType} and ${valueDType}`,
       'tiers.hostForm',
       form,
     );
   }
+  return codecs;
+}
+
+function codecOf(form: CompressedForm, kv: KvLayout, backend: Backend): PageCodec | null {
+  const { layerCount, kvHeadCount, headSize, blockSize, keyDType, valueDType } = kv;
+  if (keyDType !== valueDType || (keyDType !== 'f32' && keyDType !== 'f16' && keyDType !== 'bf16')) return null;
   const areKeysTransposed = backend.name === 'cpu';
   const shape: PageShape = { layerCount, kvHeadCount, headSize, blockSize, dtype: keyDType, areKeysTransposed };
   return areKeysTransposed ? createNativePageCodec(shape, form) : createPageCodec(shape, form);
@@ -150,26 +221,32 @@ export interface TierStats extends PagingFigures {
   readonly promotions: number;
 }
 
-export function tierStats(stack: TierStack, memory: KvMemory): TierStats {
-  const { figures } = stack;
+/** Of all cache groups together; a tier is as well as its worst part. */
+export function tierStats(stacks: readonly TierStack[], memory: KvMemory): TierStats {
+  const sum = (figure: (stack: TierStack) => number): number =>
+    stacks.reduce((total, stack) => total + figure(stack), 0);
   return {
     ...memory.paging!,
-    tiers: stack.tiers.map(({ name, state, usage, counters }, index) => ({
-      name,
-      state,
-      pages: usage.pages,
-      bytes: usage.bytes,
-      budgetBytes: usage.budgetBytes,
-      hits: figures.hitsByTier[index],
-      evictions: counters.evictions,
-      bytesIn: counters.bytesIn,
-      bytesOut: counters.bytesOut,
-      corruptPages: counters.corrupt,
-      failedReads: counters.failedReads,
-      failedWrites: counters.failedWrites,
-      abandonedWrites: counters.abandonedWrites,
-    })),
-    lostEvictions: figures.lostEvictions,
-    promotions: figures.promotions,
+    tiers: stacks[0].tiers.map(({ name }, index) => {
+      const of = (figure: (tier: Tier) => number): number => sum(({ tiers }) => figure(tiers[index]));
+      const states = stacks.map(({ tiers }) => tiers[index].state);
+      return {
+        name,
+        state: states.find((state) => state !== 'ready') ?? 'ready',
+        pages: of(({ usage }) => usage.pages),
+        bytes: of(({ usage }) => usage.bytes),
+        budgetBytes: of(({ usage }) => usage.budgetBytes),
+        hits: sum(({ figures }) => figures.hitsByTier[index]),
+        evictions: of(({ counters }) => counters.evictions),
+        bytesIn: of(({ counters }) => counters.bytesIn),
+        bytesOut: of(({ counters }) => counters.bytesOut),
+        corruptPages: of(({ counters }) => counters.corrupt),
+        failedReads: of(({ counters }) => counters.failedReads),
+        failedWrites: of(({ counters }) => counters.failedWrites),
+        abandonedWrites: of(({ counters }) => counters.abandonedWrites),
+      };
+    }),
+    lostEvictions: sum(({ figures }) => figures.lostEvictions),
+    promotions: sum(({ figures }) => figures.promotions),
   };
 }

@@ -22,7 +22,17 @@ describe('simulation of scheduler, memory and tiers', () => {
 
   it('serves every request as if it ran alone, and ends as it began', async () => {
     const { totals } = await runSeeds(100, 16);
-    for (const name of ['finished', 'cancelled', 'forks', 'preemptions', 'pagesOut', 'pagesIn', 'faults'] as const) {
+    const names = [
+      'finished',
+      'cancelled',
+      'forks',
+      'preemptions',
+      'pagesOut',
+      'pagesIn',
+      'pinnedTokens',
+      'faults',
+    ] as const;
+    for (const name of names) {
       expect(totals[name], name).toBeGreaterThan(0);
     }
   });
@@ -31,6 +41,16 @@ describe('simulation of scheduler, memory and tiers', () => {
     const { runs, totals } = await failEachOperation(smallScenario(7, true), 'EIO', 7);
     expect(runs).toBeGreaterThan(5);
     expect(totals.faults).toBeGreaterThan(runs / 2);
+  });
+
+  it('survives a fault of any disk operation with several cache groups', async () => {
+    for (const fault of ['EIO', 'flip', 'crash'] as const) {
+      const { runs, totals } = await failEachOperation(smallScenario(7, true, 2), fault, 13);
+      expect(runs).toBeGreaterThan(5);
+      for (const name of ['pagesOut', 'pagesIn', 'savedTokens'] as const) {
+        expect(totals[name], name).toBeGreaterThan(0);
+      }
+    }
   });
 
   it('does not wait for a disk that hangs', async () => {

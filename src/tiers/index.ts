@@ -1,9 +1,10 @@
 // Where pages live when they are not on the device.
 
-export { allocatePages } from './aligned-memory.ts';
+export { alignUp, allocatePages } from './aligned-memory.ts';
 export { createPageCodec } from './compress/page-codec.ts';
 export { type FileTierOptions, openFileTier } from './file/file-tier.ts';
 export { createNodeFiles } from './file/node-files.ts';
+export { discardPageFolder } from './file/page-folder.ts';
 export type { TierFile, TierFiles, TierLock } from './file/tier-files.ts';
 export { type GuardOptions, guardTier } from './guarded-tier.ts';
 export { createHostTier, type HostTier, type HostTierOptions } from './host/host-tier.ts';
@@ -15,6 +16,7 @@ export {
   type SavedSession,
   type SessionContent,
   type SessionIdentity,
+  type SessionPages,
   saveSession,
 } from './session-file.ts';
 export * from './tier.ts';

@@ -19,8 +19,18 @@ function contentOf(pageCount: number, tokenCount = pageCount * 16 + 3): SessionC
     async readPages(first, into) {
       for (const [i, page] of into.entries()) page.set(testBytes(first + i, pageBytes));
     },
+    otherGroups: otherSizes(pageCount).map((otherBytes) => ({
+      pageBytes: otherBytes,
+      keys: [testKey(pageCount - 1), testKey(pageCount)],
+      async readPages(first, into) {
+        for (const [i, page] of into.entries()) page.set(testBytes(pageCount + otherBytes + first + i, otherBytes));
+      },
+    })),
   };
 }
+
+/** Page sizes of other cache groups, which small sessions do not have; two pages each. */
+const otherSizes = (pageCount: number): number[] => (pageCount < 2 ? [] : pageCount < 20 ? [200] : [200, 1100]);
 
 async function readAll(files: ReturnType<typeof createMemoryFiles>, as: SessionIdentity = identity): Promise<number> {
   const session = await openSession(files, path, as);
@@ -30,6 +40,18 @@ async function readAll(files: ReturnType<typeof createMemoryFiles>, as: SessionI
     for (const [i, page] of pages.entries()) {
       expect(session.keys[i]).toBe(testKey(i));
       expect(Buffer.compare(page, testBytes(i, pageBytes))).toBe(0);
+    }
+    const sizes = otherSizes(session.keys.length);
+    expect(session.otherGroups.map((group) => group.pageBytes)).toEqual(sizes);
+    for (const group of session.otherGroups) {
+      const others = group.keys.map(() => new Uint8Array(group.pageBytes));
+      // The later one first: groups are read as a caller likes.
+      await group.readPages(1, others.slice(1));
+      await group.readPages(0, others.slice(0, 1));
+      expect(group.keys).toEqual([testKey(pages.length - 1), testKey(pages.length)]);
+      for (const [i, page] of others.entries()) {
+        expect(page).toEqual(new Uint8Array(testBytes(pages.length + group.pageBytes + i, group.pageBytes)));
+      }
     }
     for (const [i, id] of session.tokenIds.entries()) expect(id).toBe(i * 7);
     return pages.length;

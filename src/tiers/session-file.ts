@@ -15,30 +15,37 @@ export interface SessionIdentity {
   readonly layout: string;
 }
 
-export interface SessionContent {
+/** The pages of a cache group. */
+export interface SessionPages {
+  readonly pageBytes: number;
+  /** Keys of the pages, in the order of the conversation. */
+  readonly keys: readonly PageKey[];
+  /**
+   * Fills the buffers with pages `first`, `first` + 1, ... A save asks in order, a few at a time, one group after the other. Of a saved session it
+   * throws SessionFileError (`corrupt`, `truncated`, `io`).
+   */
+  readPages(first: number, into: readonly Uint8Array[]): Promise<void>;
+}
+
+export interface SessionContent extends SessionPages {
   readonly identity: SessionIdentity;
   /** Every token of the conversation; the pages hold the first ones. */
   readonly tokenIds: ArrayLike<number>;
   /** Whatever the caller wants back with it, at most about 16 MiB as JSON. Defaults to null. */
   readonly data?: string | null;
-  readonly pageBytes: number;
-  /** Keys of the pages, in the order of the conversation. */
-  readonly keys: readonly PageKey[];
-  /** Fills the buffers with pages `first`, `first` + 1, ... Asked in order, a few at a time. */
-  readonly readPages: (first: number, into: readonly Uint8Array[]) => Promise<void>;
+  /** Pages of the cache groups beside the first. Defaults to none. */
+  readonly otherGroups?: readonly SessionPages[];
 }
 
-export interface SavedSession {
+export interface SavedSession extends SessionPages {
   readonly tokenIds: Int32Array;
   readonly data: string | null;
-  readonly pageBytes: number;
-  readonly keys: readonly PageKey[];
-  /** Fills the buffers with pages `first`, ... Throws SessionFileError (`corrupt`, `truncated`, `io`). */
-  readPages(first: number, into: readonly Uint8Array[]): Promise<void>;
+  readonly otherGroups: readonly SessionPages[];
   close(): Promise<void>;
 }
 
-// Preamble (magic, version, header length, header sum) | header as JSON | token ids, sum | (key, sum) of each page, sum | pages
+// Preamble (magic, version, header length, header sum) | header as JSON | token ids, sum | (key, sum) of each page, sum | pages.
+// Keys and pages are those of the first cache group, then those of the others, whose layout an engine of one group refuses.
 const MAGIC = 0x5353434f;
 const VERSION = 1;
 const PREAMBLE_BYTES = 24;
@@ -47,18 +54,31 @@ const SUM_BYTES = 8;
 const ENTRY_WORDS = PAGE_KEY_BYTES / 4 + 2;
 const BATCH_PAGES = 16;
 
-interface Header {
+interface PageCount {
+  readonly pageBytes: number;
+  readonly pageCount: number;
+}
+
+interface Header extends PageCount {
   readonly identity: SessionIdentity;
   readonly data: string | null;
   readonly tokenCount: number;
-  readonly pageBytes: number;
-  readonly pageCount: number;
+  readonly otherGroups?: readonly PageCount[];
+}
+
+/** Where the pages of a group are. */
+interface GroupPlace extends PageCount {
+  /** Place in the table of the first page. */
+  readonly first: number;
+  /** In the file. */
+  readonly at: number;
 }
 
 interface Places {
   readonly tokens: number;
   readonly table: number;
-  readonly pages: number;
+  readonly groups: readonly GroupPlace[];
+  readonly pageCount: number;
   readonly end: number;
 }
 
@@ -66,8 +86,17 @@ function placesOf(header: Header, headerBytes: number): Places {
   const align = (at: number) => Math.ceil(at / 8) * 8;
   const tokens = align(PREAMBLE_BYTES + headerBytes);
   const table = align(tokens + header.tokenCount * 4 + SUM_BYTES);
-  const pages = align(table + header.pageCount * ENTRY_WORDS * 4 + SUM_BYTES);
-  return { tokens, table, pages, end: pages + header.pageCount * header.pageBytes };
+  const counts: readonly PageCount[] = [header, ...(header.otherGroups ?? [])];
+  const pageCount = counts.reduce((sum, group) => sum + group.pageCount, 0);
+  let at = align(table + pageCount * ENTRY_WORDS * 4 + SUM_BYTES);
+  let first = 0;
+  const groups: GroupPlace[] = [];
+  for (const group of counts) {
+    groups.push({ pageBytes: group.pageBytes, pageCount: group.pageCount, first, at });
+    first += group.pageCount;
+    at += group.pageCount * group.pageBytes;
+  }
+  return { tokens, table, groups, pageCount, end: at };
 }
 
 /** Words and, behind them, their checksum. */
@@ -101,8 +130,15 @@ export async function saveSession(
   content: SessionContent,
   checksum: ChecksumFunction = checksumBytes,
 ): Promise<void> {
-  const { identity, pageBytes, keys, tokenIds, data = null } = content;
-  const header: Header = { identity, data, tokenCount: tokenIds.length, pageBytes, pageCount: keys.length };
+  const { identity, tokenIds, data = null, otherGroups = [] } = content;
+  const countOf = ({ pageBytes, keys }: SessionPages): PageCount => ({ pageBytes, pageCount: keys.length });
+  const header: Header = {
+    identity,
+    data,
+    tokenCount: tokenIds.length,
+    ...countOf(content),
+    ...(otherGroups.length > 0 && { otherGroups: otherGroups.map(countOf) }),
+  };
   const text = new TextEncoder().encode(JSON.stringify(header));
   if (text.byteLength > MAX_HEADER_BYTES) {
     throw new SessionFileError(path, 'io', `the session's data is over ${MAX_HEADER_BYTES} bytes long`);
@@ -114,7 +150,7 @@ export async function saveSession(
   const head = new Uint8Array(places.tokens);
   head.set(new Uint8Array(preamble.buffer));
   head.set(text, PREAMBLE_BYTES);
-  const table = new Uint32Array(keys.length * ENTRY_WORDS);
+  const table = new Uint32Array(places.pageCount * ENTRY_WORDS);
   const draft = `${path}.new`;
 
   async function attempt<T>(what: string, work: () => Promise<T>): Promise<T> {
@@ -130,6 +166,22 @@ export async function saveSession(
     attempt('the session cannot be written', async () => {
       if (!(await transferAll((buffers, at) => file!.write(buffers, at), bytes, position))) throw new Error('no space');
     });
+  async function writePages(group: SessionPages, place: GroupPlace): Promise<void> {
+    const { keys, pageBytes } = group;
+    const batch = new Uint8Array(Math.min(BATCH_PAGES, keys.length) * pageBytes);
+    for (let first = 0; first < keys.length; first += BATCH_PAGES) {
+      const count = Math.min(BATCH_PAGES, keys.length - first);
+      const pages = Array.from({ length: count }, (_, i) => batch.subarray(i * pageBytes, (i + 1) * pageBytes));
+      await group.readPages(first, pages);
+      for (const [i, page] of pages.entries()) {
+        const entry = (place.first + first + i) * ENTRY_WORDS;
+        writePageKey(keys[first + i], table, entry);
+        checksumPage(keys[first + i], page, checksum, table, entry + 4);
+      }
+      await write(batch.subarray(0, count * pageBytes), place.at + first * pageBytes);
+    }
+  }
+
   try {
     await attempt('the session cannot be created', async () => {
       await files.remove(draft);
@@ -137,18 +189,7 @@ export async function saveSession(
     });
     await write(head, 0);
     await write(withSum(Uint32Array.from(tokenIds), checksum), places.tokens);
-    const batch = new Uint8Array(Math.min(BATCH_PAGES, keys.length) * pageBytes);
-    for (let first = 0; first < keys.length; first += BATCH_PAGES) {
-      const count = Math.min(BATCH_PAGES, keys.length - first);
-      const pages = Array.from({ length: count }, (_, i) => batch.subarray(i * pageBytes, (i + 1) * pageBytes));
-      await content.readPages(first, pages);
-      for (const [i, page] of pages.entries()) {
-        const entry = (first + i) * ENTRY_WORDS;
-        writePageKey(keys[first + i], table, entry);
-        checksumPage(keys[first + i], page, checksum, table, entry + 4);
-      }
-      await write(batch.subarray(0, count * pageBytes), places.pages + first * pageBytes);
-    }
+    for (const [g, group] of [content, ...otherGroups].entries()) await writePages(group, places.groups[g]);
     await write(withSum(table, checksum), places.table);
     await attempt('the session cannot be made permanent', async () => {
       await file!.sync();
@@ -227,6 +268,28 @@ export async function openSession(
     }
   }
 
+  function pagesAt({ pageBytes, pageCount, first: firstEntry, at }: GroupPlace, table: Uint32Array): SessionPages {
+    const keys = Array.from({ length: pageCount }, (_, i) => pageKey(table, (firstEntry + i) * ENTRY_WORDS));
+    return {
+      keys,
+      pageBytes,
+      readPages: (first, into) =>
+        attempt(async () => {
+          const sums = new Uint32Array(2);
+          // In one transfer; what it left out, page by page.
+          const done = await file.read(into, at + first * pageBytes);
+          for (const [i, page] of into.entries()) {
+            const index = first + i;
+            if (done < (i + 1) * pageBytes) await read(page, at + index * pageBytes);
+            checksumPage(keys[index], page, checksum, sums, 0);
+            const entry = (firstEntry + index) * ENTRY_WORDS;
+            const isRight = sums[0] === table[entry + 4] && sums[1] === table[entry + 5];
+            if (!isRight) throw refuse('corrupt', `page ${firstEntry + index} is damaged`);
+          }
+        }),
+    };
+  }
+
   try {
     return await attempt(async () => {
       const { header, places } = await readHeader();
@@ -234,28 +297,9 @@ export async function openSession(
       const size = await file.sizeBytes();
       if (size < places.end) throw refuse('truncated', `the file has ${size} bytes of ${places.end}`);
       const tokenIds = new Int32Array(await readWords(header.tokenCount, places.tokens, 'the token ids'));
-      const table = await readWords(header.pageCount * ENTRY_WORDS, places.table, 'the page hashes');
-      const keys = Array.from({ length: header.pageCount }, (_, i) => pageKey(table, i * ENTRY_WORDS));
-      return {
-        tokenIds,
-        data: header.data,
-        keys,
-        pageBytes: header.pageBytes,
-        readPages: (first, into) =>
-          attempt(async () => {
-            const sums = new Uint32Array(2);
-            // In one transfer; what it left out, page by page.
-            const done = await file.read(into, places.pages + first * header.pageBytes);
-            for (const [i, page] of into.entries()) {
-              const index = first + i;
-              if (done < (i + 1) * header.pageBytes) await read(page, places.pages + index * header.pageBytes);
-              checksumPage(keys[index], page, checksum, sums, 0);
-              const isRight = sums[0] === table[index * ENTRY_WORDS + 4] && sums[1] === table[index * ENTRY_WORDS + 5];
-              if (!isRight) throw refuse('corrupt', `page ${index} is damaged`);
-            }
-          }),
-        close: () => file.close(),
-      };
+      const table = await readWords(places.pageCount * ENTRY_WORDS, places.table, 'the page hashes');
+      const [first, ...otherGroups] = places.groups.map((place) => pagesAt(place, table));
+      return { ...first, tokenIds, data: header.data, otherGroups, close: () => file.close() };
     });
   } catch (error) {
     await file.close().catch(() => undefined);

@@ -6,15 +6,18 @@ import { type CpuBackendOptions, createCpuBackend } from '../cpu/index.ts';
 export interface CpuBackendForTests {
   /** Why it cannot be made, or false. */
   readonly skipReason: string | false;
+  /** See Backend. */
+  readonly movesAllPools: boolean;
   create(options: CpuBackendOptions): Backend;
 }
 
 /** Tries to make one with these options. */
 export function cpuBackendForTests(options: CpuBackendOptions = { threads: 1 }): CpuBackendForTests {
   try {
-    void createCpuBackend(options).close();
-    return { skipReason: false, create: createCpuBackend };
+    const backend = createCpuBackend(options);
+    void backend.close();
+    return { skipReason: false, movesAllPools: backend.movesAllPools, create: createCpuBackend };
   } catch (error) {
-    return { skipReason: (error as Error).message, create: createCpuBackend };
+    return { skipReason: (error as Error).message, movesAllPools: false, create: createCpuBackend };
   }
 }

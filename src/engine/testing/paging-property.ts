@@ -1,8 +1,12 @@
 // The property that paging is invisible: random requests on a random, tight engine against each request run alone.
 
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import { kvBlockBytes } from '../../backends/backend.ts';
+import { cpuBackendForTests } from '../../backends/testing/cpu-backend.ts';
 import {
   type AllocatorName,
   allocatorNames,
@@ -55,6 +59,10 @@ interface RequestSpec {
   readonly cancelAfter: number | null;
   /** Fork after this many tokens, if it gets so far. */
   readonly forkAfter: number | null;
+  /** Pin what the cache has of the prompt when it has ended, for so many turns of the event loop. */
+  readonly pinTurns: number | null;
+  /** Save the conversation to a file when it has ended, load it under another salt and go on. */
+  readonly resumes: boolean;
 }
 
 export interface Scenario {
@@ -122,6 +130,11 @@ const requestSpec: fc.Arbitrary<RequestSpec> = fc.record({
     { weight: 4, arbitrary: fc.constant(null) },
     { weight: 1, arbitrary: fc.integer({ min: 1, max: 8 }) },
   ),
+  pinTurns: fc.oneof(
+    { weight: 3, arbitrary: fc.constant(null) },
+    { weight: 1, arbitrary: fc.integer({ min: 0, max: 30 }) },
+  ),
+  resumes: fc.oneof({ weight: 5, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
 });
 
 export const scenario: fc.Arbitrary<Scenario> = fc.record({
@@ -164,15 +177,24 @@ export const scenario: fc.Arbitrary<Scenario> = fc.record({
   requests: fc.array(requestSpec, { minLength: 1, maxLength: 8 }),
 });
 
-function tierSettings({ hostPages, filePages }: TierSpec, pageBytes: number, files: MemoryFiles): TierSettings {
-  const sectors = 4096 * Math.ceil(pageBytes / 4096);
+/** `pageSizes`: of each cache group; all get as many pages. */
+function tierSettings(
+  { hostPages, filePages }: TierSpec,
+  pageSizes: readonly number[],
+  files: MemoryFiles,
+): TierSettings {
+  const sectors = pageSizes.reduce((sum, pageBytes) => sum + 4096 * Math.ceil(pageBytes / 4096), 0);
   return {
     hostBytes: hostPages === 0 ? undefined : hostPages * sectors,
     path: filePages === 0 ? undefined : '/pages',
     // The index takes its share.
-    fileBytes: filePages * sectors + 65536,
+    fileBytes: filePages * sectors + 65536 * pageSizes.length,
     files,
   };
+}
+
+async function waitTurns(turns: number): Promise<void> {
+  for (let turn = 0; turn < turns; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
 }
 
 /** Counts reads and writes apart: there are far fewer reads. */
@@ -186,9 +208,10 @@ function faultsOf(every: number): (operation: FileOperation) => FileFault | null
   };
 }
 
-function withoutWhatAgingRefuses(scenario: Scenario): Scenario {
+function withoutWhatAgingRefuses(scenario: Scenario, movesAllPools: boolean): Scenario {
   const isFull = ['auto', 'f32', 'f16', 'bf16'].includes(scenario.kvCacheDtype);
-  return { ...scenario, memory: 'paged', tiers: null, kvCacheDtype: isFull ? scenario.kvCacheDtype : 'f16' };
+  const kvCacheDtype = isFull ? scenario.kvCacheDtype : 'f16';
+  return { ...scenario, memory: 'paged', tiers: movesAllPools ? scenario.tiers : null, kvCacheDtype };
 }
 
 /** What a choice of a request came to: tokens, and log-probabilities with their alternatives. */
@@ -215,6 +238,8 @@ export interface PagingProperty {
     pagesOut: number;
     pagesIn: number;
     failedPages: number;
+    pinnedTokens: number;
+    resumedTokens: number;
   };
   close(): Promise<void>;
 }
@@ -223,6 +248,13 @@ export interface PagingProperty {
 interface Alone {
   readonly engine: Engine;
   readonly known: Map<string, Outcome>;
+}
+
+/** An engine that is checked. */
+interface Subject {
+  readonly engine: Engine;
+  readonly alone: Alone;
+  readonly hasSessions: boolean;
 }
 
 /** What a subject fixes of its engines. */
@@ -264,7 +296,11 @@ export async function createPagingProperty({ leadTokens = 0, ...options }: Pagin
     pagesOut: 0,
     pagesIn: 0,
     failedPages: 0,
+    pinnedTokens: 0,
+    resumedTokens: 0,
   };
+  const folder = await mkdtemp(join(tmpdir(), 'octavo-property-'));
+  const movesAllPools = options.backend === 'reference' || cpuBackendForTests().movesAllPools;
   const { config } = (await aloneWith('auto')).engine;
   function kvBytesOf({ engine: { kvDType } }: Alone, blockSize: number, layerCount = config.layerCount): number {
     const [keyDType, valueDType = keyDType] = kvDType.split('/') as KvDType[];
@@ -346,8 +382,8 @@ export async function createPagingProperty({ leadTokens = 0, ...options }: Pagin
       expect(actual.promptLogprobs, `${label}: prompt log-probabilities`).toEqual(wanted.promptLogprobs);
   }
 
-  async function runOne(engine: Engine, alone: Alone, spec: RequestSpec, label: string): Promise<void> {
-    for (let turn = 0; turn < spec.delayTurns; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
+  async function runOne({ engine, alone, hasSessions }: Subject, spec: RequestSpec, label: string): Promise<void> {
+    await waitTurns(spec.delayTurns);
     const tokenIds = promptOf(spec);
     const sampling = samplingOf(spec);
     const generation = engine.generate({ tokenIds, sampling, n: spec.n, cacheSalt: spec.salt });
@@ -374,7 +410,42 @@ export async function createPagingProperty({ leadTokens = 0, ...options }: Pagin
     });
     if (actual.cancelled) totals.cancelled++;
     expectSame(actual, await expected(alone, tokenIds, spec.n, sampling), label);
+    if (spec.pinTurns !== null) await pin(engine, tokenIds, spec.salt, spec.pinTurns);
+    if (spec.resumes && hasSessions)
+      await checkResumed(engine, alone, [...tokenIds, ...actual.traces[0].tokenIds], spec, label);
     await Promise.all(forks);
+  }
+
+  async function pin(engine: Engine, tokenIds: readonly number[], cacheSalt: string, turns: number): Promise<void> {
+    try {
+      const pinned = engine.pinPrefix({ tokenIds, cacheSalt, leaseMs: 60_000 });
+      totals.pinnedTokens += pinned.pinnedTokens;
+      await waitTurns(turns);
+      pinned.release();
+    } catch (error) {
+      // Over the budget.
+      if ((error as { code?: string }).code !== 'invalid_request') throw error;
+    }
+  }
+
+  async function checkResumed(
+    engine: Engine,
+    alone: Alone,
+    tokenIds: readonly number[],
+    spec: RequestSpec,
+    label: string,
+  ): Promise<void> {
+    const maxTokens = Math.min(4, maxModelLen - tokenIds.length);
+    if (maxTokens < 1) return;
+    const path = join(folder, label.replaceAll(' ', '-'));
+    await engine.saveSession({ path, tokenIds, cacheSalt: spec.salt });
+    const cacheSalt = `resumed ${label}`;
+    const session = await engine.loadSession(path, { cacheSalt });
+    expect(session.tokenIds, `${label} resumed`).toEqual(tokenIds);
+    totals.resumedTokens += session.cachedTokens;
+    const sampling = { maxTokens, temperature: spec.temperature, seed: spec.seed, logprobs: 2, ignoreEos: true };
+    const actual = await outcomeOf(engine.generate({ tokenIds, sampling, cacheSalt }), 1);
+    expectSame(actual, await expected(alone, tokenIds, 1, sampling), `${label} resumed`);
   }
 
   async function checkFork(fork: Generation, alone: Alone, spec: RequestSpec, label: string): Promise<void> {
@@ -391,9 +462,10 @@ export async function createPagingProperty({ leadTokens = 0, ...options }: Pagin
     expectSame(actual, await expected(alone, actual.promptTokenIds, 1, sampling), label);
   }
 
-  async function runAll(engine: Engine, alone: Alone, requests: readonly RequestSpec[]): Promise<void> {
+  async function runAll(subject: Subject, requests: readonly RequestSpec[]): Promise<void> {
+    const { engine } = subject;
     try {
-      await Promise.all(requests.map((spec, i) => runOne(engine, alone, spec, `request ${i}`)));
+      await Promise.all(requests.map((spec, i) => runOne(subject, spec, `request ${i}`)));
       // A request that is cancelled while a step runs holds its blocks until the step has ended; so does a load of pages.
       const held = () => engine.stats().usedBlocks;
       await expect.poll(held, { interval: 1, message: 'blocks still held when all requests have ended' }).toBe(0);
@@ -415,7 +487,7 @@ export async function createPagingProperty({ leadTokens = 0, ...options }: Pagin
   return {
     totals,
     async check(drawn) {
-      const scenario = kvCacheAging === undefined ? drawn : withoutWhatAgingRefuses(drawn);
+      const scenario = kvCacheAging === undefined ? drawn : withoutWhatAgingRefuses(drawn, movesAllPools);
       const { blockSize, spareBlocks, requests, tiers, ...rest } = scenario;
       const alone = await aloneWith(scenario.kvCacheDtype);
       const pageBytes = kvBytesOf(alone, blockSize);
@@ -423,16 +495,17 @@ export async function createPagingProperty({ leadTokens = 0, ...options }: Pagin
       // Only models that have several cache groups notice.
       const hybridCacheGroups = spareBlocks % 4 === 3 ? false : undefined;
       // With kvCacheAging all layers have a second pool, of recent tokens beside sinks.
+      const { kvHeadCount, headSize, layerCount } = config;
+      const shape = { layerCount, kvHeadCount, headSize, blockSize };
+      const oldBytes = kvBlockBytes({ ...shape, keyDType: 'int8', valueDType: 'int8' });
       const agedBytes = (): number => {
         const { recentTokens, sinkTokens = 4 } = kvCacheAging!;
-        const { kvHeadCount, headSize, layerCount } = config;
-        const shape = { layerCount, kvHeadCount, headSize, blockSize };
-        const oldBytes = kvBlockBytes({ ...shape, keyDType: 'int8', valueDType: 'int8' });
         const recent = createAttentionReach(blockSize, recentTokens + agingStep - 1, sinkTokens).blocksFor(maxModelLen);
         const all = Math.ceil(maxModelLen / blockSize);
         return (all + spareBlocks) * oldBytes + (recent + spareBlocks) * pageBytes;
       };
-      const isGrouped = config.fullAttentionLayers.length > 0 && hybridCacheGroups !== false && !hasTiers;
+      const isGrouped =
+        config.fullAttentionLayers.length > 0 && hybridCacheGroups !== false && (movesAllPools || !hasTiers);
       // With a window, the pool may be smaller than a sequence is long.
       const bytesFor = (layerCount: number, windowTokens: number | null): number => {
         const reach = createAttentionReach(blockSize, rest.memory === 'paged' ? windowTokens : null);
@@ -443,6 +516,11 @@ export async function createPagingProperty({ leadTokens = 0, ...options }: Pagin
       const kvCacheMemoryBytes = kvCacheAging
         ? agedBytes()
         : bytesFor(config.layerCount - fullLayers, window) + bytesFor(fullLayers, null);
+      const pageSizes = kvCacheAging
+        ? [oldBytes, pageBytes]
+        : fullLayers > 0
+          ? [fullLayers, config.layerCount - fullLayers].map((count) => kvBytesOf(alone, blockSize, count))
+          : [pageBytes];
       const files = createMemoryFiles();
       for (let run = 0; run < (hasTiers && tiers.restarts ? 2 : 1); run++) {
         files.decide = null;
@@ -453,16 +531,18 @@ export async function createPagingProperty({ leadTokens = 0, ...options }: Pagin
           maxModelLen,
           kvCacheMemoryBytes,
           hybridCacheGroups,
-          tiers: hasTiers ? tierSettings(tiers, pageBytes, files) : undefined,
+          tiers: hasTiers ? tierSettings(tiers, pageSizes, files) : undefined,
           checkIntegrity: true,
         });
         if (hasTiers && tiers.faultEvery > 0) files.decide = faultsOf(tiers.faultEvery);
-        await runAll(engine, alone, requests);
+        // Several cache groups have sessions where their blocks can be moved.
+        await runAll({ engine, alone, hasSessions: movesAllPools || pageSizes.length === 1 }, requests);
       }
       expect(files.openFileCount, 'files left open').toBe(0);
     },
     async close() {
       for (const { engine } of byType.values()) await engine.close();
+      await rm(folder, { recursive: true, force: true });
     },
   };
 }

@@ -27,7 +27,7 @@ export function pagingSubjects({ runsPerSubject: runs }: { readonly runsPerSubje
     await synthesizeGguf({ shape, dtype, path: model, seed: 1 });
     return { model, backend: 'cpu' as const };
   };
-  const { skipReason } = cpuBackendForTests();
+  const { skipReason, movesAllPools } = cpuBackendForTests();
   const reference = { runs, hasTiers: true, skipReason: false as const };
   const cpu = { runs, hasTiers: true, skipReason };
   return [
@@ -65,7 +65,7 @@ export function pagingSubjects({ runsPerSubject: runs }: { readonly runsPerSubje
       ...cpu,
       label: 'cpu, F32, recent tokens apart from int8',
       seed: 18,
-      hasTiers: false,
+      hasTiers: movesAllPools,
       prepare: async () => ({
         model: fixture('qwen2/model.gguf'),
         backend: 'cpu',

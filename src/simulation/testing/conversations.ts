@@ -4,7 +4,7 @@ import { EngineClosedError, SessionFileError } from '../../errors/index.ts';
 import type { Request } from './requests.ts';
 import type { RunTotals } from './run-scenario.ts';
 import { createDraw, type Scenario } from './scenario.ts';
-import type { ServerProcess, ServerSettings } from './server-process.ts';
+import { groupsOf, type ServerProcess, type ServerSettings } from './server-process.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
 export interface ConversationsContext {
@@ -27,8 +27,10 @@ const PATHS = 2;
 const SALTS = 2;
 
 /** What all of them take at most, drafts included. */
-export const sessionBytes = ({ maxModelLen, isHostCompressed }: ServerSettings): number =>
-  PATHS * SALTS * 2 * (maxModelLen * (isHostCompressed ? 256 : 64) + 4096);
+export const sessionBytes = (settings: ServerSettings): number => {
+  const tokenBytes = groupsOf(settings).length * (settings.isHostCompressed ? 256 : 64);
+  return PATHS * SALTS * 2 * (settings.maxModelLen * tokenBytes + 4096);
+};
 
 export function createConversations(context: ConversationsContext): Conversations {
   const { scenario, time, note, totals, server, goOn } = context;

@@ -3,7 +3,7 @@
 import { InvalidRequestError, QueueFullError } from '../../errors/index.ts';
 import type { RunTotals } from './run-scenario.ts';
 import { createDraw, type Scenario } from './scenario.ts';
-import type { ServerProcess } from './server-process.ts';
+import { groupsOf, type ServerProcess } from './server-process.ts';
 import type { plainRun } from './stub-model.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
@@ -141,7 +141,7 @@ export function createRequests(context: RequestsContext): Requests {
 
   /** Tokens so far must begin, or be, those of the plain run. */
   function compare(request: Request, isAll: boolean): void {
-    const wanted = plain(request.promptTokenIds, request.salt, request.maxNewTokens, settings);
+    const wanted = plain(request.promptTokenIds, request.salt, request.maxNewTokens, groupsOf(settings));
     const { generated, name } = request;
     const differs = generated.findIndex((token, i) => token !== wanted[i]);
     if (differs !== -1) {
@@ -183,6 +183,20 @@ export function createRequests(context: RequestsContext): Requests {
     live.add(child);
     byId.set(id, child);
     totals.forks++;
+  }
+
+  /** Holds what the cache has of its prompt for a while, if there is room for one more pin. */
+  function pin({ name, promptTokenIds, salt }: Request): void {
+    try {
+      const pinned = server()?.pins.pin(promptTokenIds, salt, 1 + ms(60));
+      if (pinned === undefined) return;
+      note(`${name} pins ${pinned.pinnedTokens} tokens`);
+      totals.pinnedTokens += pinned.pinnedTokens;
+      if (random() < 0.3) time.after(ms(20), pinned.release);
+    } catch (error) {
+      if (!(error instanceof InvalidRequestError)) throw error;
+      totals.refusedPins++;
+    }
   }
 
   function repeat(request: Request): void {
@@ -227,6 +241,7 @@ export function createRequests(context: RequestsContext): Requests {
         end(request);
         totals.finished++;
         if (random() < scenario.sessionShare) onFinished(request);
+        if (random() < scenario.pinShare) pin(request);
       } else if (request.generated.length === request.forkAfter) {
         // At once, or while the next step runs.
         if (random() < 0.5) fork(request);

@@ -1,7 +1,7 @@
 // Runs a scenario to its end and checks all that must hold: after every step, for every request, and of what is left.
 
 import { TierFolderError } from '../../errors/index.ts';
-import type { PageKey } from '../../tiers/index.ts';
+import type { PageKey, TierStack } from '../../tiers/index.ts';
 import type { FileOperation } from '../../tiers/testing/memory-files.ts';
 import { testPages } from '../../tiers/testing/pages.ts';
 import { createConversations, sessionBytes } from './conversations.ts';
@@ -55,6 +55,8 @@ export interface RunTotals {
   savedTokens: number;
   loadedTokens: number;
   refusedSessions: number;
+  pinnedTokens: number;
+  refusedPins: number;
   recomputed: number;
   readaheadBlocks: number;
   reclaimedBlocks: number;
@@ -68,7 +70,7 @@ const RESTART_MS = 20;
 /** Longer than any tier stays out after its last fault, or an operation hangs. */
 const CALM_MS = 300_000;
 
-function addTo(totals: RunTotals, { memory, scheduler, stack }: ServerProcess): void {
+function addTo(totals: RunTotals, { memory, scheduler, stacks }: ServerProcess): void {
   totals.preemptions += scheduler.counters.preemptions;
   totals.evictions += memory.counters.evictions;
   totals.hitTokens += memory.counters.prefixHitTokens;
@@ -90,7 +92,7 @@ function addTo(totals: RunTotals, { memory, scheduler, stack }: ServerProcess): 
   ] as const) {
     totals[name] += paging[name];
   }
-  for (const { counters } of stack!.tiers) {
+  for (const { counters } of stacks!.flatMap(({ tiers }) => tiers)) {
     totals.corrupt += counters.corrupt;
     totals.abandonedWrites += counters.abandonedWrites;
     totals.compressions += counters.compressions;
@@ -130,6 +132,8 @@ export async function runScenario(scenario: Scenario, options: RunOptions = {}):
     savedTokens: 0,
     loadedTokens: 0,
     refusedSessions: 0,
+    pinnedTokens: 0,
+    refusedPins: 0,
     recomputed: 0,
     readaheadBlocks: 0,
     reclaimedBlocks: 0,
@@ -267,8 +271,8 @@ export async function runScenario(scenario: Scenario, options: RunOptions = {}):
     addTo(totals, closing);
     kill = () => {};
     if (disk.files.openFileCount !== 0) throw new Error(`${disk.files.openFileCount} files open after the end`);
-    if (closing.stack !== null && closing.stack.usage.pages + closing.stack.usage.pinnedPages > 0) {
-      throw new Error('a closed stack holds pages');
+    for (const { usage } of closing.stacks ?? []) {
+      if (usage.pages + usage.pinnedPages > 0) throw new Error('a closed stack holds pages');
     }
   }
 
@@ -318,16 +322,16 @@ export async function runScenario(scenario: Scenario, options: RunOptions = {}):
       hasWaited = true;
     });
     await turnUntil(() => hasWaited && server !== null, 'the calm');
-    const { memory, stack } = server!;
+    const { memory, stacks } = server!;
     await time.runUntil(memory.settled(), 'memory.settled');
     memory.checkIntegrity();
     const { freeBlocks, referencedBlocks, blockCount } = memory.usage();
     if (freeBlocks !== blockCount || referencedBlocks !== 0) {
       throw new Error(`${referencedBlocks} of ${blockCount} blocks are held at the end, ${freeBlocks} are free`);
     }
-    if (stack !== null) {
+    for (const stack of stacks ?? []) {
       await time.runUntil(stack.flush(), 'flush');
-      await checkTiers(server!);
+      await checkTiers(stack);
     }
     await time.runUntil(stop(false), 'the end');
     if (!isFileTierThere()) return;
@@ -340,10 +344,10 @@ export async function runScenario(scenario: Scenario, options: RunOptions = {}):
 
   const isFileTierThere = () => settings.filePages > 0;
 
-  async function checkTiers({ stack }: ServerProcess): Promise<void> {
-    if (stack!.usage.pinnedPages !== 0) throw new Error(`${stack!.usage.pinnedPages} pages are held at the end`);
-    stack!.delete([...keys]);
-    for (const tier of stack!.tiers) {
+  async function checkTiers(stack: TierStack): Promise<void> {
+    if (stack.usage.pinnedPages !== 0) throw new Error(`${stack.usage.pinnedPages} pages are held at the end`);
+    stack.delete([...keys]);
+    for (const tier of stack.tiers) {
       if (tier.usage.pages !== 0) throw new Error(`${tier.name} holds ${tier.usage.pages} pages of no key`);
       if (tier.name === 'host' && tier.usage.bytes !== 0)
         throw new Error(`host holds ${tier.usage.bytes} bytes of no page`);

@@ -2,6 +2,7 @@
 
 import {
   allocatorNames,
+  createAttentionReach,
   defaultEvictionPolicy,
   type EvictionPolicyName,
   evictionPolicyNames,
@@ -10,6 +11,7 @@ import { createRandom } from '../../random/random.ts';
 import type { FileOperation } from '../../tiers/testing/memory-files.ts';
 import type { ServerSettings } from './server-process.ts';
 import type { DiskFault } from './simulated-disk.ts';
+import type { StubGroup } from './stub-model.ts';
 
 /** Something that happens to the machine at a moment. */
 export interface Incident {
@@ -34,6 +36,8 @@ export interface Scenario {
   readonly logitsShare: number;
   /** Of those that finish: their conversation is saved, and resumed later. */
   readonly sessionShare: number;
+  /** Of those that finish: what the cache has of their prompt is pinned for a while. */
+  readonly pinShare: number;
   /** Share of steps that fail. */
   readonly stepFaultShare: number;
   readonly meanLatencyMs: number;
@@ -86,6 +90,14 @@ export function createDraw(seed: number, stream: number): Draw {
 
 export const drawFault = (draw: Draw): DiskFault => draw.of(anyFaults);
 
+/** A cache group of windowed layers, whose pool holds the longest sequence. */
+function drawGroup({ between, of }: Draw, blockSize: number, maxModelLen: number): StubGroup {
+  const windowTokens = of([between(1, 12), between(1, 24), between(1, 40)]);
+  const sinkTokens = of([0, 0, between(1, 6)]);
+  const { blocksFor } = createAttentionReach(blockSize, windowTokens, sinkTokens);
+  return { blockCount: blocksFor(maxModelLen) + of([0, between(0, 4), between(0, 16)]), windowTokens, sinkTokens };
+}
+
 /** Chances of a fault that kinds of runs have: most have some, many have none, a few have many. */
 export function drawScenario(seed: number): Scenario {
   const draw = createDraw(seed, 0);
@@ -97,6 +109,8 @@ export function drawScenario(seed: number): Scenario {
   const durationMs = requestCount * meanGapMs + 200;
   const tiers = of(['both', 'both', 'both', 'file', 'file', 'host', 'none'] as const);
   const windowTokens = of([null, null, null, between(1, 24)]);
+  const groupCount = of([1, 1, 1, 2, 2, 3]);
+  const otherGroups = Array.from({ length: groupCount - 1 }, () => drawGroup(draw, blockSize, maxModelLen));
   const incidents: Incident[] = [];
   for (let i = of([0, 0, 1, 2, 4]); i > 0; i--) {
     const kind = of(['crash', 'crash', 'restart', 'vanish', 'damage', 'damage', 'outage'] as const);
@@ -122,6 +136,7 @@ export function drawScenario(seed: number): Scenario {
       numaNodes: of([1, 1, 2]),
       windowTokens,
       sinkTokens: windowTokens === null ? 0 : of([0, 0, between(1, 6)]),
+      otherGroups,
       isHostCompressed: random() < 0.4,
       hostPages: tiers === 'both' || tiers === 'host' ? of([between(1, 6), between(1, 24)]) : 0,
       filePages: tiers === 'both' || tiers === 'file' ? between(2, 50) : 0,
@@ -140,10 +155,12 @@ export function drawScenario(seed: number): Scenario {
     forkShare: of([0, 0.1, 0.3]),
     logitsShare: of([0, 0.1]),
     sessionShare: of([0, 0.2, 0.6]),
+    pinShare: of([0, 0.2, 0.6]),
     stepFaultShare: of([0, 0, 0.02, 0.1]),
     meanLatencyMs: of([0.05, 0.3, 3]),
     diskBytes: random() < 0.1 ? 4096 * between(12, 40) : undefined,
-    faultShare: of([0, 0.003, 0.03, 0.1]),
+    // A server comes up when all of its folders can be opened, one for each group.
+    faultShare: of([0, 0.003, 0.03, 0.1]) / groupCount,
     hangLimitMs: 30_000,
     incidents,
   };
@@ -179,6 +196,7 @@ export function soakScenario(seed: number, requestCount: number): Scenario {
       numaNodes: 2,
       windowTokens: null,
       sinkTokens: 0,
+      otherGroups: [{ blockCount: 30, windowTokens: 14, sinkTokens: 3 }],
       isHostCompressed: true,
       hostPages: 24,
       filePages: 120,
@@ -197,6 +215,7 @@ export function soakScenario(seed: number, requestCount: number): Scenario {
     forkShare: 0.1,
     logitsShare: 0.05,
     sessionShare: 0.1,
+    pinShare: 0.1,
     stepFaultShare: 0.005,
     meanLatencyMs: 0.2,
     diskBytes: undefined,
@@ -207,7 +226,7 @@ export function soakScenario(seed: number, requestCount: number): Scenario {
 }
 
 /** A small load with every tier in use and nothing that goes wrong: the ground for faults at one operation after the other. */
-export function smallScenario(seed: number, restarts: boolean): Scenario {
+export function smallScenario(seed: number, restarts: boolean, groups: 1 | 2 = 1): Scenario {
   const plain = drawScenario(seed);
   return {
     ...plain,
@@ -222,6 +241,7 @@ export function smallScenario(seed: number, restarts: boolean): Scenario {
       maxQueuedRequests: 100,
       windowTokens: null,
       sinkTokens: 0,
+      otherGroups: groups === 1 ? [] : [{ blockCount: 12, windowTokens: 9, sinkTokens: 2 }],
       hostPages: 4,
       filePages: 16,
       stagingPages: 8,
@@ -238,6 +258,7 @@ export function smallScenario(seed: number, restarts: boolean): Scenario {
     forkShare: 0.2,
     logitsShare: 0,
     sessionShare: 0.4,
+    pinShare: 0.2,
     stepFaultShare: 0,
     meanLatencyMs: 0.5,
     diskBytes: undefined,

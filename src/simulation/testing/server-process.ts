@@ -1,12 +1,15 @@
 // One life of a server: the real scheduler, memory and tiers, and a step loop like the engine's, over simulated time and disk.
 
+import { createPrefixPins, type PrefixPins } from '../../engine/prefix-pins.ts';
 import { createSessions, type Sessions } from '../../engine/session.ts';
 import { EngineClosedError } from '../../errors/index.ts';
 import {
   type AllocatorName,
+  createHybridMemory,
   createKvMemory,
   type EvictionPolicyName,
   type KvMemory,
+  type KvMemoryOptions,
   type NumaTopology,
 } from '../../memory/index.ts';
 import { createScheduler, type SampledToken, type Scheduler, type StepPlan } from '../../scheduler/index.ts';
@@ -23,7 +26,7 @@ import {
   type TierFiles,
   type TierStack,
 } from '../../tiers/index.ts';
-import { createStubExecutor, type StubExecutor } from './stub-model.ts';
+import { createStubExecutor, type StubExecutor, type StubGroup, type StubPool } from './stub-model.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
 export interface ServerSettings {
@@ -44,9 +47,11 @@ export interface ServerSettings {
   readonly numaNodes: number;
   readonly windowTokens: number | null;
   readonly sinkTokens: number;
+  /** Cache groups beside the one that the three above are of. */
+  readonly otherGroups: readonly StubGroup[];
   /** The host tier brings its colder pages into a smaller form. */
   readonly isHostCompressed: boolean;
-  /** Pages that fit into each tier; 0: it is not there. */
+  /** Pages of each cache group that fit into each tier; 0: it is not there. */
   readonly hostPages: number;
   readonly filePages: number;
   readonly stagingPages: number;
@@ -78,9 +83,11 @@ export interface ServerContext {
 export interface ServerProcess {
   readonly memory: KvMemory;
   readonly scheduler: Scheduler;
-  readonly stack: TierStack | null;
+  /** Of each cache group; null without tiers. */
+  readonly stacks: readonly TierStack[] | null;
   /** Saves and loads of conversations, as the engine does them. */
   readonly sessions: Sessions;
+  readonly pins: Pick<PrefixPins, 'pin'>;
   /** `maxNewTokens` may be 0: then the request ends, with no token, when its prompt is computed. Throws like the scheduler. */
   add(id: number, promptTokenIds: readonly number[], maxNewTokens: number, salt: string, logits: boolean): void;
   fork(parentId: number, childId: number, maxNewTokens: number, salt: string, replaceLastTokenId?: number): void;
@@ -100,7 +107,19 @@ const MIGRATED_BLOCKS = 2;
 /** Of the file tier's budget, for its index. */
 const INDEX_BYTES = 65_536;
 
-export const fileBudgetBytes = ({ filePages }: ServerSettings): number => filePages * SECTOR_BYTES + INDEX_BYTES;
+/** Of the file tiers of all cache groups. */
+export const fileBudgetBytes = (settings: ServerSettings): number =>
+  groupsOf(settings).length * groupFileBytes(settings);
+
+const groupFileBytes = ({ filePages }: ServerSettings): number => filePages * SECTOR_BYTES + INDEX_BYTES;
+
+/** All cache groups. */
+export const groupsOf = ({
+  blockCount,
+  windowTokens,
+  sinkTokens,
+  otherGroups,
+}: ServerSettings): readonly StubGroup[] => [{ blockCount, windowTokens, sinkTokens }, ...otherGroups];
 
 /** Nodes that are all as far from one another. */
 const topologyOf = (count: number): NumaTopology => ({
@@ -111,11 +130,12 @@ const topologyOf = (count: number): NumaTopology => ({
 async function openStack(
   settings: ServerSettings,
   { time, files, log }: ServerContext,
-  executor: StubExecutor,
+  pool: StubPool,
+  group: number,
 ): Promise<TierStack | null> {
   const { hostPages, filePages, isHostCompressed } = settings;
-  const { pageBytes } = executor;
-  const codec = isHostCompressed ? executor.codec(() => time.sleep(CODEC_MS)) : null;
+  const { pageBytes } = pool;
+  const codec = isHostCompressed ? pool.codec(() => time.sleep(CODEC_MS)) : null;
   const hostBytes = hostPages * (isHostCompressed ? Math.ceil(pageBytes / 64) * 64 : SECTOR_BYTES);
   const clock = { now: () => time.nowMs };
   const onEvent = ({ tier, kind, message }: { tier: string; kind: string; message: string }) =>
@@ -128,12 +148,12 @@ async function openStack(
   }
   if (filePages > 0) {
     const file = await openFileTier({
-      folder: FOLDER,
+      folder: group === 0 ? FOLDER : `${FOLDER}/group-${group}`,
       files,
       clock,
       pageBytes,
-      budgetBytes: fileBudgetBytes(settings),
-      identity: 'simulation',
+      budgetBytes: groupFileBytes(settings),
+      identity: `simulation of group ${group}`,
       isLossy: isHostCompressed && hostPages > 0,
       segmentBytes: 16 * SECTOR_BYTES,
       growthBytes: 4 * SECTOR_BYTES,
@@ -146,38 +166,69 @@ async function openStack(
   return makers.length === 0 ? null : createTierStack({ clock, tiers: makers });
 }
 
-/** Throws TierFolderError if the disk does not let it start. */
-export async function startServer(settings: ServerSettings, context: ServerContext): Promise<ServerProcess> {
-  const { blockCount, blockSize, maxModelLen, recomputeTokenMs, promptTokensBesideDecoding } = settings;
-  const { time, random, log } = context;
-  const slotWords = settings.isHostCompressed ? WIDE_SLOT_WORDS : 2;
-  const executor = createStubExecutor({ ...settings, slotWords });
-  const stack = await openStack(settings, context, executor);
+/** Null without tiers. */
+async function openStacks(
+  settings: ServerSettings,
+  context: ServerContext,
+  { pools }: StubExecutor,
+): Promise<readonly TierStack[] | null> {
+  const stacks: TierStack[] = [];
+  try {
+    for (const [group, pool] of pools.entries()) {
+      const stack = await openStack(settings, context, pool, group);
+      if (stack !== null) stacks.push(stack);
+    }
+  } catch (error) {
+    for (const stack of stacks) await stack.close();
+    throw error;
+  }
+  return stacks.length === 0 ? null : stacks;
+}
+
+/** The same, with the keys of all pages that are offered to it noted. */
+function withKeys(stack: TierStack, keys: Set<PageKey>): Tier {
   const put = (pages: readonly Page[], inUse?: BuffersInUse) => {
-    for (const { key } of pages) context.keys.add(key);
-    return stack!.put(pages, inUse);
+    for (const { key } of pages) keys.add(key);
+    return stack.put(pages, inUse);
   };
   const place = (key: PageKey, write: (into: Uint8Array) => void) => {
-    const isPlaced = stack!.place!(key, write);
-    if (isPlaced) context.keys.add(key);
+    const isPlaced = stack.place!(key, write);
+    if (isPlaced) keys.add(key);
     return isPlaced;
   };
-  const memory = createKvMemory({
-    ...settings,
-    maxBlocksPerSequence: Math.ceil(maxModelLen / blockSize),
-    numa:
-      settings.numaNodes > 1
-        ? { topology: topologyOf(settings.numaNodes), migrationBlocksPerStep: MIGRATED_BLOCKS }
-        : null,
-    tiers: stack && {
-      tier: Object.create(stack, { put: { value: put }, place: { value: place } }) as Tier,
-      bytes: executor,
-      now: () => time.nowMs,
-      after: time.after,
-      stagingPages: settings.stagingPages,
-      recomputeMs: (tokenCount) => (recomputeTokenMs === null ? null : tokenCount * recomputeTokenMs),
-    },
-  });
+  return Object.create(stack, { put: { value: put }, place: { value: place } }) as Tier;
+}
+
+/** Throws TierFolderError if the disk does not let it start. */
+export async function startServer(settings: ServerSettings, context: ServerContext): Promise<ServerProcess> {
+  const { blockSize, maxModelLen, recomputeTokenMs, promptTokensBesideDecoding } = settings;
+  const { time, random, log } = context;
+  const groups = groupsOf(settings);
+  const slotWords = settings.isHostCompressed ? WIDE_SLOT_WORDS : 2;
+  const executor = createStubExecutor({ groups, blockSize, slotWords });
+  const stacks = await openStacks(settings, context, executor);
+  const memoryOptions = groups.map(
+    (group, g): KvMemoryOptions => ({
+      ...settings,
+      ...group,
+      group: g,
+      maxBlocksPerSequence: Math.ceil(maxModelLen / blockSize),
+      numa:
+        settings.numaNodes > 1
+          ? { topology: topologyOf(settings.numaNodes), migrationBlocksPerStep: MIGRATED_BLOCKS }
+          : null,
+      tiers: stacks && {
+        tier: withKeys(stacks[g], context.keys),
+        bytes: executor.pools[g],
+        now: () => time.nowMs,
+        after: time.after,
+        stagingPages: settings.stagingPages,
+        recomputeMs: (tokenCount) => (recomputeTokenMs === null ? null : tokenCount * recomputeTokenMs),
+      },
+    }),
+  );
+  const memory = memoryOptions.length > 1 ? createHybridMemory(memoryOptions) : createKvMemory(memoryOptions[0]);
+  const blockCount = groups.reduce((sum, group) => sum + group.blockCount, 0);
   const salts = new Map<number, string>();
   /** New tokens that each sequence still gets. */
   const remaining = new Map<number, number>();
@@ -244,11 +295,16 @@ export async function startServer(settings: ServerSettings, context: ServerConte
   const ownSessions = createSessions({
     model: { config: { name: 'stub' } },
     backend: { name: 'stub', description: 'hashes' },
-    executable: { readBlock: executor.read, writeBlock: executor.write },
+    executable: {
+      readBlock: (block, into, pool = 0) => executor.pools[pool].read(block, into),
+      writeBlock: (block, from, pool = 0) => executor.pools[pool].write(block, from),
+    },
     memory,
     plan: {
-      kv: { layerCount: 1, kvHeadCount: 1, headSize: slotWords, blockSize, keyDType: 'f32', valueDType: 'f32' },
-      blockBytes: executor.pageBytes,
+      pools: executor.pools.map(({ slotWords: headSize, pageBytes }) => ({
+        kv: { layerCount: 1, kvHeadCount: 1, headSize, blockSize, keyDType: 'f32', valueDType: 'f32' },
+        blockBytes: pageBytes,
+      })),
       blockCount,
     },
     fingerprint: async () => 'stub',
@@ -258,6 +314,20 @@ export async function startServer(settings: ServerSettings, context: ServerConte
     after: time.after,
     betweenSteps,
     wake: () => trusted(wake),
+  });
+
+  const pins = createPrefixPins({
+    memory,
+    schedule(ms, action) {
+      let isDue = true;
+      time.after(ms, () => {
+        if (isDue && isAlive) trusted(action);
+      });
+      return () => {
+        isDue = false;
+      };
+    },
+    onRelease: () => trusted(wake),
   });
 
   function wake(): void {
@@ -354,12 +424,13 @@ export async function startServer(settings: ServerSettings, context: ServerConte
   return {
     memory,
     scheduler,
-    stack,
+    stacks,
     sessions: {
       save: (...args) => counted(ownSessions.save(...args)),
       load: (...args) => counted(ownSessions.load(...args)),
       settled: ownSessions.settled,
     },
+    pins,
     add(id, promptTokenIds, maxNewTokens, salt, wantsPromptLogits) {
       scheduler.add({ id, promptTokenIds, maxNewTokens, salt, wantsPromptLogits });
       track(id, salt, maxNewTokens, promptTokenIds.length);
@@ -380,6 +451,7 @@ export async function startServer(settings: ServerSettings, context: ServerConte
       if (inFlight !== null) await new Promise<void>((resolve) => (wakesOnEnd = resolve));
       for (const id of [...remaining.keys()]) cancel(id);
       for (const action of between.splice(0)) action();
+      pins.releaseAll();
       // Sessions notice, and give back what they hold.
       while (memory.openFillCount + sessionCount > 0) {
         await memory.settled();
@@ -394,7 +466,7 @@ export async function startServer(settings: ServerSettings, context: ServerConte
         throw new Error(`${referencedBlocks} blocks are held by nobody, ${freeBlocks} of ${blockCount} are free`);
       }
       if (scheduler.runningCount + scheduler.waitingCount > 0) throw new Error('sequences are left');
-      await stack?.close();
+      for (const stack of stacks ?? []) await stack.close();
       isAlive = false;
     },
   };

@@ -55,26 +55,44 @@ function sample(state: number): Sampled {
   return { tokenId: (state >>> 4) % VOCABULARY, finished: mix(state, 7) % 61 === 0 };
 }
 
-/** The tokens that a request gets when it runs alone, computed from its tokens only. */
+/**
+ * What a token leaves in each cache group, as layers over one another: the state of a group is its context, its input what the group before it left
+ * there.
+ */
+function contentsOf(states: readonly number[], tokenId: number, position: number): number[] {
+  let input = tokenId;
+  return states.map((state) => {
+    input = contentOf(state, input, position);
+    return input;
+  });
+}
+
+/** The context of all groups after a token. */
+const joined = (states: readonly number[]): number => states.reduce((all, state) => mix(all, state));
+
+/** The tokens that a request gets when it runs alone, computed from its tokens only. `groups`: what a token attends to in each cache group. */
 export function plainRun(
   promptTokenIds: readonly number[],
   salt: string,
   maxNewTokens: number,
-  attention: StubAttention,
+  groups: readonly StubAttention[],
 ): number[] {
-  const contents: number[] = [];
-  let state = emptyContext(salt);
+  const contents: number[][] = groups.map(() => []);
+  let states = groups.map(() => emptyContext(salt));
   const advance = (tokenId: number) => {
-    const position = contents.length;
-    // Without a window the context grows by one token at a time.
-    if (attention.windowTokens !== null) state = contextAt(position, salt, attention, (at) => contents[at]);
-    contents.push(contentOf(state, tokenId, position));
-    state = extended(state, contents[position]);
+    const position = contents[0].length;
+    states = groups.map((attention, g) =>
+      // Without a window the context grows by one token at a time.
+      attention.windowTokens === null ? states[g] : contextAt(position, salt, attention, (at) => contents[g][at]),
+    );
+    const left = contentsOf(states, tokenId, position);
+    for (const [g, content] of left.entries()) contents[g].push(content);
+    states = states.map((state, g) => extended(state, left[g]));
   };
   for (const tokenId of promptTokenIds) advance(tokenId);
   const generated: number[] = [];
   while (generated.length < maxNewTokens) {
-    const { tokenId, finished } = sample(state);
+    const { tokenId, finished } = sample(joined(states));
     generated.push(tokenId);
     if (finished) break;
     advance(tokenId);
@@ -82,17 +100,25 @@ export function plainRun(
   return generated;
 }
 
-export interface StubExecutor {
+/** Blocks of a cache group as bytes. */
+export interface StubPool {
   readonly pageBytes: number;
+  readonly slotWords: number;
   read(block: number, into: Uint8Array): void;
   write(block: number, from: Uint8Array): void;
+  /** A codec of pages that takes its time. */
+  codec(sleep: () => Promise<void>): PageCodec;
+}
+
+export interface StubExecutor {
+  /** Of each cache group, with pages of unlike sizes. */
+  readonly pools: readonly StubPool[];
   /** Does the copies of a step, then writes and reads its tokens one after the other. By sequence of the plan what it would sample. */
   execute(plan: StepPlan, saltOf: (id: number) => string): Sampled[];
   /** A step that failed half way: whatever it may write is garbage. */
   fail(plan: StepPlan): void;
+  /** Blocks of several groups are numbered one group after the other. */
   poison(block: number): void;
-  /** A codec of pages that takes its time. */
-  codec(sleep: () => Promise<void>): PageCodec;
 }
 
 /** What follows from the content in word `word` of a slot. */
@@ -145,22 +171,26 @@ function createStubCodec(blockSize: number, slotWords: number, sleep: () => Prom
   };
 }
 
-export interface StubOptions extends StubAttention {
+export interface StubGroup extends StubAttention {
   readonly blockCount: number;
+}
+
+export interface StubOptions {
+  readonly groups: readonly StubGroup[];
   readonly blockSize: number;
-  /** Words of a slot, at least 2: its position, what stands for its K and V, and what follows from that. */
+  /** Words of a slot of the first group, at least 2: its position, what stands for its K and V, and what follows from that. */
   readonly slotWords: number;
 }
 
-export function createStubExecutor(options: StubOptions): StubExecutor {
-  const { blockCount, blockSize, slotWords } = options;
+/** A pool of words, and garbage for those that nothing may depend on. */
+function createWordPool({ blockCount }: StubGroup, blockSize: number, slotWords: number) {
   const blockWords = blockSize * slotWords;
+  const pageBytes = blockWords * 4;
   const words = new Int32Array(blockCount * blockWords);
   const bytes = new Uint8Array(words.buffer);
-  const pageBytes = blockWords * 4;
   let garbage = 1;
 
-  function poisonWords(from: number, count: number): void {
+  function poison(from: number, count: number): void {
     for (let at = from; at < from + count; at++) {
       garbage = mix(garbage, at);
       words[at] = garbage;
@@ -168,44 +198,81 @@ export function createStubExecutor(options: StubOptions): StubExecutor {
   }
 
   return {
+    blockCount,
     pageBytes,
-    read: (block, into) => into.set(bytes.subarray(block * pageBytes, (block + 1) * pageBytes)),
-    write: (block, from) => bytes.set(from, block * pageBytes),
-    codec(sleep) {
-      return createStubCodec(blockSize, slotWords, sleep);
+    slotWords,
+    read: (block: number, into: Uint8Array) => into.set(bytes.subarray(block * pageBytes, (block + 1) * pageBytes)),
+    write: (block: number, from: Uint8Array) => bytes.set(from, block * pageBytes),
+    codec: (sleep: () => Promise<void>) => createStubCodec(blockSize, slotWords, sleep),
+    poisonBlock: (block: number) => poison(block * blockWords, blockWords),
+    poisonSlot: (slot: number) => poison(slot * slotWords, slotWords),
+    copy(from: number, to: number): void {
+      words.copyWithin(to * blockWords, from * blockWords, (from + 1) * blockWords);
     },
-    execute({ bindings, sequences, stepIndex }, saltOf) {
-      for (let i = 0; i < bindings.copyCount; i++) {
-        const from = bindings.blockCopies[i * 2] * blockWords;
-        words.copyWithin(bindings.blockCopies[i * 2 + 1] * blockWords, from, from + blockWords);
+    fill(slot: number, position: number, content: number): void {
+      writeSlot(words, slot * slotWords, slotWords, position, content);
+    },
+    /** Undefined where the slot does not hold this position. */
+    contentOf(slot: number, position: number): number | undefined {
+      const at = slot * slotWords;
+      const content = words[at + 1];
+      return words[at] === position && words[at + slotWords - 1] === lastWord(content, slotWords) ? content : undefined;
+    },
+  };
+}
+
+export function createStubExecutor({ groups, blockSize, slotWords }: StubOptions): StubExecutor {
+  const pools = groups.map((group, g) => createWordPool(group, blockSize, slotWords + g));
+  const boundOf = ({ bindings }: StepPlan) => [bindings, ...(bindings.otherPools ?? [])];
+
+  return {
+    pools,
+    execute(plan, saltOf) {
+      const { bindings, sequences, stepIndex } = plan;
+      const bound = boundOf(plan);
+      for (const [g, { copyCount, blockCopies }] of bound.entries()) {
+        for (let i = 0; i < copyCount; i++) pools[g].copy(blockCopies[i * 2], blockCopies[i * 2 + 1]);
       }
       return sequences.map(({ id, firstPosition }, s) => {
-        const table = bindings.tableRows[s] * bindings.blockTableStride;
-        const contentAt = (position: number): number => {
-          const block = bindings.blockTables[table + Math.floor(position / blockSize)];
-          const at = (block * blockSize + (position % blockSize)) * slotWords;
-          const content = words[at + 1];
-          if (block < 0 || words[at] !== position || words[at + slotWords - 1] !== lastWord(content, slotWords)) {
-            throw new Error(`step ${stepIndex}: sequence ${id} reads wrong content at ${position}, block ${block}`);
-          }
-          return content;
-        };
-        let state = contextAt(firstPosition, saltOf(id), options, contentAt);
+        const contentIn =
+          (g: number) =>
+          (position: number): number => {
+            const { tableRows, blockTables, blockTableStride } = bound[g];
+            const block = blockTables[tableRows[s] * blockTableStride + Math.floor(position / blockSize)];
+            const content = pools[g].contentOf(block * blockSize + (position % blockSize), position);
+            if (block < 0 || content === undefined) {
+              throw new Error(
+                `step ${stepIndex}: sequence ${id} reads wrong content at ${position}, block ${block} of group ${g}`,
+              );
+            }
+            return content;
+          };
+        const salt = saltOf(id);
+        let states = groups.map((attention, g) => contextAt(firstPosition, salt, attention, contentIn(g)));
         for (let row = bindings.queryStarts[s]; row < bindings.queryStarts[s + 1]; row++) {
           const position = bindings.positions[row];
-          if (options.windowTokens !== null) state = contextAt(position, saltOf(id), options, contentAt);
-          const content = contentOf(state, bindings.tokenIds[row], position);
-          writeSlot(words, bindings.slotMapping[row] * slotWords, slotWords, position, content);
-          state = extended(state, content);
+          states = groups.map((attention, g) =>
+            attention.windowTokens === null ? states[g] : contextAt(position, salt, attention, contentIn(g)),
+          );
+          const left = contentsOf(states, bindings.tokenIds[row], position);
+          for (const [g, content] of left.entries()) pools[g].fill(bound[g].slotMapping[row], position, content);
+          states = states.map((state, g) => extended(state, left[g]));
         }
-        return sample(state);
+        return sample(joined(states));
       });
     },
-    fail({ bindings }) {
-      for (let i = 0; i < bindings.copyCount; i++)
-        poisonWords(bindings.blockCopies[i * 2 + 1] * blockWords, blockWords);
-      for (let row = 0; row < bindings.tokenCount; row++) poisonWords(bindings.slotMapping[row] * slotWords, slotWords);
+    fail(plan) {
+      for (const [g, { copyCount, blockCopies, slotMapping }] of boundOf(plan).entries()) {
+        for (let i = 0; i < copyCount; i++) pools[g].poisonBlock(blockCopies[i * 2 + 1]);
+        for (let row = 0; row < plan.bindings.tokenCount; row++) pools[g].poisonSlot(slotMapping[row]);
+      }
     },
-    poison: (block) => poisonWords(block * blockWords, blockWords),
+    poison(block) {
+      let within = block;
+      for (const pool of pools) {
+        if (within < pool.blockCount) return pool.poisonBlock(within);
+        within -= pool.blockCount;
+      }
+    },
   };
 }

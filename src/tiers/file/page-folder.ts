@@ -32,6 +32,13 @@ const JOURNAL = 'index';
 const LOCK = 'lock';
 const MAX_SEGMENTS = 256;
 
+/** Removes the pages of a folder that no process uses. Rejects as the file operations do. */
+export async function discardPageFolder(files: TierFiles, folder: string): Promise<void> {
+  for (const entry of await files.list(folder)) {
+    if (isSegmentName(entry) || entry === JOURNAL) await files.remove(join(folder, entry));
+  }
+}
+
 /** Throws TierFolderError. */
 export async function openPageFolder(options: PageFolderOptions): Promise<PageFolder> {
   const { files, folder, slotCount } = options;

@@ -196,7 +196,7 @@ export function createMemoryFiles(options: MemoryFilesOptions = {}): MemoryFiles
       await begin('list', folder);
       if (hasVanished) throw fault('ENOENT');
       const inside = [...nodes.keys()].filter((path) => path.startsWith(`${folder}/`));
-      return inside.map((path) => path.slice(folder.length + 1));
+      return [...new Set(inside.map((path) => path.slice(folder.length + 1).split('/')[0]))];
     },
     async open(path, { wantsDirect, creates }) {
       await begin('open', path);
