@@ -40,9 +40,11 @@ export interface ServerCosts {
   readonly disturbedSeconds: number;
   /** As well, as a share of its kernels' time. */
   readonly disturbedShare: number;
-  /** Of each token that is published. */
+  /** As well, of each token that is published. */
   readonly sampledSeconds: number;
-  /** Of each request that is published to have ended. */
+  /** As well, of each of the first eight: once disturbed is disturbed. */
+  readonly firstSampledSeconds: number;
+  /** As well, where any request is published to have ended. */
   readonly endedSeconds: number;
   /** Of each request that is read while a step runs. */
   readonly readSeconds: number;
@@ -50,6 +52,8 @@ export interface ServerCosts {
   readonly requestSeconds: number;
   /** Between a token and its reader, request and answer together, without the above; nobody else waits for it. */
   readonly latencySeconds: number;
+  /** As well, for each token that is published together with it. */
+  readonly deliverySeconds: number;
 }
 
 export interface FittedCosts {
@@ -129,9 +133,17 @@ export function createStepTimer(costs: CostModel, memory: KvMemory): StepTimer {
 
 function disturbance(kernels: number, { tokens, ended }: Published, server: ServerCosts): number {
   if (tokens === 0) return 0;
-  const { disturbedSeconds, disturbedShare, sampledSeconds, endedSeconds } = server;
-  return disturbedSeconds + kernels * disturbedShare + tokens * sampledSeconds + ended * endedSeconds;
+  const { disturbedSeconds, disturbedShare, sampledSeconds, firstSampledSeconds, endedSeconds } = server;
+  return (
+    disturbedSeconds +
+    kernels * disturbedShare +
+    tokens * sampledSeconds +
+    Math.min(tokens, firstSampled) * firstSampledSeconds +
+    (ended > 0 ? endedSeconds : 0)
+  );
 }
+
+export const firstSampled = 8;
 
 /** The costs of a server, where there are any. */
 export function serverCosts(costs: CostModel): ServerCosts {
@@ -144,10 +156,12 @@ export const serverTermNames = [
   'disturbedSeconds',
   'disturbedShare',
   'sampledSeconds',
+  'firstSampledSeconds',
   'endedSeconds',
   'readSeconds',
   'requestSeconds',
   'latencySeconds',
+  'deliverySeconds',
 ] as const satisfies readonly (keyof ServerCosts)[];
 
 const noServer = Object.fromEntries(serverTermNames.map((name) => [name, 0])) as unknown as ServerCosts;

@@ -85,6 +85,7 @@ export function startServingRun(
   const requestMs = server.requestSeconds * 1000;
   const readMs = server.readSeconds * 1000;
   const betweenMs = server.stepSeconds * 1000;
+  const deliveryMs = server.deliverySeconds * 1000;
   const meter = createRequestMeter(latencyMs);
   const timeline = createTimeline();
   const live = new Map<number, Live>();
@@ -164,31 +165,32 @@ export function startServingRun(
     if (running.size > peakRequestsInFlight) peakRequestsInFlight = running.size;
   }
 
-  function finish(id: number): void {
+  function finish(id: number, deliveredMs: number): void {
     const { promptTokens: inputTokens, times } = live.get(id)!;
     live.delete(id);
     running.delete(id);
     finishedRequests++;
     meter.ended(times, inputTokens);
-    stream.ended(id, clock.nowMs + latencyMs);
+    stream.ended(id, deliveredMs + latencyMs);
   }
 
   /** Returns what is published while the next step runs. */
   function complete(plan: StepPlan): Published {
     const sampled: SampledToken[] = [];
     const ended: number[] = [];
+    const deliveredMs = clock.nowMs + plan.sequences.filter(({ samples }) => samples).length * deliveryMs;
     for (const { id, samples, firstPosition, tokenCount } of plan.sequences) {
       const request = live.get(id)!;
       if (samples) {
         sampled.push({ id, tokenId: sampledTokenId(id, request.position++, seed), finished: false });
-        meter.token(request.times, clock.nowMs);
+        meter.token(request.times, deliveredMs);
         if (--request.remainingTokens === 0) ended.push(id);
       } else if (request.remainingTokens === 0 && firstPosition + tokenCount === request.promptTokens) {
         ended.push(id);
       }
     }
     scheduler.complete(plan, sampled);
-    for (const id of ended) finish(id);
+    for (const id of ended) finish(id, deliveredMs);
     return { tokens: sampled.length, ended: ended.length };
   }
 

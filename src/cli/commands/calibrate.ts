@@ -219,9 +219,9 @@ function describe({ model, backend, fit, server, machine }: Calibration, path: s
   if (server !== null) {
     const ms = (seconds: number) => `${(seconds * 1000).toFixed(3)} ms`;
     lines.push(
-      `  server  ${ms(server.stepSeconds)} between steps; ${ms(server.requestSeconds)} to read a request, ${ms(server.latencySeconds)} on the way`,
-      `          a step beside which it publishes takes ${ms(server.disturbedSeconds)} and ${percent(server.disturbedShare)} longer, ${ms(server.sampledSeconds)} more a token,`,
-      `          ${ms(server.endedSeconds)} more an end; ${ms(server.readSeconds)} a request that it reads`,
+      `  server  ${ms(server.stepSeconds)} between steps; ${ms(server.requestSeconds)} to read a request, ${ms(server.latencySeconds)} on the way, ${ms(server.deliverySeconds)} more a token beside it`,
+      `          a step beside which it publishes takes ${ms(server.disturbedSeconds)} and ${percent(server.disturbedShare)} longer, ${ms(server.sampledSeconds)} more a token and ${ms(server.firstSampledSeconds)} for the first eight,`,
+      `          ${ms(server.endedSeconds)} more where requests end; ${ms(server.readSeconds)} a request that it reads`,
     );
     for (const { concurrency, requests, durationRatio, ttftRatio } of fit.server ?? []) {
       lines.push(

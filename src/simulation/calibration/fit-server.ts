@@ -2,7 +2,13 @@
 
 import { createPrefillPace } from '../../engine/prefill-pace.ts';
 import { closedLoopArrivals } from '../arrivals.ts';
-import { type FittedCosts, kernelSeconds, type ServerCosts, type StepCoefficients } from '../cost-model.ts';
+import {
+  type FittedCosts,
+  firstSampled,
+  kernelSeconds,
+  type ServerCosts,
+  type StepCoefficients,
+} from '../cost-model.ts';
 import { percentile } from '../percentile.ts';
 import { type ReplayOptions, replay } from '../replay.ts';
 import type { TraceRequest } from '../trace.ts';
@@ -70,7 +76,8 @@ export function fitServer(
   };
 }
 
-type StepCosts = Omit<ServerCosts, 'requestSeconds' | 'latencySeconds'>;
+type RequestTerm = 'requestSeconds' | 'latencySeconds' | 'deliverySeconds';
+type StepCosts = Omit<ServerCosts, RequestTerm>;
 
 /** Steps that took longer than this share of all beyond their kernels count as that one: a machine has pauses of its own. */
 const longestShare = 0.99;
@@ -80,6 +87,7 @@ const noStepCosts: StepCosts = {
   disturbedSeconds: 0,
   disturbedShare: 0,
   sampledSeconds: 0,
+  firstSampledSeconds: 0,
   endedSeconds: 0,
   readSeconds: 0,
 };
@@ -90,27 +98,37 @@ function stepCosts(step: StepCoefficients, steps: readonly ServerStep[]): StepCo
   const beyond = steps.map(({ seconds }, i) => seconds - kernels[i]);
   const most = quantile(beyond, longestShare);
   if (steps.length === 0) return noStepCosts;
-  const [disturbedSeconds, disturbedShare, sampledSeconds, endedSeconds, readSeconds] = nonNegativeLeastSquares(
-    steps.map(({ publishedTokens, publishedEnds, readRequests }, i) => [
-      publishedTokens > 0 ? 1 : 0,
-      publishedTokens > 0 ? kernels[i] : 0,
-      publishedTokens,
-      publishedEnds,
-      readRequests,
-    ]),
-    beyond.map((seconds) => Math.min(seconds, most)),
-  );
+  const rows = steps.map(({ publishedTokens, publishedEnds, readRequests }, i) => [
+    publishedTokens > 0 ? 1 : 0,
+    publishedTokens > 0 ? kernels[i] : 0,
+    publishedTokens,
+    Math.min(publishedTokens, firstSampled),
+    publishedEnds > 0 ? 1 : 0,
+    readRequests,
+  ]);
+  // Of relative errors, as long steps vary more.
+  const [disturbedSeconds, disturbedShare, sampledSeconds, firstSampledSeconds, endedSeconds, readSeconds] =
+    nonNegativeLeastSquares(
+      rows.map((row, i) => row.map((value) => value / kernels[i])),
+      beyond.map((seconds, i) => Math.min(seconds, most) / kernels[i]),
+    );
   const gaps = steps.flatMap(({ gapSeconds }) => (gapSeconds === null ? [] : [gapSeconds]));
-  return { stepSeconds: mean(gaps), disturbedSeconds, disturbedShare, sampledSeconds, endedSeconds, readSeconds };
+  return {
+    stepSeconds: mean(gaps),
+    disturbedSeconds,
+    disturbedShare,
+    sampledSeconds,
+    firstSampledSeconds,
+    endedSeconds,
+    readSeconds,
+  };
 }
 
-/** Reading is seen where many requests come at once; what a client waits beyond that, while the server is busy but no queue forms, is the way. */
-function requestCosts(
-  requests: readonly ServerRequest[],
-  runs: readonly ClientRun[],
-): Pick<ServerCosts, 'requestSeconds' | 'latencySeconds'> {
+/** Reading is seen where many requests come at once; what a client waits beyond the server's own times and that is the way. */
+function requestCosts(requests: readonly ServerRequest[], runs: readonly ClientRun[]): Pick<ServerCosts, RequestTerm> {
   const reads: number[] = [];
   const ways: number[] = [];
+  const publishedWith: number[] = [];
   let first = 0;
   for (const { concurrency, ttftSeconds } of runs) {
     const served = requests.slice(first, first + ttftSeconds.length);
@@ -118,12 +136,19 @@ function requestCosts(
     if (served.length < ttftSeconds.length) break;
     const burst = Math.min(concurrency, served.length);
     if (burst > 1) reads.push((served[burst - 1].arrivedSeconds - served[0].arrivedSeconds) / (burst - 1));
-    for (let i = concurrency; i < served.length; i++) ways.push(ttftSeconds[i] - served[i].ttftSeconds);
+    // Requests that were sent together may have come in another order, so single differences say little.
+    const later = served.slice(concurrency);
+    if (later.length === 0) continue;
+    ways.push(trimmedMean(later.map((one, i) => ttftSeconds[concurrency + i] - one.ttftSeconds)));
+    publishedWith.push(mean(later.map((one) => one.publishedWith)));
   }
   const requestSeconds = quantile(reads, 0.5);
-  // Requests that were sent together may have come in another order, so single differences say little.
-  const wholeWay = Math.max(0, trimmedMean(ways));
-  return { requestSeconds: Math.min(requestSeconds, wholeWay), latencySeconds: Math.max(0, wholeWay - requestSeconds) };
+  if (ways.length === 0) return { requestSeconds, latencySeconds: 0, deliverySeconds: 0 };
+  const [latencySeconds, deliverySeconds] = nonNegativeLeastSquares(
+    publishedWith.map((count) => [1, count]),
+    ways.map((seconds) => Math.max(0, seconds - requestSeconds)),
+  );
+  return { requestSeconds, latencySeconds, deliverySeconds };
 }
 
 function mean(values: readonly number[]): number {

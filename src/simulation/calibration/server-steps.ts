@@ -21,7 +21,8 @@ export interface ServerRequest {
   readonly arrivedSeconds: number;
   /** From its arrival to its first token. */
   readonly ttftSeconds: number;
-  readonly finishedSeconds: number;
+  /** Tokens that were published together with its first one. */
+  readonly publishedWith: number;
 }
 
 export interface ServerHistory {
@@ -49,16 +50,11 @@ export async function readServerHistory(
   lines: Iterable<RecordingLine> | AsyncIterable<RecordingLine>,
 ): Promise<ServerHistory> {
   const steps: OpenStep[] = [];
-  const requests: ServerRequest[] = [];
+  const requests: { arrivedMs: number; firstTokenMs: number }[] = [];
   let last: OpenStep | null = null;
   for await (const line of lines) {
     if (line.kind === 'request' && line.firstTokenMs !== null) {
-      const { arrivedMs, firstTokenMs, finishedMs } = line;
-      requests.push({
-        arrivedSeconds: arrivedMs / 1000,
-        ttftSeconds: (firstTokenMs - arrivedMs) / 1000,
-        finishedSeconds: finishedMs / 1000,
-      });
+      requests.push({ arrivedMs: line.arrivedMs, firstTokenMs: line.firstTokenMs });
     }
     if (line.kind !== 'event') continue;
     const { event } = line;
@@ -77,8 +73,27 @@ export async function readServerHistory(
       last.read++;
     }
   }
-  requests.sort((a, b) => a.arrivedSeconds - b.arrivedSeconds);
-  return { steps: steps.flatMap((step, i) => rowsOf(steps[i - 1], step, steps[i + 1])), requests };
+  requests.sort((a, b) => a.arrivedMs - b.arrivedMs);
+  return {
+    steps: steps.flatMap((step, i) => rowsOf(steps[i - 1], step, steps[i + 1])),
+    requests: requests.map(({ arrivedMs, firstTokenMs }) => ({
+      arrivedSeconds: arrivedMs / 1000,
+      ttftSeconds: (firstTokenMs - arrivedMs) / 1000,
+      publishedWith: lastStarted(steps, firstTokenMs)?.outputs ?? 1,
+    })),
+  };
+}
+
+/** The last step that started before `timeMs`. */
+function lastStarted(steps: readonly OpenStep[], timeMs: number): OpenStep | undefined {
+  let low = 0;
+  let high = steps.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (steps[middle].startMs < timeMs) low = middle + 1;
+    else high = middle;
+  }
+  return steps[low - 1];
 }
 
 function rowsOf(before: OpenStep | undefined, step: OpenStep, after: OpenStep | undefined): ServerStep[] {
