@@ -51,7 +51,7 @@ export interface SchedulerOptions {
    * Prompt tokens that a step may compute while it also decodes, asked once for each step; at least 1. Defaults to what
    * is left of the token budget.
    */
-  readonly promptTokensBesideDecoding?: () => number;
+  readonly promptTokensBesideDecoding?: (decodeTokens: number) => number;
   /** Called when a sequence that waited for pages may run: `schedule` may have returned null for want of it. */
   readonly onPagesReady?: () => void;
   /** Who is told what is scheduled: the memory's. Defaults to nobody. */
@@ -470,7 +470,9 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       promptTokensLeft = Number.POSITIVE_INFINITY;
       for (const sequence of byAdmission) if (tokensToCatchUp(sequence) === 1) scheduleRunning(sequence);
       const { promptTokensBesideDecoding } = options;
-      if (shares.length > 0 && promptTokensBesideDecoding) promptTokensLeft = Math.max(1, promptTokensBesideDecoding());
+      if (shares.length > 0 && promptTokensBesideDecoding) {
+        promptTokensLeft = Math.max(1, promptTokensBesideDecoding(shares.length));
+      }
       for (const sequence of byAdmission) {
         if (sequence.running && !sequence.planned && tokensToCatchUp(sequence) > 1) scheduleRunning(sequence);
       }
