@@ -1,17 +1,18 @@
 // The state of memory and sequences from a snapshot and the events after it: pure, for tests, replays and pages.
 
 import { IntegrityError } from '../errors/index.ts';
-import type {
-  BlockEventBody,
-  BlockSpan,
-  EventCounts,
-  GroupSnapshot,
-  OctavoEvent,
-  PageFate,
-  SequenceSnapshot,
-  SequenceState,
-  Snapshot,
-  WaitCause,
+import {
+  type BlockEventBody,
+  type BlockSpan,
+  deviceTier,
+  type EventCounts,
+  type GroupSnapshot,
+  type OctavoEvent,
+  type PageFate,
+  type SequenceSnapshot,
+  type SequenceState,
+  type Snapshot,
+  type WaitCause,
 } from './types.ts';
 
 /** One cache group's blocks as typed arrays, [blockCount] each. They change in place; see GroupSnapshot for what they mean. */
@@ -29,6 +30,9 @@ export interface GroupView {
   readonly indices: Int32Array;
   readonly usedMs: Float64Array;
   readonly sources: Uint8Array;
+  /** Index in `tierNames` of where the content came from. */
+  readonly tiers: Uint8Array;
+  readonly tierNames: readonly string[];
   /** Contents evicted lately and not cached since, by hash; the oldest is forgotten beyond `evictedLimit`. */
   readonly evicted: ReadonlyMap<string, EvictedContent>;
 }
@@ -37,6 +41,8 @@ export interface EvictedContent {
   readonly parent: string;
   readonly index: number;
   readonly fate: PageFate;
+  /** Which tier had it or got it first; null for none. */
+  readonly tier: string | null;
   readonly timeMs: number;
 }
 
@@ -76,6 +82,7 @@ export interface MemoryView {
 interface GroupState extends GroupView {
   readonly hashes: string[];
   readonly parents: string[];
+  readonly tierNames: string[];
   readonly evicted: Map<string, EvictedContent>;
 }
 
@@ -136,6 +143,7 @@ export function createMemoryView(
     state.parents[block] = '';
     state.indices[block] = -1;
     state.sources[block] = 0;
+    state.tiers[block] = 0;
   }
 
   /** Puts a span into its sequence's block table, with a reference for each block. */
@@ -210,11 +218,14 @@ export function createMemoryView(
     state.parents[to] = state.parents[from];
     state.indices[to] = state.indices[from];
     state.sources[to] = state.sources[from];
+    state.tiers[to] = state.tiers[from];
     forget(state, from);
   }
 
   function cache(state: GroupState, event: BlockEventBody & { readonly type: 'cached' }): void {
+    const tier = tierNumber(state.tierNames, event.tier ?? deviceTier);
     for (const [i, block] of event.blocks.entries()) {
+      state.tiers[block] = tier;
       state.cached[block] = 1;
       state.hashes[block] = event.hashes[i];
       state.parents[block] = event.parents[i];
@@ -229,7 +240,8 @@ export function createMemoryView(
     const { evicted } = state;
     for (const block of event.blocks) {
       counts.evictions++;
-      const content = { parent: state.parents[block], index: state.indices[block], fate: event.fate, timeMs };
+      const { fate, tier = null } = event;
+      const content = { parent: state.parents[block], index: state.indices[block], fate, tier, timeMs };
       evicted.delete(state.hashes[block]);
       evicted.set(state.hashes[block], content);
       for (const oldest of evicted.keys()) {
@@ -444,12 +456,19 @@ function toGroupState(start: GroupSnapshot, countFilled: (view: GroupView, fille
     indices: Int32Array.from(start.indices),
     usedMs: Float64Array.from(start.usedMs),
     sources: Uint8Array.from(start.sources),
+    tiers: Uint8Array.from(start.tiers ?? start.sources.map(() => 0)),
+    tierNames: [...(start.tierNames ?? [deviceTier])],
     evicted: new Map(),
   };
 }
 
+function tierNumber(names: string[], tier: string): number {
+  const known = names.indexOf(tier);
+  return known === -1 ? names.push(tier) - 1 : known;
+}
+
 function toGroupSnapshot(state: GroupState): GroupSnapshot {
-  const { group, blockSize, blockCount, hashes, parents } = state;
+  const { group, blockSize, blockCount, hashes, parents, tierNames } = state;
   return {
     group,
     blockSize,
@@ -462,6 +481,8 @@ function toGroupSnapshot(state: GroupState): GroupSnapshot {
     indices: [...state.indices],
     usedMs: [...state.usedMs],
     sources: [...state.sources],
+    tiers: [...state.tiers],
+    tierNames: [...tierNames],
   };
 }
 
@@ -492,6 +513,8 @@ export function emptySnapshot(
         indices: zeros.map(() => -1),
         usedMs: zeros,
         sources: zeros,
+        tiers: zeros,
+        tierNames: [deviceTier],
       };
     }),
     sequences: [],

@@ -41,6 +41,7 @@ export interface BlockStore {
 /**
  * `cache` and `evictable` are null without prefix caching. `onEvict` is called with a block that loses its content, while the
  * cache still knows its hash and nobody has written to it, and says what becomes of it.
+ * `tierOf` is asked right after that: which tier has the page or gets it, or ''.
  */
 export function createBlockStore(
   pool: BlockPool,
@@ -49,6 +50,7 @@ export function createBlockStore(
   history: BlockHistory,
   journal: BlockJournal,
   onEvict: (block: number) => PageFate,
+  tierOf: (block: number) => string,
 ): BlockStore {
   let evictions = 0;
   let grantedRuns = 0;
@@ -60,7 +62,8 @@ export function createBlockStore(
   function takeVictim(): number {
     const block = evictable?.take() ?? -1;
     if (block === -1) return -1;
-    journal.evicted(block, onEvict(block));
+    const fate = onEvict(block);
+    journal.evicted(block, fate, journal.isOn && (fate === 'saved' || fate === 'kept') ? tierOf(block) : '');
     const key = block * HASH_WORDS;
     if (cache !== null) history.evicted(block, cache.hashes[key], cache.hashes[key + 1]);
     cache?.remove(block);

@@ -83,6 +83,7 @@ export function createKvMemory(options: KvMemoryOptions): KvMemory {
     history,
     journal,
     (block) => paging?.evict(block, cache.hashes) ?? 'dropped',
+    (block) => paging?.pager.tierOf(block, cache.hashes) ?? '',
   );
   const { allocate, retain, hit, drop, cacheContent, forgetContent, isCached, isFree } = store;
   /** Who holds which row. */

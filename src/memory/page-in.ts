@@ -41,11 +41,15 @@ export function createPageIn(parts: PageInParts): PageIn {
   const askers = new WeakMap<Promise<void>, number[]>();
 
   /** What tells of a load when it ends; null while nobody listens. */
-  function noteLoad(fill: BlockFill, sequences: readonly number[], ahead: boolean): ((filled: number) => void) | null {
+  function noteLoad(
+    fill: BlockFill,
+    places: readonly string[],
+    sequences: readonly number[],
+    ahead: boolean,
+  ): ((filled: number) => void) | null {
     if (!sink.wantsSteps) return null;
     const { now, bytes } = tiers;
     const startedMs = now();
-    const places = pager.placesOf(fill);
     return (filled) => {
       const counts: Record<string, number> = {};
       for (const place of places.slice(0, filled)) counts[place] = (counts[place] ?? 0) + 1;
@@ -73,12 +77,13 @@ export function createPageIn(parts: PageInParts): PageIn {
     if (fill === null) return null;
     if (isAhead) paging.noteReadahead(fill.blocks);
     const asking = [sequence.id];
-    const noteEnd = noteLoad(fill, asking, isAhead);
+    const places = pager.placesOf(fill);
+    const noteEnd = noteLoad(fill, places, asking, isAhead);
     const load = pager.load(fill, (filled) => {
       if (isAhead) paging.forgetReadahead(fill.blocks.slice(filled));
       noteEnd?.(filled);
       history.tick();
-      fills.end(fill, filled);
+      fills.end(fill, filled, places);
     });
     askers.set(load, asking);
     return load;
