@@ -7,6 +7,7 @@
 
 import { createTwoPartRate } from '../memory/index.ts';
 import type { StepPlan } from '../scheduler/types.ts';
+import { createDecodeTimes, runningMean } from './decode-times.ts';
 
 export interface StepLoad {
   /** Tokens of sequences that decode. */
@@ -18,8 +19,8 @@ export interface StepLoad {
 }
 
 export interface PrefillPace {
-  /** Prompt tokens beside decoding in the next step. */
-  allowance(): number;
+  /** Prompt tokens in the next step beside `decodeTokens` (defaults to as many as of late). */
+  allowance(decodeTokens?: number): number;
   /**
    * What `tokenCount` prompt tokens from `position` (defaults to 0) on take, beside what a step does anyway; null while nothing was measured. Attention makes
    * late tokens dearer.
@@ -32,36 +33,44 @@ export interface PrefillPace {
 /** Tokens before anything was measured, and the least that is ever allowed: fewer waste the weights that are read for them. */
 const firstAllowance = 64;
 const leastAllowance = 16;
-/** Weight of the newest step in the running means. */
-const newestWeight = 0.2;
+/**
+ * After so many steps with prompts one has but a token of them. While prompts queue there would be none that tells what decoding takes: with
+ * what was measured when fewer decoded, prompts get too little of each step and keep queueing.
+ */
+const longestWithoutDecoding = 16;
 
 /**
  * `maxStretch` (over 1): how many times as long as a step that only decodes one may take that computes prompts too. Infinity sets no limit.
  */
 export function createPrefillPace(maxStretch: number): PrefillPace {
-  let decodeMs: number | null = null;
+  const decoding = createDecodeTimes();
   let promptTokenMs: number | null = null;
   /** Parts: tokens, and the tokens before each. */
   const promptRate = createTwoPartRate();
-  const mean = (before: number | null, value: number): number =>
-    before === null ? value : before + newestWeight * (value - before);
+  let stepsWithPrompts = 0;
   return {
-    allowance() {
+    allowance(decodeTokens = decoding.meanTokens) {
       if (maxStretch === Number.POSITIVE_INFINITY) return maxStretch;
+      if (stepsWithPrompts >= longestWithoutDecoding) return 1;
+      const decodeMs = decoding.expectedMs(decodeTokens);
       if (decodeMs === null || promptTokenMs === null) return firstAllowance;
       return Math.max(leastAllowance, Math.floor((decodeMs * (maxStretch - 1)) / promptTokenMs));
     },
     promptMs: (tokenCount, position = 0) => promptRate.ms(tokenCount, contextOf(tokenCount, position)),
     observe({ decodeTokens, promptTokens, promptContext = 0 }, stepMs) {
-      if (promptTokens === 0) {
-        if (decodeTokens > 0) decodeMs = mean(decodeMs, stepMs);
+      // A row of a prompt is a row.
+      if (promptTokens <= 1) {
+        stepsWithPrompts = 0;
+        if (decodeTokens > 0) decoding.observe(decodeTokens + promptTokens, stepMs);
         return;
       }
+      if (decodeTokens > 0) stepsWithPrompts++;
+      const decodeMs = decoding.expectedMs(decodeTokens);
       if (decodeTokens > 0 && decodeMs === null) return;
       const promptMs = decodeTokens > 0 ? stepMs - (decodeMs ?? 0) : stepMs;
       // A few tokens say little about many.
       if (promptTokens < leastAllowance || promptMs <= 0) return;
-      promptTokenMs = mean(promptTokenMs, promptMs / promptTokens);
+      promptTokenMs = runningMean(promptTokenMs, promptMs / promptTokens);
       promptRate.observe(promptTokens, promptContext, promptMs);
     },
   };

@@ -80,6 +80,7 @@ export function createMemoryParts(options: KvMemoryOptions) {
     history,
     journal,
     (block) => paging?.evict(block, cache.hashes) ?? 'dropped',
+    (block) => paging?.pager.tierOf(block, cache.hashes) ?? '',
     (block, chain, index) => paging?.noteCached(block, chain, index),
   );
   /** Who holds which row. */

@@ -70,11 +70,15 @@ export function createGroupPages(parts: PageInParts): GroupPages {
   const state = (sequence: KvSequence): KvSequenceState => sequence as KvSequenceState;
 
   /** What tells of a load when it ends; null while nobody listens. */
-  function noteLoad(fill: BlockFill, sequences: readonly number[], ahead: boolean): ((filled: number) => void) | null {
+  function noteLoad(
+    fill: BlockFill,
+    places: readonly string[],
+    sequences: readonly number[],
+    ahead: boolean,
+  ): ((filled: number) => void) | null {
     if (!sink.wantsSteps) return null;
     const { now, bytes } = tiers;
     const startedMs = now();
-    const places = pager.placesOf(fill);
     return (filled) => {
       const counts: Record<string, number> = {};
       for (const place of places.slice(0, filled)) counts[place] = (counts[place] ?? 0) + 1;
@@ -121,13 +125,14 @@ export function createGroupPages(parts: PageInParts): GroupPages {
     },
     load(fill, askers, isAhead, onLoaded) {
       if (fill.blocks.length === 0) return Promise.resolve(onLoaded()).then(() => fills.end(fill, 0));
-      const noteEnd = noteLoad(fill, askers, isAhead);
+      const places = pager.placesOf(fill);
+      const noteEnd = noteLoad(fill, places, askers, isAhead);
       return pager.load(fill, (filled) => {
         const end = (): void => {
           if (isAhead) paging.forgetReadahead(fill.blocks.slice(filled));
           noteEnd?.(filled);
           history.tick();
-          fills.end(fill, filled);
+          fills.end(fill, filled, places);
         };
         const loaded = onLoaded();
         if (loaded === undefined) end();

@@ -86,6 +86,8 @@ export interface Pager {
     position: number,
     besideMs?: number,
   ): boolean;
+  /** The tier that has the page of a block that was saved, or will get it first. */
+  tierOf(block: number, hashes: Uint32Array): string;
   /** The names of the tiers that a fill's pages are in now, in its order; '' where there is none. */
   placesOf(fill: BlockFill): string[];
   /** The load that brings in the page `chain[index]` already, or undefined. */
@@ -123,8 +125,14 @@ interface Load {
 /** Pages that usually come in together. */
 const batchPages = 16;
 
-/** `onWritten` is called when pages have gone out: how many were stored, and how many found no room. */
-export function createPager(options: TierOptions, onWritten: (pages: number, lost: number) => void = () => {}): Pager {
+/** Pages by the names of tiers. */
+export type PagesByTier = Readonly<Record<string, number>>;
+
+/** `onWritten` is called when pages have gone out: how many each tier took, and how many found no room. */
+export function createPager(
+  options: TierOptions,
+  onWritten: (stored: PagesByTier, lost: number) => void = () => {},
+): Pager {
   const { tier, bytes, now, recomputeMs, stagingPages = 64, after, patienceMs = 1000 } = options;
   const outBuffers = allocatePages(stagingPages, bytes.pageBytes);
   const inBuffers = allocatePages(stagingPages, bytes.pageBytes);
@@ -146,7 +154,7 @@ export function createPager(options: TierOptions, onWritten: (pages: number, los
   let lastWorth: PageWorth | null = null;
   let saved: { key: PageKey; bytes: Uint8Array }[] = [];
   /** Pages that a tier took at once, and nobody has been told of. */
-  let placedPages = 0;
+  let placed: PageKey[] = [];
   const rates = createTransferRates(now);
   /** One load reads at a time: the buffers are shared, and the tier has the parallelism. */
   let lastLoad: Promise<void> = Promise.resolve();
@@ -170,16 +178,16 @@ export function createPager(options: TierOptions, onWritten: (pages: number, los
     const stored = results.filter((result) => result === 'ok').length;
     counters.pagesOut += stored;
     counters.lostPages += pages.length - stored;
-    onWritten(stored, pages.length - stored);
+    onWritten(byTier(pages.filter((_, i) => results[i] === 'ok').map(({ key }) => key)), pages.length - stored);
     const giveBack = () => outBuffers.push(...pages.map((page) => page.bytes));
     if (inUse.length === 0) giveBack();
     else void track(Promise.allSettled(inUse).then(giveBack).then());
   }
 
   function tellPlaced(): void {
-    const pages = placedPages;
-    placedPages = 0;
-    onWritten(pages, 0);
+    const keys = placed;
+    placed = [];
+    onWritten(byTier(keys), 0);
   }
 
   /** Reads pages into blocks until `load` is over, in batches of all buffers. */
@@ -247,6 +255,16 @@ export function createPager(options: TierOptions, onWritten: (pages: number, los
 
   const topPlace = 'tiers' in tier ? (tier as TierStack).tiers[0].name : tier.name;
 
+  /** What is in none any more was in the first one. */
+  function byTier(keys: readonly PageKey[]): PagesByTier {
+    const pages: Record<string, number> = {};
+    for (const key of keys) {
+      const place = placeOf(key) || topPlace;
+      pages[place] = (pages[place] ?? 0) + 1;
+    }
+    return pages;
+  }
+
   /** What bringing in pages is expected to take, in the queue of loads too; null while a place of them is not known. */
   function expectedInMs(keys: readonly PageKey[]): number | null {
     const counts = new Map<string, number>();
@@ -300,7 +318,7 @@ export function createPager(options: TierOptions, onWritten: (pages: number, los
         counters.pagesOut++;
         rates.movedOut(now() - startedMs);
         // All that one piece of work evicts is told together.
-        if (placedPages++ === 0) queueMicrotask(tellPlaced);
+        if (placed.push(key) === 1) queueMicrotask(tellPlaced);
         return 'saved';
       }
       const into = outBuffers.pop();
@@ -322,6 +340,7 @@ export function createPager(options: TierOptions, onWritten: (pages: number, los
       const inMs = expectedInMs(indices.map((index) => keyAt(chain, index + 1)));
       return computeMs === null || inMs === null || queuedMs + inMs + besideMs <= computeMs;
     },
+    tierOf: (block, hashes) => placeOf(keyAt(hashes, block)) || topPlace,
     placesOf: ({ indices, chain }) => indices.map((index) => placeOf(keyAt(chain, index + 1))),
     loadOf(chain, index) {
       const load = loading.get(keyAt(chain, index));

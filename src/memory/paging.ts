@@ -56,9 +56,10 @@ export function createPaging(
   sink: EventSink,
 ): Paging {
   const { tier, bytes, recomputeMs } = options;
-  const pager = createPager(options, (pages, lost) => {
+  const pager = createPager(options, (tiers, lost) => {
     if (!sink.wantsSteps) return;
-    sink.emit({ type: 'paged_out', group, pages, lost, bytes: pages * bytes.pageBytes });
+    const pages = Object.values(tiers).reduce((sum, count) => sum + count, 0);
+    sink.emit({ type: 'paged_out', group, pages, tiers, lost, bytes: pages * bytes.pageBytes });
   });
   /** Blocks that were read ahead and not hit yet. */
   const isAhead = new Uint8Array(blockCount);

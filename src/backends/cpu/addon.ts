@@ -80,11 +80,13 @@ export interface Addon {
   memory(model: ModelHandle): { weightBytes: number; kvBytes: number; scratchBytes: number };
 }
 
+/** Where scripts/build-native.mjs puts it. */
+export const addonPath = new URL('../../../native/build/Release/octavo.node', import.meta.url).pathname;
+
 /** The addon built by scripts/build-native.mjs. Throws BackendError when it is absent or does not load. */
 export function loadAddon(): Addon {
-  const path = new URL('../../../native/build/Release/octavo.node', import.meta.url);
   try {
-    return createRequire(import.meta.url)(path.pathname) as Addon;
+    return createRequire(import.meta.url)(addonPath) as Addon;
   } catch (cause) {
     throw new BackendError(
       'cpu',

@@ -1,6 +1,6 @@
 // The CPU backend's public face.
 
-export type { InstructionSet } from './addon.ts';
+export { addonPath, type InstructionSet } from './addon.ts';
 export type { CpuBackendOptions } from './cpu-backend.ts';
 export { availableInstructionSets, createCpuBackend } from './cpu-backend.ts';
 export { type LimitSamples, type MachineProbe, type ProbeOptions, probeMachine } from './machine.ts';
