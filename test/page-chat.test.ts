@@ -72,7 +72,7 @@ describe.skipIf(!hasBrowser)('the chat', () => {
   });
 
   test('forks a conversation, which then shares its blocks', async () => {
-    await page.getByRole('button', { name: 'Fork at message 2' }).click();
+    await page.getByRole('button', { name: 'fork here, at message 2' }).click();
     await page.locator('.conversations li').nth(1).waitFor();
     expect(await page.locator('.conversations li.current').textContent()).toContain('#2 ← #1');
     await ask('And then?');

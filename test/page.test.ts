@@ -9,8 +9,8 @@ import {
   hasBrowser,
   openBrowser,
   openPage,
-  overflowsWidth,
 } from './support/browser.ts';
+import { lookProblems } from './support/looks.ts';
 import { startTestServer, type TestServer } from './support/server.ts';
 
 const views = ['chat', 'memory', 'scheduler', 'prefixes', 'metrics', 'replay'] as const;
@@ -59,7 +59,7 @@ describe.skipIf(!hasBrowser)('the page', () => {
       await page.locator(`.view-${view} .panel`).first().waitFor();
       expect(await tab.getAttribute('aria-selected')).toBe('true');
       expect(new URL(page.url()).hash).toBe(`#/${view}`);
-      expect(await overflowsWidth(page), `${view} is wider than ${width} pixels`).toBe(false);
+      expect(await lookProblems(page, language), view).toEqual([]);
       expect(await accessibilityViolations(page), view).toEqual([]);
     }
     const ground = await page.evaluate('getComputedStyle(document.body).backgroundColor');

@@ -95,6 +95,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
 
   let steps = 0;
   let computedTokens = 0;
+  let lookedUpPromptTokens = 0;
   let cachedPromptTokens = 0;
   let preemptions = 0;
   let generatedTokens = 0;
@@ -403,7 +404,15 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       return waiting.count;
     },
     get counters() {
-      return { ...growth.counters, steps, computedTokens, cachedPromptTokens, preemptions, generatedTokens };
+      return {
+        ...growth.counters,
+        steps,
+        computedTokens,
+        lookedUpPromptTokens,
+        cachedPromptTokens,
+        preemptions,
+        generatedTokens,
+      };
     },
 
     checkCapacity,
@@ -503,7 +512,9 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       });
       for (const { id, cachedTokens } of plan.admitted) {
         const sequence = known.get(id);
-        if (sequence !== undefined && !sequence.hasRun && !sequence.forked) cachedPromptTokens += cachedTokens;
+        if (sequence === undefined || sequence.hasRun || sequence.forked) continue;
+        lookedUpPromptTokens += sequence.tokenIds.length;
+        cachedPromptTokens += cachedTokens;
       }
       memory.commit();
       inFlight = null;

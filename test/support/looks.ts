@@ -22,11 +22,12 @@ async function buildScript(): Promise<string> {
 const untranslated = new Set(
   [
     'Octavo Stories Llama LLaMA GPT ShareGPT SmolLM Qwen Intel Xeon AMD EPYC Processor CPUs Node linux English Poisson gamma cv',
-    'ns ms min GB GiB KiB MiB TiB token KV CPU HTTP API JSON TTFT ITL TPOT LRU ID softmax bf fp int',
+    'ns ms min GB GiB KiB MiB TiB token Token KV CPU HTTP API JSON TTFT ITL TPOT LRU ID softmax bf fp int',
     // Values of options, as they are typed.
+    'octavo serve FILE ',
     'hit density lru fifo lfu clock arc gdsf block size pool tokens mooncake azure jsonl',
-    // The switch of languages, in both.
-    'Language',
+    // The switches of languages, and keys.
+    'Language EN Page Up Down Home End Esc',
   ].flatMap((line) => line.split(' ')),
 );
 

@@ -88,6 +88,8 @@ function placeText(node: Text, problems: string[]): Placed[] {
     if (seen.right - seen.left < 1 || seen.bottom - seen.top < 2 * rim + 1) continue;
     const box: Box = boxOf(seen.left, seen.top + rim, seen.right, seen.bottom - rim);
     const known = { text, element, box };
+    // What lies off the left edge as a whole waits there until it has the focus.
+    if (seen.right <= 0) continue;
     if (!canScroll && (seen.left < -slack || seen.right > document.documentElement.clientWidth + slack)) {
       problems.push(`${describe(known)} goes over the edge of the page`);
     }

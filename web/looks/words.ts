@@ -2,11 +2,16 @@
 
 const attributes = ['aria-label', 'title', 'placeholder', 'alt'] as const;
 
-/** What is no text of ours: code, ids, what a person or a model wrote, and languages by their own names. */
-const foreign = 'code, pre, .mono, .message, textarea, input, script, style, [data-foreign], [lang=en]';
+/** What is no text of ours: code, what a person or a model wrote, and languages by their own names. */
+const foreign = 'code, pre, .mono, textarea, input, script, style, [data-foreign], [lang=en]';
 
+/** Without names: what has digits, dots, slashes or underscores in it, or begins with a hyphen. */
 function wordsOf(text: string): string[] {
-  return text.match(/[A-Za-z][A-Za-z'’]+/g) ?? [];
+  const tokens = text.match(/[A-Za-z0-9_'’./-]+/g) ?? [];
+  return tokens
+    .filter((token) => !/[0-9_/]|^-|\w\.\w/.test(token))
+    .flatMap((token) => token.split(/[-.]/))
+    .filter((word) => word.length > 1);
 }
 
 /** Words of Latin letters, each once, without those of code and of what people wrote. */

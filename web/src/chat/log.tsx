@@ -15,7 +15,7 @@ function ForkButton({ conversation, index }: { conversation: Conversation; index
     <button
       type="button"
       class="quiet"
-      aria-label={text.forkAt(index + 1)}
+      aria-label={`${text.fork}${text.forkAt(index + 1)}`}
       onClick={() => {
         activeId.value = forkConversation(conversation, index + 1).id;
       }}
@@ -53,7 +53,7 @@ function AnswerView({ conversation, answer, index }: { conversation: Conversatio
       aria-label={text.answer}
       style={requestId === null ? {} : { borderColor: cssColourOf(requestId, darkMode.value) }}
     >
-      <p class="said">
+      <p class="said" data-foreign>
         {answer.text.value}
         {live && <span class="cursor" aria-hidden="true" />}
       </p>
@@ -84,7 +84,9 @@ function MessageView({
   if (message.role === 'assistant') return <AnswerView conversation={conversation} answer={message} index={index} />;
   return (
     <article class="prompt" aria-label={words.value.chat.you}>
-      <p class="said">{message.text}</p>
+      <p class="said" data-foreign>
+        {message.text}
+      </p>
       <footer>
         <ForkButton conversation={conversation} index={index} />
       </footer>

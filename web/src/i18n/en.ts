@@ -60,7 +60,8 @@ export const en = {
     you: 'You',
     answer: 'Answer',
     fork: 'fork here',
-    forkAt: (message: number) => `Fork at message ${message}`,
+    /** After `fork`: which of many buttons it is, for those who hear it. */
+    forkAt: (message: number) => `, at message ${message}`,
     stop: 'Stop',
     send: 'Send',
     explain: 'explain',
@@ -211,7 +212,7 @@ export const en = {
     endedHint: 'It has ended. Logical block above, below the physical one that still has its content.',
     entry: (logical: number, block: number, kind: string, sharers: number) =>
       `logical block ${logical}: ${block < 0 ? kind : `block ${block}, ${kind}${sharers > 1 ? ` by ${sharers}` : ''}`}`,
-    entryKinds: { own: 'own', shared: 'shared', copied: 'copied', left: 'left behind by the window, or evicted' },
+    entryKinds: { own: 'own', shared: 'shared', copied: 'copied', left: 'not in the pool any more' },
   },
   scheduler: {
     title: 'Timeline',
@@ -223,6 +224,7 @@ export const en = {
     zoom: 'zoom',
     until: 'until step',
     lastStep: (step: string) => `last step ${step}`,
+    axis: 'step',
     legend: {
       chunk: 'a chunk of a prompt',
       token: 'one token',

@@ -49,7 +49,7 @@ export const zh: Words = {
     you: '你',
     answer: '回答',
     fork: '在此分叉',
-    forkAt: (message) => `在第 ${message} 条消息处分叉`,
+    forkAt: (message) => `，第 ${message} 条消息`,
     stop: '停止',
     send: '发送',
     explain: '解释',
@@ -157,7 +157,7 @@ export const zh: Words = {
     notCached: '未缓存',
     referencesAndHolds: (references, holds) =>
       holds === 0 ? String(references) : `${references}，其中 ${holds} 个用于复制或传输`,
-    ago: (time) => `${time}前用过`,
+    ago: (time) => `${time} 前用过`,
     sources: ['本机计算', '从层级调入', '来自会话文件'],
     copiedFrom: (from, cause) => `来自块 ${from}，${cause}`,
     copyCauses: {
@@ -191,7 +191,7 @@ export const zh: Words = {
     endedHint: '它已结束。上为逻辑块，下为仍保有其内容的物理块。',
     entry: (logical, block, kind, sharers) =>
       `逻辑块 ${logical}：${block < 0 ? kind : `块 ${block}，${kind}${sharers > 1 ? `（${sharers} 个序列）` : ''}`}`,
-    entryKinds: { own: '独占', shared: '共享', copied: '复制所得', left: '已移出窗口或被淘汰' },
+    entryKinds: { own: '独占', shared: '共享', copied: '复制所得', left: '已不在池中' },
   },
   scheduler: {
     title: '时间线',
@@ -203,6 +203,7 @@ export const zh: Words = {
     zoom: '缩放',
     until: '截至步',
     lastStep: (step) => `最后一步 ${step}`,
+    axis: '步',
     legend: { chunk: '提示的一段', token: '一个 token', preempted: '被抢占', end: '结束' },
     selectedStep: '所选步',
     selectHint: '点击时间线中的一步，或用方向键移到它。',
@@ -276,8 +277,8 @@ export const zh: Words = {
     chain: (first, last, tokens) =>
       `${first === last ? `块 ${first}` : `块 ${first}–${last}`} · ${count(tokens)} token`,
     use: (hits, references, age) =>
-      `命中 ${count(hits)} 次 · ${references > 0 ? `${references} 个引用` : '未使用'} · ${age}前用过`,
-    evictedAgo: (age, fate) => `${age}前淘汰，${fate}`,
+      `命中 ${count(hits)} 次 · ${references > 0 ? `${references} 个引用` : '未使用'} · ${age} 前用过`,
+    evictedAgo: (age, fate) => `${age} 前淘汰，${fate}`,
     blocks: '物理块：',
     ages: ['1 秒内用过', '10 秒', '1 分钟', '10 分钟', '更久以前'],
     inUse: '使用中',
