@@ -25,7 +25,7 @@ const untranslated = new Set(
     'ns ms min GB GiB KiB MiB TiB token Token KV CPU HTTP API JSON TTFT ITL TPOT LRU ID softmax bf fp int',
     // Values of options, as they are typed.
     'octavo serve FILE ',
-    'hit density lru fifo lfu clock arc gdsf block size pool tokens mooncake azure jsonl',
+    'hit density lru fifo FIFO lfu LFU clock arc gdsf block size pool tokens mooncake azure jsonl',
     // The switches of languages, and keys.
     'Language EN Page Up Down Home End Esc',
   ].flatMap((line) => line.split(' ')),
