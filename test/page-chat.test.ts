@@ -125,6 +125,23 @@ describe.skipIf(!hasBrowser)('the chat', () => {
     await expect.poll(() => server.engine.stats().runningRequests).toBe(0);
   });
 
+  test('tells in its own words that the server cannot be reached, and asks again', async () => {
+    await page.getByRole('button', { name: 'New', exact: true }).click();
+    await page.getByLabel('Mode').selectOption('chat');
+    await page.getByLabel('max tokens').fill('20');
+    await page.getByLabel('max tokens').blur();
+    await page.route('**/v1/chat/completions', (route) => route.abort());
+    await ask('Tell me a story about a cat.');
+    await page.locator('.answer.failed', { hasText: 'The server cannot be reached.' }).waitFor();
+    await page.unroute('**/v1/chat/completions');
+    // The browser itself reports what was refused.
+    expect(problems.splice(0).filter((problem) => !problem.includes('ERR_FAILED'))).toEqual([]);
+    await page.getByRole('button', { name: 'try again' }).click();
+    await page.locator('.answer.done').waitFor();
+    expect(await page.locator('.answer').count()).toBe(1);
+    expect(await page.getByRole('button', { name: 'try again' }).count()).toBe(0);
+  });
+
   test('forgets everything when told to', async () => {
     await page.getByRole('button', { name: 'clear all' }).click();
     await page.locator('.answer').waitFor({ state: 'detached' });

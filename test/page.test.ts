@@ -140,10 +140,12 @@ describe.skipIf(!hasBrowser)('the page', () => {
     const { port } = new URL(server.url);
     await server.close();
     await page.getByText('no connection, trying again').waitFor();
+    await page.getByText('What is shown is how it was last').waitFor();
     server = await startTestServer({}, { webRoot: built.webRoot, port: Number(port) });
     await page.locator('.connection.live').waitFor();
     const { totalBlocks } = server.engine.stats();
     await page.locator('[data-summary=total]', { hasText: totalBlocks.toLocaleString('en-US') }).waitFor();
+    expect(await page.getByText('What is shown is how it was last').count()).toBe(0);
     // The browser itself reports refused connections; nothing else may be wrong.
     expect(problems.filter((problem) => !problem.includes('ERR_'))).toEqual([]);
   });

@@ -8,6 +8,7 @@ import { cssColourOf } from '../parts/sequence-colours.ts';
 import { formatRoute } from '../shell/route.ts';
 import { darkMode } from '../shell/theme.ts';
 import { type Answer, activeId, type Conversation, forkConversation, type Message } from './conversations.ts';
+import { sendAgain } from './send.ts';
 
 function ForkButton({ conversation, index }: { conversation: Conversation; index: number }) {
   const text = words.value.chat;
@@ -65,6 +66,11 @@ function AnswerView({ conversation, answer, index }: { conversation: Conversatio
           </button>
         ) : (
           <ForkButton conversation={conversation} index={index} />
+        )}
+        {(state === 'failed' || state === 'stopped') && index === conversation.messages.value.length - 1 && (
+          <button type="button" class="quiet" onClick={() => sendAgain(conversation)}>
+            {text.again}
+          </button>
         )}
         {requestId !== null && <a href={formatRoute('scheduler', { request: requestId })}>{text.explain}</a>}
       </footer>

@@ -30,6 +30,8 @@ export const en = {
     waiting: 'waiting',
     tokensPerSecond: 'tokens/s',
     poolHeld: 'pool held',
+    unreachable: 'The server cannot be reached.',
+    lost: 'The server does not answer. What is shown is how it was last; once it answers, the page goes on by itself.',
     connection: { connecting: 'connecting', live: 'live', lost: 'no connection, trying again' },
     language: 'Language',
     theme: 'Theme',
@@ -59,6 +61,8 @@ export const en = {
     hint: 'Write something below. Fork a conversation at any message, or send one prompt several times at once: forks share the blocks of what they have in common, on the map beside and under Memory.',
     you: 'You',
     answer: 'Answer',
+    cutOff: 'The connection ended before the answer did.',
+    again: 'try again',
     fork: 'fork here',
     /** After `fork`: which of many buttons it is, for those who hear it. */
     forkAt: (message: number) => `, at message ${message}`,
