@@ -5,14 +5,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parsePlace } from '../web/lesson/src/link.ts';
 import { type SceneName, sceneNames, scenes } from '../web/lesson/src/world/scenes.ts';
 import { runWorld } from '../web/lesson/src/world/world.ts';
-import {
-  accessibilityViolations,
-  buildLesson,
-  hasBrowser,
-  openBrowser,
-  openPage,
-  overflowsWidth,
-} from './support/browser.ts';
+import { accessibilityViolations, buildLesson, hasBrowser, openBrowser, openPage } from './support/browser.ts';
+import { lookProblems } from './support/looks.ts';
 
 describe.skipIf(!hasBrowser)('the lesson', () => {
   let lesson: Awaited<ReturnType<typeof buildLesson>>;
@@ -103,7 +97,7 @@ describe.skipIf(!hasBrowser)('the lesson', () => {
     for (const scene of ['sharing', 'scheduling'] as const) {
       await page.goto(`${address}#/${scene}/12`);
       await page.locator('.pool .block').first().waitFor();
-      expect(await overflowsWidth(page)).toBe(false);
+      expect(await lookProblems(page, locale === 'zh-CN' ? 'zh' : 'en')).toEqual([]);
       expect(await accessibilityViolations(page)).toEqual([]);
     }
     await page.context().close();

@@ -72,7 +72,7 @@ describe.skipIf(!hasBrowser)('the chat', () => {
   });
 
   test('forks a conversation, which then shares its blocks', async () => {
-    await page.getByRole('button', { name: 'Fork at message 2' }).click();
+    await page.getByRole('button', { name: 'fork here, at message 2' }).click();
     await page.locator('.conversations li').nth(1).waitFor();
     expect(await page.locator('.conversations li.current').textContent()).toContain('#2 ← #1');
     await ask('And then?');
@@ -123,6 +123,23 @@ describe.skipIf(!hasBrowser)('the chat', () => {
     }
     expect(await stopped.count()).toBe(1);
     await expect.poll(() => server.engine.stats().runningRequests).toBe(0);
+  });
+
+  test('tells in its own words that the server cannot be reached, and asks again', async () => {
+    await page.getByRole('button', { name: 'New', exact: true }).click();
+    await page.getByLabel('Mode').selectOption('chat');
+    await page.getByLabel('max tokens').fill('20');
+    await page.getByLabel('max tokens').blur();
+    await page.route('**/v1/chat/completions', (route) => route.abort());
+    await ask('Tell me a story about a cat.');
+    await page.locator('.answer.failed', { hasText: 'The server cannot be reached.' }).waitFor();
+    await page.unroute('**/v1/chat/completions');
+    // The browser itself reports what was refused.
+    expect(problems.splice(0).filter((problem) => !problem.includes('ERR_FAILED'))).toEqual([]);
+    await page.getByRole('button', { name: 'try again' }).click();
+    await page.locator('.answer.done').waitFor();
+    expect(await page.locator('.answer').count()).toBe(1);
+    expect(await page.getByRole('button', { name: 'try again' }).count()).toBe(0);
   });
 
   test('forgets everything when told to', async () => {

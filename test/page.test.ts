@@ -9,8 +9,8 @@ import {
   hasBrowser,
   openBrowser,
   openPage,
-  overflowsWidth,
 } from './support/browser.ts';
+import { lookProblems } from './support/looks.ts';
 import { startTestServer, type TestServer } from './support/server.ts';
 
 const views = ['chat', 'memory', 'scheduler', 'prefixes', 'metrics', 'replay'] as const;
@@ -59,7 +59,7 @@ describe.skipIf(!hasBrowser)('the page', () => {
       await page.locator(`.view-${view} .panel`).first().waitFor();
       expect(await tab.getAttribute('aria-selected')).toBe('true');
       expect(new URL(page.url()).hash).toBe(`#/${view}`);
-      expect(await overflowsWidth(page), `${view} is wider than ${width} pixels`).toBe(false);
+      expect(await lookProblems(page, language), view).toEqual([]);
       expect(await accessibilityViolations(page), view).toEqual([]);
     }
     const ground = await page.evaluate('getComputedStyle(document.body).backgroundColor');
@@ -140,10 +140,12 @@ describe.skipIf(!hasBrowser)('the page', () => {
     const { port } = new URL(server.url);
     await server.close();
     await page.getByText('no connection, trying again').waitFor();
+    await page.getByText('What is shown is how it was last').waitFor();
     server = await startTestServer({}, { webRoot: built.webRoot, port: Number(port) });
     await page.locator('.connection.live').waitFor();
     const { totalBlocks } = server.engine.stats();
     await page.locator('[data-summary=total]', { hasText: totalBlocks.toLocaleString('en-US') }).waitFor();
+    expect(await page.getByText('What is shown is how it was last').count()).toBe(0);
     // The browser itself reports refused connections; nothing else may be wrong.
     expect(problems.filter((problem) => !problem.includes('ERR_'))).toEqual([]);
   });

@@ -319,6 +319,9 @@ export interface EngineStats extends StepTimes {
   readonly usedBlocks: number;
   readonly steps: number;
   readonly promptTokens: number;
+  /** Prompt tokens of requests that were admitted: looked up in the prefix cache, if there is one. */
+  readonly lookedUpPromptTokens: number;
+  /** Of those, found there. */
   readonly cachedPromptTokens: number;
   /** Tokens run through the model, recomputation included. */
   readonly computedTokens: number;

@@ -318,6 +318,7 @@ export function runEngine(parts: EngineParts): Engine {
       usedBlocks: usage.referencedBlocks,
       steps: counters.steps,
       promptTokens: totals.promptTokens,
+      lookedUpPromptTokens: counters.lookedUpPromptTokens,
       cachedPromptTokens: counters.cachedPromptTokens,
       computedTokens: counters.computedTokens,
       generatedTokens: totals.generatedTokens,

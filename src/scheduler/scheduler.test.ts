@@ -236,6 +236,7 @@ describe('sharing', () => {
       runAll(scheduler);
       expect(scheduler.counters.computedTokens).toBe(1024 + 32 * 10);
       expect(scheduler.counters.cachedPromptTokens).toBe(31 * 1024);
+      expect(scheduler.counters.lookedUpPromptTokens).toBe(32 * 1034);
       expect(memory.usage().referencedBlocks).toBe(0);
     },
   );

@@ -43,6 +43,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
 
   let steps = 0;
   let computedTokens = 0;
+  let lookedUpPromptTokens = 0;
   let cachedPromptTokens = 0;
   let generatedTokens = 0;
   let seenRefaults = 0;
@@ -138,7 +139,15 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     },
     get counters() {
       const { preemptions } = runningShares;
-      return { ...growth.counters, steps, computedTokens, cachedPromptTokens, preemptions, generatedTokens };
+      return {
+        ...growth.counters,
+        steps,
+        computedTokens,
+        lookedUpPromptTokens,
+        cachedPromptTokens,
+        preemptions,
+        generatedTokens,
+      };
     },
 
     checkCapacity,
@@ -239,7 +248,9 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       });
       for (const { id, cachedTokens } of plan.admitted) {
         const sequence = known.get(id);
-        if (sequence !== undefined && !sequence.hasRun && !sequence.forked) cachedPromptTokens += cachedTokens;
+        if (sequence === undefined || sequence.hasRun || sequence.forked) continue;
+        lookedUpPromptTokens += sequence.tokenIds.length;
+        cachedPromptTokens += cachedTokens;
       }
       memory.commit();
       inFlight = null;

@@ -71,6 +71,9 @@ export interface SampledToken {
 export interface SchedulerCounters {
   readonly steps: number;
   readonly computedTokens: number;
+  /** Of prompts that were admitted; forks are not looked up. */
+  readonly lookedUpPromptTokens: number;
+  /** Of those, found in the prefix cache. */
   readonly cachedPromptTokens: number;
   readonly preemptions: number;
   /**

@@ -73,8 +73,8 @@ const counters: readonly StatField[] = [
   { name: 'num_preemptions_total', help: 'Sequences put back into the queue.', read: (s) => s.preemptions },
   {
     name: 'prefix_cache_queries_total',
-    help: 'Prompt tokens looked up in the prefix cache.',
-    read: (s) => s.promptTokens,
+    help: 'Prompt tokens looked up in the prefix cache, counted when a request is admitted.',
+    read: (s) => s.lookedUpPromptTokens,
   },
   {
     name: 'prefix_cache_hits_total',

@@ -43,19 +43,39 @@ export function byteAxis(label: Text, values: readonly number[]): Axis {
   return { label, scale: 'log', ticks, format, domain: [2 ** from, 2 ** to] };
 }
 
-/** Logarithmic, marked at powers of ten. */
+/** Logarithmic, from a one, two or five of a decade below the values to one above, marked at these, or at powers of ten where they are many. */
 export function decadeAxis(label: Text, values: readonly number[], format = formatNumber): Axis {
-  const from = Math.floor(Math.log10(Math.min(...values)));
-  const to = Math.max(from + 1, Math.ceil(Math.log10(Math.max(...values))));
-  const step = Math.ceil((to - from) / 7);
-  const ticks = Array.from({ length: Math.floor((to - from) / step) + 1 }, (_, i) => 10 ** (from + i * step));
-  return { label, scale: 'log', ticks, format, domain: [10 ** from, 10 ** to] };
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  const marks = roundMarks(least / 10, most * 10);
+  const low = marks.findLastIndex((mark) => mark <= least * 0.9);
+  const high = marks.findIndex((mark) => mark >= most * 0.999_999);
+  const shown = marks.slice(low, Math.max(high, low + 2) + 1);
+  const domain = [shown[0], shown[shown.length - 1]] as const;
+  const decades = shown.filter(isPowerOfTen);
+  const step = Math.ceil((decades.length - 1) / 7);
+  const ticks = shown.length <= 8 ? shown : everyNth(decades, step);
+  return { label, scale: 'log', ticks, format, domain };
 }
 
-/** From 0 to the next round number above the values. */
-export function linearAxis(label: Text, values: readonly number[], format = formatNumber): Axis {
+const isPowerOfTen = (value: number): boolean => Number(value.toExponential().split('e')[0]) === 1;
+
+/** Ones, twos and fives of every decade, rounded so that they are written short. */
+function roundMarks(from: number, to: number): number[] {
+  const marks: number[] = [];
+  for (let power = Math.floor(Math.log10(from)); power <= Math.ceil(Math.log10(to)); power++) {
+    for (const digit of [1, 2, 5]) marks.push(Number(`${digit}e${power}`));
+  }
+  return marks;
+}
+
+/** From 0 to the next round number of things that are counted. */
+export const countAxis = (label: Text, values: readonly number[]): Axis =>
+  linearAxis(label, [Math.max(1, ...values)], formatNumber, 1);
+
+/** From 0 to the next round number above the values. Marks are `leastStep` apart or more. */
+export function linearAxis(label: Text, values: readonly number[], format = formatNumber, leastStep = 0): Axis {
   const highest = Math.max(...values, Number.MIN_VALUE);
-  const step = niceStep(highest / 5);
+  const step = Math.max(leastStep, niceStep(highest / 5));
   const count = Math.ceil(highest / step - 1e-9);
   const ticks = Array.from({ length: count + 1 }, (_, i) => i * step);
   return { label, scale: 'linear', ticks, format, domain: [0, count * step] };

@@ -25,7 +25,7 @@ export interface BarChartOptions {
   readonly x: Axis;
   readonly rows: readonly BarRow[];
   readonly legend?: readonly LegendItem[];
-  /** Levels down the whole chart. */
+  /** Levels across all bars. */
   readonly levels?: readonly { readonly value: number; readonly color: number | 'muted' }[];
 }
 
@@ -47,9 +47,10 @@ export function barChart({ id, title, caption, x, rows, legend, levels = [] }: B
       const marginLeft = Math.max(12, Math.ceil(estimateTextWidth(firstTick, 12) / 2) + 2);
       const room = width - marginLeft - marginRight;
       const labels = rows.map(({ label }) => wrapText(inLanguage(label, language), room, 12));
-      const tallest = Math.max(1, ...labels.map((lines) => lines.length));
-      const height = rowHeight + (tallest - 1) * lineHeight;
-      const barTop = (row: number) => row * height + 6 + tallest * lineHeight;
+      const heights = labels.map((lines) => rowHeight + (Math.max(1, lines.length) - 1) * lineHeight);
+      const range = heights.reduce((sum, height) => sum + height, 0);
+      const barTops = heights.map((_, row) => heights.slice(0, row + 1).reduce((sum, height) => sum + height, 0) - 25);
+      const barTop = (row: number) => barTops[row];
       const bars = rows.flatMap(({ segments }, row) => {
         let start = origin;
         return segments.map(({ value, color }) => {
@@ -59,7 +60,7 @@ export function barChart({ id, title, caption, x, rows, legend, levels = [] }: B
         });
       });
       return {
-        height: rows.length * height + marginTop + marginBottom,
+        height: range + marginTop + marginBottom,
         marginLeft,
         marginRight,
         marginTop,
@@ -67,16 +68,21 @@ export function barChart({ id, title, caption, x, rows, legend, levels = [] }: B
         x: scaleOptions(x, style, room, true),
         y: {
           type: 'linear',
-          domain: [0, rows.length * height],
-          range: [marginTop, marginTop + rows.length * height],
+          domain: [0, range],
+          range: [marginTop, marginTop + range],
           axis: null,
         },
         marks: [
           Plot.ruleX(x.ticks ?? [], { stroke: colors.grid }),
           Plot.rect(bars, { x1: 'from', x2: 'to', y1: 'top', y2: 'bottom', fill: 'color' }),
-          ...levels.map(({ value, color }) =>
-            Plot.ruleX([value], { stroke: colorOf(colors, color), strokeWidth: 1.5, strokeDasharray: '4 3' }),
-          ),
+          // Over the bars only: labels stay clear.
+          ...levels.flatMap(({ value, color }) => {
+            const line = { x: () => value, y1: (top: number) => top - 4, y2: (top: number) => top + 24 };
+            return [
+              Plot.ruleX(barTops, { ...line, stroke: colors.surface, strokeWidth: 4 }),
+              Plot.ruleX(barTops, { ...line, stroke: colorOf(colors, color), strokeWidth: 2, strokeDasharray: '4 2' }),
+            ];
+          }),
           ...labels.flatMap((lines, row) =>
             lines.map((line, i) =>
               Plot.text([line], {

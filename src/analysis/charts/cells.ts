@@ -2,7 +2,7 @@
 
 import * as Plot from '@observablehq/plot';
 import { inLanguage, type Text } from '../i18n/index.ts';
-import { type Chart, colorOf, type LegendItem } from './chart.ts';
+import { type Chart, type ChartColors, colorOf, type LegendItem } from './chart.ts';
 import { estimateTextWidth } from './text-width.ts';
 
 export interface GridCell {
@@ -10,7 +10,7 @@ export interface GridCell {
   readonly row: number;
   readonly label: Text | string;
   readonly color: LegendItem['color'];
-  /** 0 to 1: how much of the colour. Defaults to 1. */
+  /** 0 to 1: how much of the colour, for cells that show a quantity. Without it the cell is filled. */
   readonly strength?: number;
 }
 
@@ -22,6 +22,15 @@ export interface CellChartOptions {
   readonly rows: readonly (Text | string)[];
   readonly cells: readonly GridCell[];
   readonly legend?: readonly LegendItem[];
+}
+
+/** Opacities of a quantity: ink stays readable (4.5 to 1) on the strongest, in both themes. */
+const faintest = 0.06;
+const strongest = 0.52;
+
+function inkOn({ strength, color }: GridCell, colors: ChartColors): string {
+  if (strength !== undefined || color === 'grid') return colors.ink;
+  return color === 'muted' ? colors.surface : colors.onSeries;
 }
 
 export function cellChart({ id, title, caption, columns, rows, cells, legend }: CellChartOptions): Chart {
@@ -40,15 +49,8 @@ export function cellChart({ id, title, caption, columns, rows, cells, legend }: 
         row: rowNames[cell.row],
         label: inLanguage(cell.label, language),
         color: colorOf(colors, cell.color),
-        strength: cell.strength ?? 1,
-        ink:
-          (cell.strength ?? 1) < 0.6
-            ? colors.ink
-            : typeof cell.color === 'number'
-              ? colors.onSeries
-              : cell.color === 'muted'
-                ? colors.surface
-                : colors.ink,
+        strength: cell.strength === undefined ? 1 : faintest + (strongest - faintest) * cell.strength,
+        ink: inkOn(cell, colors),
       }));
       // Names that do not fit over their columns are turned.
       const widest = Math.max(...columnNames.map((name) => estimateTextWidth(name, fontSize)));

@@ -28,7 +28,8 @@ export interface LegendItem {
   readonly label: Text | string;
   /** Index of a series colour, or a role. */
   readonly color: number | 'muted' | 'grid';
-  readonly mark: 'line' | 'dashed' | 'area' | 'dot';
+  /** `areas` is an area in any of the series colours. */
+  readonly mark: 'line' | 'dashed' | 'area' | 'areas' | 'dot';
 }
 
 export interface Chart {

@@ -1,6 +1,6 @@
 // Charts as SVG and PNG.
 
-export { type Axis, byteAxis, decadeAxis, linearAxis, powersOfTwo, shareAxis, tokenAxis } from './axes.ts';
+export { type Axis, byteAxis, countAxis, decadeAxis, linearAxis, powersOfTwo, shareAxis, tokenAxis } from './axes.ts';
 export { type BarRow, type BarSegment, barChart } from './bars.ts';
 export { cellChart, type GridCell } from './cells.ts';
 export { type Chart, type ChartColors, type ChartStyle, colorOf, type LegendItem } from './chart.ts';

@@ -1,7 +1,8 @@
 // Memory drawn to scale: strips of a pool from its first slot to its last, with what each sequence holds and uses of it.
 
 import * as Plot from '@observablehq/plot';
-import { inLanguage, type Text, words } from '../i18n/index.ts';
+import { formatCount } from '../format.ts';
+import { inLanguage, type Text, text, words } from '../i18n/index.ts';
 import { scaleOptions } from './axes.ts';
 import { type Chart, colorOf } from './chart.ts';
 
@@ -32,13 +33,13 @@ const rowHeight = 54;
 export function layoutChart({ id, title, caption, slotCount, strips }: LayoutChartOptions): Chart {
   const step = 2 ** Math.floor(Math.log2(slotCount / 4));
   const ticks = Array.from({ length: Math.floor(slotCount / step) + 1 }, (_, i) => i * step);
-  const axis = { label: words.slots, scale: 'linear', ticks, domain: [0, slotCount], format: String } as const;
+  const axis = { label: words.slots, scale: 'linear', ticks, domain: [0, slotCount], format: formatCount } as const;
   return {
     id,
     title,
     caption,
     legend: [
-      { label: words.used, color: 0, mark: 'area' },
+      { label: text('used, by sequence', '已使用（按序列着色）'), color: 0, mark: 'areas' },
       { label: words.reservedUnused, color: 'muted', mark: 'area' },
       { label: words.free, color: 'grid', mark: 'area' },
     ],

@@ -70,8 +70,10 @@ export function lineChart({ id, title, caption, x, y, series, levels = [] }: Lin
               x: 'at',
               y: 'value',
               stroke,
-              strokeWidth: isDense ? 1.4 : isDashed ? 1.8 : 2.6,
-              strokeDasharray: isDashed ? '6 4' : undefined,
+              strokeWidth: isDense ? 1.4 : isDashed ? 2.2 : 2.6,
+              // Gaps wide enough to show a line that lies under it.
+              strokeDasharray: isDashed ? '8 7' : undefined,
+              strokeLinecap: isDashed ? 'butt' : 'round',
             });
             const dots = Plot.dot(data, { x: 'at', y: 'value', fill: stroke, r: isNarrow ? 2.2 : 3 });
             if (isScattered) return [dots];

@@ -3,7 +3,7 @@
 import * as Plot from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
 import { inLanguage } from '../i18n/index.ts';
-import { type Chart, type ChartStyle, colorOf, type LegendItem } from './chart.ts';
+import { type Chart, type ChartColors, type ChartStyle, colorOf, type LegendItem } from './chart.ts';
 import { estimateTextWidth, wrapText } from './text-width.ts';
 
 /** Families with Latin and Chinese characters, as systems have them. */
@@ -128,14 +128,21 @@ function drawLegend(items: readonly LegendItem[], { language, width, colors }: C
       y += legendRow;
     }
     const color = colorOf(colors, item.color);
-    parts.push(drawMark(item.mark, x, y - 4, color), `<text x="${x + markWidth}" y="${y}">${escapeXml(label)}</text>`);
+    parts.push(
+      drawMark(item.mark, x, y - 4, color, colors),
+      `<text x="${x + markWidth}" y="${y}">${escapeXml(label)}</text>`,
+    );
     x += itemWidth;
   }
   return { height: y + 10, content: parts.map(roundNumbers).join('') };
 }
 
-function drawMark(mark: LegendItem['mark'], x: number, y: number, color: string): string {
+function drawMark(mark: LegendItem['mark'], x: number, y: number, color: string, colors: ChartColors): string {
   switch (mark) {
+    case 'areas':
+      return [0, 1, 2, 3]
+        .map((i) => `<rect x="${x + i * 4}" y="${y - 6}" width="4" height="12" fill="${colors.series[i]}"/>`)
+        .join('');
     case 'area':
       return `<rect x="${x}" y="${y - 6}" width="16" height="12" fill="${color}"/>`;
     case 'dot':

@@ -29,8 +29,9 @@ export interface PageContent {
   readonly data: unknown;
 }
 
-const wideWidth = 880;
-const narrowWidth = 346;
+/** What a section is wide inside, at most and on a telephone of 390 pixels. */
+const wideWidth = 934;
+const narrowWidth = 348;
 
 export function renderPage(content: PageContent): string {
   const { title, summary, findings, charts, tables, measured } = content;

@@ -2,7 +2,8 @@
 
 import { cssDeclarations } from '../charts/index.ts';
 
-export const narrowBelow = 720;
+/** Below it the wide drawings would be made so small that their text is hard to read. */
+export const narrowBelow = 860;
 
 export const pageStyle = `
 :root{color-scheme:light;${cssDeclarations('light')};--page:#f4f6f9;--line:#d5dbe3;--accent:#1f5fbf}
@@ -26,8 +27,9 @@ fieldset label:has(:focus-visible){outline:3px solid var(--accent);outline-offse
 section{background:var(--surface);border:1px solid var(--line);border-radius:10px;padding:16px;margin:0 0 16px}
 figure{margin:0}
 figure svg{display:block;max-width:100%;height:auto}
-figure .narrow{display:none}
-.caption,.note{color:var(--muted);font-size:.9rem}
+figure .narrow{display:none;max-width:460px;margin:0 auto}
+figure .narrow svg{width:100%}
+.caption,.note{color:var(--muted);font-size:.9rem;margin:.5rem 0 0}
 .scroll{overflow-x:auto;max-width:100%}
 .scroll:focus-visible{outline:3px solid var(--accent);outline-offset:2px}
 table{border-collapse:collapse;width:100%;font-size:.9rem;font-variant-numeric:tabular-nums}
@@ -36,6 +38,8 @@ th{font-weight:600}
 td.left,th.left{text-align:left}
 tbody th{font-weight:400}
 td:not(.left){white-space:nowrap}
+thead th{word-break:keep-all}
+tbody th,td.left{min-width:6.5em}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 12px;margin:0;font-size:.9rem}
 dt{color:var(--muted)}
 dd{margin:0;overflow-wrap:anywhere}

@@ -1,6 +1,6 @@
 // A plan for people: table, charts, findings.
 
-import { barChart, type Chart, linearAxis } from '../charts/index.ts';
+import { barChart, type Chart, countAxis, linearAxis } from '../charts/index.ts';
 import { formatBytes, formatCount, formatNumber, formatParameters, formatShare } from '../format.ts';
 import { joinTexts, same, type Text, text, words } from '../i18n/index.ts';
 import { modeColors, modeNames } from '../names.ts';
@@ -80,7 +80,6 @@ function waysOut(plan: ModelPlan): Text[] {
 }
 
 const inGib = (bytes: number): number => bytes / gibibyte;
-const gibLabel = text('GiB', 'GiB');
 
 function budgetChart(plan: ModelPlan): Chart {
   const { budgetBytes, weightBytes, poolBytes, neededBytes } = plan;
@@ -120,7 +119,7 @@ function budgetChart(plan: ModelPlan): Chart {
   return barChart({
     id: 'budget',
     title: text('What there is and what is needed', '可用内存与所需内存'),
-    x: linearAxis(joinTexts([text('Memory', '内存'), ' (', gibLabel, ')']), ends),
+    x: linearAxis(text('Memory (GiB)', '内存（GiB）'), ends),
     rows,
     legend: [
       { label: words.weights, color: 1, mark: 'area' },
@@ -142,18 +141,20 @@ function sequencesChart(plan: ModelPlan): Chart {
     title: words.sequencesThatFit,
     caption: text(
       `Counted by filling the real memory manager with sequences of ${lengthsText(plan).en}.`,
-      `向真实的内存管理器填入${lengthsText(plan).zh}的序列后计数。`,
+      `向真实的内存管理器填入${lengthsText(plan).zh} 的序列后计数。`,
     ),
-    x: linearAxis(
+    x: countAxis(
       words.sequences,
-      plan.allocations.map(({ sequences }) => Math.max(1, sequences)),
+      plan.allocations.map(({ sequences }) => sequences),
     ),
     rows: plan.allocations.map((one) => ({
       label: joinTexts([
         modeNames[one.mode],
         ': ',
         countText(one),
-        text(` (${formatShare(one.wasteShare)} wasted)`, `（浪费 ${formatShare(one.wasteShare)}）`),
+        one.sequences === 0
+          ? ''
+          : text(` (${formatShare(one.wasteShare)} wasted)`, `（浪费 ${formatShare(one.wasteShare)}）`),
       ]),
       segments: [{ value: one.sequences, color: modeColors[one.mode] }],
     })),
@@ -231,9 +232,9 @@ function allocations(plan: ModelPlan): DataTable {
       modeNames[one.mode],
       countText(one),
       formatBytes(one.heldBytes),
-      formatBytes(one.wastedBytes),
-      formatShare(one.wasteShare),
-      formatNumber(one.wasteCost),
+      ...(one.sequences === 0
+        ? ['-', '-', '-']
+        : [formatBytes(one.wastedBytes), formatShare(one.wasteShare), formatNumber(one.wasteCost)]),
     ]),
     note: text(
       `Sequences of ${lengthsText(plan).en}; by the exact length is what servers could do that knew each answer's length in advance.`,

@@ -95,15 +95,15 @@ export const eviction: Report = {
           id: 'hit-rates',
           title: words.hitRate,
           caption: text(
-            'Share of asked-for pages that were cached; optimum: an oracle that knows what comes.',
-            '被请求页的命中比例；“最优”为已知未来访问的理想策略。',
+            'Policies by access pattern: share of asked-for pages that were cached. Optimum: an oracle that knows what comes; for chats it is not known.',
+            '策略与访问模式：被请求页的命中比例。“最优”为已知未来访问的理想策略；对话的最优值未知。',
           ),
           columns: loads.map(({ name }) => name),
           rows: [...evictionPolicyNames, text('optimum', '最优')],
           cells: loads.flatMap((load, column) => [
             ...evictionPolicyNames.map((policy, row): GridCell => cellOf(column, row, load.hitRates[policy])),
             ...(load.optimum === null
-              ? []
+              ? [{ column, row: evictionPolicyNames.length, label: '–', color: 'grid', strength: 0.5 } as const]
               : [{ ...cellOf(column, evictionPolicyNames.length, load.optimum), color: 2 }]),
           ]),
         }),

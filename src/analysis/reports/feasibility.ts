@@ -1,8 +1,8 @@
 // Report: which models run on which devices, for how many sequences.
 
 import { cellChart, type GridCell } from '../charts/index.ts';
-import { formatBytes, formatCount } from '../format.ts';
-import { type Text, text, words } from '../i18n/index.ts';
+import { formatBytes, formatCount, formatNumber } from '../format.ts';
+import { same, type Text, text, words } from '../i18n/index.ts';
 import { cardSizes, type ModelPlan, openSubject, type PlanSubject, planModel, shapeSubject } from '../plan/index.ts';
 import type { Report } from './report.ts';
 
@@ -50,9 +50,8 @@ export function withContext(subject: PlanSubject, tokens: number): PlanSubject {
 const verdicts = { fits: 2, fewer: 1, 'does-not-fit': 4 } as const;
 
 function cellText(plan: ModelPlan): Text {
-  if (plan.verdict !== 'does-not-fit') return text(formatCount(plan.fullSequences), formatCount(plan.fullSequences));
-  const missing = `-${formatBytes(plan.startShortageBytes).replace('.0 ', ' ').replace('iB', '')}`;
-  return text(missing, missing);
+  if (plan.verdict !== 'does-not-fit') return same(formatCount(plan.fullSequences));
+  return same(`−${formatNumber(plan.startShortageBytes / gibibyte)}`);
 }
 
 export const feasibility: Report = {
@@ -116,8 +115,8 @@ export const feasibility: Report = {
           id: variant.id,
           title: variant.title,
           caption: text(
-            `Sequences of ${formatCount(contextTokens)} tokens at once; negative: what is missing to start.`,
-            `可同时容纳的 ${formatCount(contextTokens)} token 序列数；负值为启动所缺的内存。`,
+            `Models by device: how many sequences of ${formatCount(contextTokens)} tokens fit at once; negative, how many GiB are missing to start.`,
+            `模型与设备：可同时容纳的 ${formatCount(contextTokens)} token 序列数；负值为启动所缺的 GiB。`,
           ),
           columns: cardSizes.map((size) => `${size} GB`),
           rows: plans.map(([plan]) => plan.model),

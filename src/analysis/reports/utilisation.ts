@@ -185,8 +185,8 @@ export const utilisation: Report = {
               .map((mode) => ({
                 label: joinTexts([
                   scenario.name,
-                  text(', ', '，'),
-                  mode === 'contiguous-exact' ? text('contiguous, as estimated', '连续，按预估') : modeNames[mode],
+                  ' · ',
+                  mode === 'contiguous-exact' ? text('Contiguous, as estimated', '连续，按预估') : modeNames[mode],
                   `: ${formatShare(useOf(uses, mode).share)}`,
                 ]),
                 segments: [{ value: useOf(uses, mode).share, color: modeColors[mode] }],

@@ -3,6 +3,7 @@
 import {
   type LoadFigures,
   meritOf,
+  type PreemptionMode,
   type ReplayReport,
   type Scenario,
   type SweepResult,
@@ -10,12 +11,13 @@ import {
 import { byteAxis, type Chart, decadeAxis, linearAxis, lineChart } from '../charts/index.ts';
 import { formatBytes, formatCount, formatMs, formatNumber, formatShare } from '../format.ts';
 import { type Text, text, words } from '../i18n/index.ts';
+import { modeNames } from '../names.ts';
 import type { DataTable, Measured, PageContent } from '../page/index.ts';
 import { timelineCharts } from './timeline-charts.ts';
 
 export interface SimulationSubject {
   /** What requests they are: a file's name, or how they were made. */
-  readonly arrivals: string;
+  readonly arrivals: Text;
   readonly requestCount: number;
   /** Model and machine of the cost model, or null where it was two constants. */
   readonly calibration: string | null;
@@ -29,8 +31,8 @@ function common({ arrivals, requestCount, calibration }: SimulationSubject, meas
   return {
     title,
     summary: text(
-      `${formatCount(requestCount)} requests (${arrivals}) through the real scheduler and memory manager, with a cost model in place of kernels.`,
-      `${formatCount(requestCount)} 个请求（${arrivals}）经真实调度器与内存管理器运行，以成本模型代替计算内核。`,
+      `${formatCount(requestCount)} requests (${arrivals.en}) through the real scheduler and memory manager, with a cost model in place of kernels.`,
+      `${formatCount(requestCount)} 个请求（${arrivals.zh}）经真实调度器与内存管理器运行，以成本模型代替计算内核。`,
     ),
     measured: {
       ...measured,
@@ -53,6 +55,11 @@ function common({ arrivals, requestCount, calibration }: SimulationSubject, meas
     },
   };
 }
+
+const preemptionNames: Readonly<Record<PreemptionMode, Text>> = {
+  recompute: text('computed again', '重新计算'),
+  swap: text('swapped to host memory', '换出到主机内存'),
+};
 
 const ms = (value: number): string => (Number.isFinite(value) ? formatMs(value) : '-');
 
@@ -79,11 +86,11 @@ export function runPage(
   measured: Measured,
 ): PageContent {
   const { figures, timeline, ...rest } = serving;
-  const settings: readonly (readonly [Text | string, string])[] = [
+  const settings: readonly (readonly [Text, Text | string])[] = [
     [words.blocks, `${formatCount(scenario.blockCount)} × ${scenario.blockSize}`],
-    [words.policy, scenario.policy],
-    [words.allocation, scenario.memory],
-    [text('Preemption', '抢占方式'), scenario.preemption],
+    [words.policy, `\`${scenario.policy}\``],
+    [words.allocation, modeNames[scenario.memory]],
+    [text('Preemption', '抢占方式'), preemptionNames[scenario.preemption]],
     [text('Token budget of a step', '单步 token 预算'), formatCount(scenario.maxNumBatchedTokens)],
     [text('Requests at once, at most', '最大并发请求数'), formatCount(scenario.maxNumSeqs)],
     [words.hitRate, formatShare(serving.blockHitRate)],
@@ -159,11 +166,11 @@ export function sweepPage(
         columns: [
           ...names.map((name) => ({ label: name, align: 'left' as const })),
           { label: words.kvPool },
-          { label: text('Output tok/s', '输出 token/s') },
+          { label: text('Output tok/s', '输出 token/秒') },
           { label: 'TTFT p50' },
           { label: 'TTFT p99' },
           { label: 'TPOT p99' },
-          ...(subject.hasObjectives ? [{ label: text('Goodput, requests/s', '有效吞吐（请求/s）') }] : []),
+          ...(subject.hasObjectives ? [{ label: text('Goodput, requests/s', '有效吞吐（请求/秒）') }] : []),
           { label: words.hitRate },
           { label: words.preemptions },
           { label: text('Refused', '拒绝') },
@@ -171,7 +178,10 @@ export function sweepPage(
         ],
         rows: results.map((result) => {
           const { settings, poolTokens, poolBytes, figures, isOnFront } = result;
-          const pool = poolBytes === null ? `${formatCount(poolTokens)} tok` : formatBytes(poolBytes);
+          const pool =
+            poolBytes === null
+              ? text(`${formatCount(poolTokens)} tokens`, `${formatCount(poolTokens)} token`)
+              : formatBytes(poolBytes);
           const of = (read: (known: LoadFigures) => string) => (figures === null ? '-' : read(figures));
           return [
             ...names.map((name) => settings[name]),
@@ -212,7 +222,7 @@ function frontChart(
   const pools = known.map(memory);
   const x = isBytes
     ? byteAxis(words.kvPool, pools)
-    : { ...byteAxis(words.kvPool, pools), label: text('KV pool, tokens', 'KV 池（token）'), format: formatCount };
+    : { ...byteAxis(words.kvPool, pools), label: text('KV pool (tokens)', 'KV 池（token）'), format: formatCount };
   return lineChart({
     id: 'front',
     title: hasObjectives
@@ -223,9 +233,9 @@ function frontChart(
       : text('Down and to the left is better.', '左下为优。'),
     x,
     y: hasObjectives
-      ? linearAxis(text('Goodput, requests/s', '有效吞吐（请求/s）'), values)
+      ? linearAxis(text('Goodput (requests/s)', '有效吞吐（请求/秒）'), values)
       : decadeAxis(
-          text('TTFT p99, s', 'TTFT p99（秒）'),
+          text('TTFT p99 (s)', 'TTFT p99（秒）'),
           values.map((one) => Math.max(one, 1e-4)),
         ),
     series: [

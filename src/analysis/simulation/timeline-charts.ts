@@ -4,7 +4,7 @@ import type { Timeline, TimelinePoint } from '../../simulation/index.ts';
 import { type Chart, linearAxis, lineChart, shareAxis } from '../charts/index.ts';
 import { type Text, text, words } from '../i18n/index.ts';
 
-const timeLabel = text('Simulated time, s', '模拟时间（秒）');
+const timeLabel = text('Simulated time (s)', '模拟时间（秒）');
 
 /** Requests that run and wait, the pool, preemptions. `prefix` keeps ids apart where a page has several timelines. */
 export function timelineCharts({ points, stretchSeconds }: Timeline, prefix: string, of: Text | null): Chart[] {

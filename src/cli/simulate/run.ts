@@ -1,6 +1,5 @@
 // Runs what the flags of `octavo simulate` ask for, and writes it out.
 
-import { basename } from 'node:path';
 import type { Measured, PageContent } from '../../analysis/page/index.ts';
 import type { SimulationSubject } from '../../analysis/simulation/index.ts';
 import { CalibrationFileError, InvalidRequestError, TraceFileError } from '../../errors/index.ts';
@@ -109,7 +108,7 @@ async function writePage(
     import('../../analysis/page/index.ts'),
   ]);
   const subject: SimulationSubject = {
-    arrivals: basename(source.name),
+    arrivals: source.label,
     requestCount: source.requestCount,
     calibration: calibration === null ? null : `${calibration.model.name}, ${calibration.machine.processor}`,
     hasObjectives: flags.goodput !== undefined,

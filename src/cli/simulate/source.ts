@@ -1,6 +1,8 @@
 // From the flags of `octavo simulate` to requests, costs and scenario.
 
 import { existsSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { same, type Text, text } from '../../analysis/i18n/index.ts';
 import { CalibrationFileError, InvalidRequestError } from '../../errors/index.ts';
 import { type Calibration, costsOf, parseCalibration } from '../../simulation/calibration/index.ts';
 import {
@@ -26,6 +28,8 @@ export interface Source {
   readonly arrivalsFor: (scenario: Scenario) => Arrivals;
   /** For people and reports: the file, or how they are made. */
   readonly name: string;
+  /** The same for pages, without the folder. */
+  readonly label: Text;
   /** A trace's format, or `generated`. */
   readonly format: string;
   readonly requestCount: number;
@@ -53,6 +57,7 @@ export function openSource(flags: SimulateFlags): Source {
   return {
     arrivalsFor: () => arrivals,
     name: trace,
+    label: same(basename(trace)),
     format: opened.format,
     requestCount: opened.requestCount,
     fingerprint: opened.recording?.fingerprint ?? null,
@@ -88,26 +93,35 @@ function generatedSource(flags: SimulateFlags): Source {
     maxModelLen: flags.maxModelLen,
     seed: flags.seed,
   };
+  const label = describeGenerated(flags, options.variation);
   return {
     arrivalsFor({ rate }) {
       const arrivals = generatedArrivals({ ...options, ratePerSecond: rate ?? Number.POSITIVE_INFINITY });
       return concurrency === undefined ? arrivals : closedLoopArrivals(arrivals, concurrency);
     },
-    name: [
-      `${generate}${generate === 'gamma' ? ` (cv ${options.variation})` : ''} arrivals`,
-      concurrency === undefined
-        ? flags.rate === undefined
-          ? 'all at once'
-          : `${flags.rate} a second`
-        : `${concurrency} at once`,
-      `${flags.inputTokens} tokens in, ${flags.outputTokens} out`,
-      ...(flags.prefixTree === undefined ? [] : [`behind prefixes ${flags.prefixTree}`]),
-      ...(flags.turns === '1' ? [] : [`${flags.turns} turns`]),
-    ].join(', '),
+    name: label.en,
+    label,
     format: 'generated',
     requestCount: requests,
     fingerprint: null,
   };
+}
+
+function describeGenerated(flags: SimulateFlags, variation: number): Text {
+  const { generate, concurrency, rate, inputTokens, outputTokens, prefixTree, turns } = flags;
+  const kind = generate === 'gamma' ? `gamma (cv ${variation})` : 'Poisson';
+  const parts = [
+    text(`${kind} arrivals`, `${kind} 到达`),
+    concurrency !== undefined
+      ? text(`${concurrency} at once`, `并发 ${concurrency}`)
+      : rate === undefined
+        ? text('all at once', '同时到达')
+        : text(`${rate} a second`, `每秒 ${rate} 个`),
+    text(`${inputTokens} tokens in, ${outputTokens} out`, `输入 ${inputTokens} token，输出 ${outputTokens} token`),
+    ...(prefixTree === undefined ? [] : [text(`behind prefixes ${prefixTree}`, `共享前缀 ${prefixTree}`)]),
+    ...(turns === '1' ? [] : [text(`${turns} turns`, `${turns} 轮对话`)]),
+  ];
+  return { en: parts.map(({ en }) => en).join(', '), zh: parts.map(({ zh }) => zh).join('，') };
 }
 
 /** Null where none was named. Throws CalibrationFileError, also where it is of another model than the recording's or `--model`. */

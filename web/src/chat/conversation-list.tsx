@@ -23,8 +23,8 @@ function Holdings({ conversation }: { conversation: Conversation }) {
   const { blocks, shared } = holdingsOf(conversation);
   const text = words.value.chat;
   return (
-    <span class="holdings" data-blocks={blocks} data-shared={shared}>
-      {blocks === 0 ? text.holdsNothing : text.holds(blocks, shared)}
+    <span class="holdings" data-blocks={blocks} data-shared={shared.size}>
+      {blocks === 0 ? text.holdsNothing : text.holds(blocks, shared.size)}
     </span>
   );
 }
@@ -42,19 +42,20 @@ function Item({ conversation }: { conversation: Conversation }) {
           activeId.value = conversation.id;
         }}
       >
-        <span class="title">
+        <span class="title" title={title} data-foreign>
           {isStreaming(conversation) && <span class="streaming" role="img" aria-label={text.states.running} />}
           {title}
         </span>
         <span class="detail">
           #{conversation.id}
-          {conversation.origin !== null && ` ← #${conversation.origin.id}`} <Holdings conversation={conversation} />
+          {conversation.origin !== null && ` ← #${conversation.origin.id}`} · <Holdings conversation={conversation} />
         </span>
       </button>
       <button
         type="button"
         class="quiet"
         aria-label={text.closeNamed(title)}
+        data-foreign
         onClick={() => closeConversation(conversation)}
       >
         ×

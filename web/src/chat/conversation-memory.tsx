@@ -43,16 +43,16 @@ function Panels({ conversation }: { conversation: Conversation }) {
       </section>
       <section class="panel" aria-label={text.table}>
         <h2>{text.table}</h2>
-        <p class="hint" data-holdings={blocks} data-shared={shared}>
+        <p class="hint" data-holdings={blocks} data-shared={shared.size}>
           {blocks === 0
             ? text.holdsNothing
             : running
-              ? text.holdsNow(count(blocks), count(shared))
-              : text.holdsCached(count(blocks), count(shared))}
+              ? text.holdsNow(count(blocks), count(shared.size))
+              : text.holdsCached(count(blocks), count(shared.size))}
         </p>
         {table.length > 0 && (
           <PageTableGrid
-            entries={entriesOf(moment, 0, table)}
+            entries={entriesOf(moment, 0, table, shared)}
             selected={null}
             select={(block) => go('memory', { block: String(block) })}
           />

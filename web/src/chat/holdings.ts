@@ -10,12 +10,12 @@ export interface Holdings {
   readonly table: readonly number[];
   /** Of those, how many are in the pool. */
   readonly blocks: number;
-  /** Of those, how many another conversation has too. */
-  readonly shared: number;
+  /** Of those, which another conversation has too. */
+  readonly shared: ReadonlySet<number>;
   readonly running: boolean;
 }
 
-const nothing: Holdings = { table: [], blocks: 0, shared: 0, running: false };
+const nothing: Holdings = { table: [], blocks: 0, shared: new Set(), running: false };
 
 function lastRequestId(conversation: Conversation): string | null {
   for (const message of conversation.messages.value.toReversed()) {
@@ -47,5 +47,5 @@ export function holdingsOf(conversation: Conversation): Holdings {
     if (other.id !== conversation.id) for (const block of tableOf(moment, other).table) others.add(block);
   }
   const blocks = table.filter((block) => block >= 0);
-  return { table, running, blocks: blocks.length, shared: blocks.filter((block) => others.has(block)).length };
+  return { table, running, blocks: blocks.length, shared: new Set(blocks.filter((block) => others.has(block))) };
 }

@@ -8,6 +8,7 @@ import { cssColourOf } from '../parts/sequence-colours.ts';
 import { formatRoute } from '../shell/route.ts';
 import { darkMode } from '../shell/theme.ts';
 import { type Answer, activeId, type Conversation, forkConversation, type Message } from './conversations.ts';
+import { sendAgain } from './send.ts';
 
 function ForkButton({ conversation, index }: { conversation: Conversation; index: number }) {
   const text = words.value.chat;
@@ -15,7 +16,7 @@ function ForkButton({ conversation, index }: { conversation: Conversation; index
     <button
       type="button"
       class="quiet"
-      aria-label={text.forkAt(index + 1)}
+      aria-label={`${text.fork}${text.forkAt(index + 1)}`}
       onClick={() => {
         activeId.value = forkConversation(conversation, index + 1).id;
       }}
@@ -53,7 +54,7 @@ function AnswerView({ conversation, answer, index }: { conversation: Conversatio
       aria-label={text.answer}
       style={requestId === null ? {} : { borderColor: cssColourOf(requestId, darkMode.value) }}
     >
-      <p class="said">
+      <p class="said" data-foreign>
         {answer.text.value}
         {live && <span class="cursor" aria-hidden="true" />}
       </p>
@@ -65,6 +66,11 @@ function AnswerView({ conversation, answer, index }: { conversation: Conversatio
           </button>
         ) : (
           <ForkButton conversation={conversation} index={index} />
+        )}
+        {(state === 'failed' || state === 'stopped') && index === conversation.messages.value.length - 1 && (
+          <button type="button" class="quiet" onClick={() => sendAgain(conversation)}>
+            {text.again}
+          </button>
         )}
         {requestId !== null && <a href={formatRoute('scheduler', { request: requestId })}>{text.explain}</a>}
       </footer>
@@ -84,7 +90,9 @@ function MessageView({
   if (message.role === 'assistant') return <AnswerView conversation={conversation} answer={message} index={index} />;
   return (
     <article class="prompt" aria-label={words.value.chat.you}>
-      <p class="said">{message.text}</p>
+      <p class="said" data-foreign>
+        {message.text}
+      </p>
       <footer>
         <ForkButton conversation={conversation} index={index} />
       </footer>

@@ -1,5 +1,6 @@
 // Sends a prompt, and streams the answer into its message.
 
+import { words } from '../i18n/language.ts';
 import { callServer } from '../server/api.ts';
 import { readEvents } from '../server/sse.ts';
 import { type Answer, type Conversation, createAnswer, forkConversation, type Message } from './conversations.ts';
@@ -35,6 +36,12 @@ function apply(answer: Answer, chunk: Chunk, startedMs: number): void {
   }
 }
 
+/** Browsers tell of a connection that broke by a TypeError, in words of their own. */
+function messageOf(error: unknown): string {
+  if (error instanceof TypeError) return words.value.chat.cutOff;
+  return error instanceof Error ? error.message : String(error);
+}
+
 async function stream(answer: Answer, path: string, body: Readonly<Record<string, unknown>>): Promise<void> {
   let giveBack: (() => void) | null = null;
   const { signal } = answer.abort;
@@ -55,11 +62,11 @@ async function stream(answer: Answer, path: string, body: Readonly<Record<string
       }
     }
     answer.totalMs.value = performance.now() - startedMs;
-    if (!complete) throw new Error('The connection ended before the answer did.');
+    if (!complete) throw new Error(words.value.chat.cutOff);
     answer.state.value = 'done';
   } catch (error) {
     answer.state.value = signal.aborted ? 'stopped' : 'failed';
-    if (!signal.aborted) answer.error.value = error instanceof Error ? error.message : String(error);
+    if (!signal.aborted) answer.error.value = messageOf(error);
   } finally {
     giveBack?.();
   }
@@ -83,6 +90,16 @@ function requestOf(conversation: Conversation): [path: string, body: Record<stri
 /** Adds a prompt and its answer, which streams in. */
 export function send(conversation: Conversation, prompt: string): void {
   conversation.messages.value = [...conversation.messages.value, { role: 'user', text: prompt }];
+  answerTo(conversation);
+}
+
+/** Asks again for the last answer, in place of one that failed or was stopped. */
+export function sendAgain(conversation: Conversation): void {
+  conversation.messages.value = conversation.messages.value.slice(0, -1);
+  answerTo(conversation);
+}
+
+function answerTo(conversation: Conversation): void {
   const [path, body] = requestOf(conversation);
   const answer = createAnswer();
   conversation.messages.value = [...conversation.messages.value, answer];

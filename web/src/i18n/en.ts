@@ -30,6 +30,8 @@ export const en = {
     waiting: 'waiting',
     tokensPerSecond: 'tokens/s',
     poolHeld: 'pool held',
+    unreachable: 'The server cannot be reached.',
+    lost: 'The server does not answer. What is shown is how it was last; once it answers, the page goes on by itself.',
     connection: { connecting: 'connecting', live: 'live', lost: 'no connection, trying again' },
     language: 'Language',
     theme: 'Theme',
@@ -59,8 +61,11 @@ export const en = {
     hint: 'Write something below. Fork a conversation at any message, or send one prompt several times at once: forks share the blocks of what they have in common, on the map beside and under Memory.',
     you: 'You',
     answer: 'Answer',
+    cutOff: 'The connection ended before the answer did.',
+    again: 'try again',
     fork: 'fork here',
-    forkAt: (message: number) => `Fork at message ${message}`,
+    /** After `fork`: which of many buttons it is, for those who hear it. */
+    forkAt: (message: number) => `, at message ${message}`,
     stop: 'Stop',
     send: 'Send',
     explain: 'explain',
@@ -222,7 +227,7 @@ export const en = {
     endedHint: 'It has ended. Logical block above, below the physical one that still has its content.',
     entry: (logical: number, block: number, kind: string, sharers: number) =>
       `logical block ${logical}: ${block < 0 ? kind : `block ${block}, ${kind}${sharers > 1 ? ` by ${sharers}` : ''}`}`,
-    entryKinds: { own: 'own', shared: 'shared', copied: 'copied', left: 'left behind by the window, or evicted' },
+    entryKinds: { own: 'own', shared: 'shared', copied: 'copied', left: 'not in the pool any more' },
   },
   scheduler: {
     title: 'Timeline',
@@ -234,6 +239,7 @@ export const en = {
     zoom: 'zoom',
     until: 'until step',
     lastStep: (step: string) => `last step ${step}`,
+    axis: 'step',
     legend: {
       chunk: 'a chunk of a prompt',
       token: 'one token',

@@ -33,3 +33,9 @@ export function milliseconds(ms: number): string {
   if (ms >= 60_000) return `${(ms / 60_000).toFixed(1)} min`;
   return ms >= 1000 ? `${figures(ms / 1000)} s` : `${figures(ms)} ms`;
 }
+
+/** Local time as 2026-11-21 22:03:39. */
+export function dateTime(epochMs: number): string {
+  const local = new Date(epochMs - new Date(epochMs).getTimezoneOffset() * 60_000);
+  return local.toISOString().slice(0, 19).replace('T', ' ');
+}

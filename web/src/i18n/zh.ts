@@ -20,6 +20,8 @@ export const zh: Words = {
     waiting: '等待',
     tokensPerSecond: 'token/秒',
     poolHeld: '池占用',
+    unreachable: '无法连接服务器。',
+    lost: '服务器没有响应。显示的是最后的状态；恢复后页面会自动继续。',
     connection: { connecting: '连接中', live: '实时', lost: '连接中断，正在重试' },
     language: '语言',
     theme: '主题',
@@ -48,8 +50,10 @@ export const zh: Words = {
     hint: '在下方输入内容。可以在任意一条消息处分叉会话，或把同一提示同时发送多次：分叉之间共享相同部分的块，见旁边的块图和“内存”视图。',
     you: '你',
     answer: '回答',
+    cutOff: '回答尚未结束，连接已中断。',
+    again: '重试',
     fork: '在此分叉',
-    forkAt: (message) => `在第 ${message} 条消息处分叉`,
+    forkAt: (message) => `，第 ${message} 条消息`,
     stop: '停止',
     send: '发送',
     explain: '解释',
@@ -160,7 +164,7 @@ export const zh: Words = {
     notCached: '未缓存',
     referencesAndHolds: (references, holds) =>
       holds === 0 ? String(references) : `${references}，其中 ${holds} 个用于复制或传输`,
-    ago: (time) => `${time}前用过`,
+    ago: (time) => `${time} 前用过`,
     tierNames: {
       device: '设备',
       host: '主机内存',
@@ -202,7 +206,7 @@ export const zh: Words = {
     endedHint: '它已结束。上为逻辑块，下为仍保有其内容的物理块。',
     entry: (logical, block, kind, sharers) =>
       `逻辑块 ${logical}：${block < 0 ? kind : `块 ${block}，${kind}${sharers > 1 ? `（${sharers} 个序列）` : ''}`}`,
-    entryKinds: { own: '独占', shared: '共享', copied: '复制所得', left: '已移出窗口或被淘汰' },
+    entryKinds: { own: '独占', shared: '共享', copied: '复制所得', left: '已不在池中' },
   },
   scheduler: {
     title: '时间线',
@@ -214,6 +218,7 @@ export const zh: Words = {
     zoom: '缩放',
     until: '截至步',
     lastStep: (step) => `最后一步 ${step}`,
+    axis: '步',
     legend: { chunk: '提示的一段', token: '一个 token', preempted: '被抢占', end: '结束' },
     selectedStep: '所选步',
     selectHint: '点击时间线中的一步，或用方向键移到它。',
@@ -287,8 +292,8 @@ export const zh: Words = {
     chain: (first, last, tokens) =>
       `${first === last ? `块 ${first}` : `块 ${first}–${last}`} · ${count(tokens)} token`,
     use: (hits, references, age) =>
-      `命中 ${count(hits)} 次 · ${references > 0 ? `${references} 个引用` : '未使用'} · ${age}前用过`,
-    evictedAgo: (age, fate) => `${age}前淘汰，${fate}`,
+      `命中 ${count(hits)} 次 · ${references > 0 ? `${references} 个引用` : '未使用'} · ${age} 前用过`,
+    evictedAgo: (age, fate) => `${age} 前淘汰，${fate}`,
     blocks: '物理块：',
     ages: ['1 秒内用过', '10 秒', '1 分钟', '10 分钟', '更久以前'],
     inUse: '使用中',

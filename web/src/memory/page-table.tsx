@@ -21,14 +21,24 @@ export interface Entry {
   readonly sharers: number;
 }
 
-/** The entries of a block table. A block that was copied and is shared since is shared. */
-export function entriesOf(moment: Moment, group: number, blocks: readonly number[]): Entry[] {
+/** The entries of a block table. A block that was copied and is shared since is shared; so are those of `alsoShared`. */
+export function entriesOf(
+  moment: Moment,
+  group: number,
+  blocks: readonly number[],
+  alsoShared: ReadonlySet<number> = new Set(),
+): Entry[] {
   const { references, holds } = moment.view.groups[group];
   return blocks.map((block, logical) => {
     if (block < 0) return { logical, block, kind: 'left', sharers: 0 };
     const sharers = references[block] - holds[block];
     const copied = group === 0 && moment.origins.copies.has(block);
-    return { logical, block, kind: sharers > 1 ? 'shared' : copied ? 'copied' : 'own', sharers };
+    return {
+      logical,
+      block,
+      kind: sharers > 1 || alsoShared.has(block) ? 'shared' : copied ? 'copied' : 'own',
+      sharers,
+    };
   });
 }
 

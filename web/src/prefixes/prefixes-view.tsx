@@ -12,7 +12,8 @@ import { Evictions } from './evictions.tsx';
 import { type Chain, type PrefixBlock, prefixTree, type TreeRow, treeRows } from './tree.ts';
 
 const rowLimit = 300;
-const shownCells = 64;
+/** More would not fit beside the words at 1280 pixels. */
+const shownCells = 48;
 const cellPx = 6;
 const ageLimitsMs = [1000, 10_000, 60_000, 600_000];
 

@@ -31,10 +31,11 @@ export function EventList({ player }: { player: Player }) {
     <section class="panel" aria-label={text.events}>
       <h2>{text.events}</h2>
       <ScrollBox label={text.eventsAround}>
-        <ol class="events">
+        <ol class="events" data-foreign>
           {events.slice(first, at + after).map((event, i) => (
             <li key={event.id} class={first + i === at - 1 ? 'current' : first + i >= at ? 'ahead' : ''}>
-              <span class="faint">{count(event.step)}</span> <b>{event.type}</b> <code>{fieldsOf(event)}</code>
+              <span class="faint">{count(event.step)}</span> <b>{event.type}</b>{' '}
+              <code title={fieldsOf(event)}>{fieldsOf(event)}</code>
             </li>
           ))}
         </ol>

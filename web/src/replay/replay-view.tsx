@@ -2,7 +2,7 @@
 
 import './replay.css';
 import { signal } from '@preact/signals';
-import { count, milliseconds } from '../i18n/format.ts';
+import { count, dateTime, milliseconds } from '../i18n/format.ts';
 import { words } from '../i18n/language.ts';
 import { SourceProvider } from '../live/source.ts';
 import { MemoryPanels } from '../memory/memory-panels.tsx';
@@ -77,7 +77,7 @@ function About({ shown }: { shown: Recording }) {
       : events[events.length - 1].timeMs - events[0].timeMs;
   const facts: readonly (readonly [name: string, label: string, value: string])[] = [
     ['model', text.facts.model, header.model],
-    ['began', text.facts.began, new Date(header.startedAtMs).toLocaleString()],
+    ['began', text.facts.began, dateTime(header.startedAtMs)],
     ['length', text.facts.length, milliseconds(lengthMs)],
     ['pool', text.facts.pool, text.poolOf(count(header.blockCount), header.blockSize)],
     ['events', text.facts.events, count(events.length)],

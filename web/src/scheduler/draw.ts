@@ -1,6 +1,7 @@
 // Draws a timeline: tokens of each step above, a lane for each sequence below.
 
 import type { WaitCause } from '../../../src/events/types.ts';
+import { count } from '../i18n/format.ts';
 import { shortId } from '../memory/describe.ts';
 import { css, neutral, oklch, type Rgb } from '../parts/palette.ts';
 import { colourOf } from '../parts/sequence-colours.ts';
@@ -110,17 +111,53 @@ function drawLane(pen: Pen, shown: TimelineWindow, laneIndex: number, widthPx: n
   }
 }
 
+/** Between the numbers of two steps at least. */
+const stepLabelPx = 72;
+
+/** Numbers of steps that are round, as many as fit. */
+function drawSteps(
+  { context, layout, dark, faint }: Pen,
+  shown: TimelineWindow,
+  heightPx: number,
+  label: string,
+): void {
+  const { gutterPx, stepPx, axisPx } = layout;
+  const y = heightPx - axisPx / 2 + 1;
+  const least = Math.max(1, stepLabelPx / stepPx);
+  const power = 10 ** Math.floor(Math.log10(least));
+  const apart = power * (least <= power ? 1 : least <= 2 * power ? 2 : least <= 5 * power ? 5 : 10);
+  context.fillStyle = faint;
+  context.textAlign = 'right';
+  context.fillText(label, gutterPx - 6, y);
+  context.textAlign = 'left';
+  for (const [index, { step }] of shown.entries.entries()) {
+    if (step % apart !== 0 || index + stepLabelPx / stepPx / 2 > (context.canvas.clientWidth - gutterPx) / stepPx)
+      continue;
+    const x = gutterPx + index * stepPx;
+    context.fillStyle = css(neutral('cached', dark));
+    context.fillRect(x, heightPx - axisPx, 1, 5);
+    context.fillStyle = faint;
+    context.fillText(count(step), x + 3, y);
+  }
+}
+
 /** Height in CSS pixels that a window takes. */
 export function heightOf(shown: TimelineWindow, layout: TimelineLayout): number {
-  return layout.tokensPx + Math.max(1, shown.lanes.length) * layout.lanePx;
+  return layout.tokensPx + Math.max(1, shown.lanes.length) * layout.lanePx + layout.axisPx;
+}
+
+export interface TimelineStyle {
+  readonly layout: TimelineLayout;
+  readonly widthPx: number;
+  readonly dark: boolean;
+  /** What the numbers along the timeline are. */
+  readonly stepLabel: string;
 }
 
 export function drawTimeline(
   canvas: HTMLCanvasElement,
   shown: TimelineWindow,
-  layout: TimelineLayout,
-  widthPx: number,
-  dark: boolean,
+  { layout, widthPx, dark, stepLabel }: TimelineStyle,
 ): void {
   const ratio = devicePixelRatio;
   const heightPx = heightOf(shown, layout);
@@ -141,4 +178,5 @@ export function drawTimeline(
   const pen: Pen = { context, layout, dark, text: dark ? '#e4e6e9' : '#1a1c1f', faint: dark ? '#9ba2ab' : '#5a5f66' };
   drawTokens(pen, shown, widthPx);
   for (let index = 0; index < shown.lanes.length; index++) drawLane(pen, shown, index, widthPx);
+  drawSteps(pen, shown, heightPx, stepLabel);
 }

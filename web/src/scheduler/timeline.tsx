@@ -23,7 +23,7 @@ export interface TimelineProps {
 const redrawMs = 120;
 
 export function timelineLayout(widthPx: number, stepPx: number): TimelineLayout {
-  return { gutterPx: widthPx < 600 ? 84 : 130, stepPx, tokensPx: 84, lanePx: 18 };
+  return { gutterPx: widthPx < 600 ? 84 : 130, stepPx, tokensPx: 84, lanePx: 18, axisPx: 18 };
 }
 
 const empty: TimelineWindow = { entries: [], lanes: [], names: new Map(), hiddenLanes: 0 };
@@ -36,13 +36,14 @@ export function Timeline(props: TimelineProps) {
   const drawnMs = useRef(0);
   const later = useRef<ReturnType<typeof setTimeout> | null>(null);
   const layout = timelineLayout(widthPx.value, props.stepPx);
+  const text = words.value.scheduler;
   const draw = () => {
     later.current = null;
     drawnMs.current = performance.now();
     const moment = source.moment.value;
     if (canvas.current === null || moment === null || widthPx.value === 0) return;
     const next = windowOf(moment.steps, props.lastStep, stepCount(layout, widthPx.value));
-    drawTimeline(canvas.current, next, layout, widthPx.value, darkMode.value);
+    drawTimeline(canvas.current, next, { layout, widthPx: widthPx.value, dark: darkMode.value, stepLabel: text.axis });
     shown.value = next;
   };
   const drawNow = useRef(draw);
@@ -51,6 +52,7 @@ export function Timeline(props: TimelineProps) {
     void source.shown.value;
     void widthPx.value;
     void darkMode.value;
+    void words.value;
     const waitMs = redrawMs - (performance.now() - drawnMs.current);
     if (later.current !== null) clearTimeout(later.current);
     if (waitMs <= 0 || !source.live) drawNow.current();
@@ -63,7 +65,6 @@ export function Timeline(props: TimelineProps) {
     lastKey.current = key;
     queueMicrotask(() => drawNow.current());
   }
-  const text = words.value.scheduler;
   const { entries, lanes } = shown.value;
   const stepIndex = entries.findIndex(({ step }) => step === props.selectedStep);
   const laneIndex = lanes.findIndex(({ id }) => id === props.selectedLane);

@@ -7,6 +7,8 @@ export interface TimelineLayout {
   readonly stepPx: number;
   readonly tokensPx: number;
   readonly lanePx: number;
+  /** Of the step numbers below the lanes. */
+  readonly axisPx: number;
 }
 
 export interface TimelineWindow {

@@ -1,6 +1,7 @@
 // Calls to the server that the page came from, with a key if one is needed.
 
 import { type Signal, signal } from '@preact/signals';
+import { words } from '../i18n/language.ts';
 
 /** `api` for everything but what shows requests of others, which may need a key of its own: `admin`. */
 export type KeyKind = 'api' | 'admin';
@@ -22,13 +23,15 @@ export function setKey(kind: KeyKind, key: string): void {
   refusals[kind].value = '';
 }
 
-/** `fetch` with the key. Rejects with the server's own message when the answer is not a success. */
+/** `fetch` with the key. Rejects with the server's own message when the answer is no success, and with one of ours when there is none. */
 export async function callServer(path: string, init: RequestInit = {}, kind: KeyKind = 'api'): Promise<Response> {
   const headers = new Headers(init.headers);
   const key = kind === 'admin' && keys.admin.value !== '' ? keys.admin.value : keys.api.value;
   if (key !== '') headers.set('authorization', `Bearer ${key}`);
   if (init.body !== undefined) headers.set('content-type', 'application/json');
-  const response = await fetch(path, { ...init, headers });
+  const response = await fetch(path, { ...init, headers }).catch((error: unknown) => {
+    throw error instanceof TypeError ? new Error(words.value.shell.unreachable, { cause: error }) : error;
+  });
   if (response.ok) {
     refusals[kind].value = '';
     return response;

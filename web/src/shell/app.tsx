@@ -4,6 +4,7 @@ import { useEffect } from 'preact/hooks';
 import { words } from '../i18n/language.ts';
 import { SourceProvider } from '../live/source.ts';
 import { liveSource } from '../live/stream.ts';
+import { reachable } from '../metrics/poll.ts';
 import { type KeyKind, refusals, setKey } from '../server/api.ts';
 import { Header } from './header.tsx';
 import { LazyView } from './lazy-view.tsx';
@@ -57,6 +58,7 @@ export function App() {
         <Header />
         <Tabs />
       </header>
+      {reachable.value === 'lost' && <p class="lost">{text.lost}</p>}
       <KeyField kind="api" />
       <KeyField kind="admin" />
       <main class="view">

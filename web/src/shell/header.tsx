@@ -41,7 +41,9 @@ export function Header() {
         </svg>
         Octavo
       </h1>
-      <span class="model">{modelName.value}</span>
+      <span class="model" title={modelName.value} data-foreign>
+        {modelName.value}
+      </span>
       <span class={`connection ${reachable.value}`} role="status">
         {text.connection[reachable.value]}
       </span>
