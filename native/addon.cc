@@ -220,51 +220,54 @@ class StepWork final : public ModelWork {
 
 class PackWork final : public ModelWork {
  public:
-  PackWork(Napi::Env env, ModelHandle& handle, Napi::Value handle_value, Napi::Value bytes_value, int32_t matrix, int32_t first_row,
-           int32_t row_count)
-      : ModelWork(env, handle, handle_value), matrix_(matrix), first_row_(first_row), row_count_(row_count) {
-    std::tie(bytes_, byte_count_) = elements<uint8_t>(bytes_value, napi_uint8_array, "bytes");
-    keep_bytes_ = Napi::Persistent(bytes_value);
-  }
+  PackWork(Napi::Env env, ModelHandle& handle, Napi::Value handle_value, Napi::Value staging, std::vector<WeightPiece> pieces)
+      : ModelWork(env, handle, handle_value), keep_staging_(Napi::Persistent(staging)), pieces_(std::move(pieces)) {}
 
  protected:
-  void Execute() override { executor_->pack_matrix(matrix_, first_row_, row_count_, bytes_, byte_count_); }
+  void Execute() override { executor_->pack(pieces_); }
   void OnOK() override {
     handle_.busy = false;
     deferred_.Resolve(Env().Undefined());
   }
 
  private:
-  const int32_t matrix_, first_row_, row_count_;
-  uint8_t* bytes_ = nullptr;
-  size_t byte_count_ = 0;
-  Napi::Reference<Napi::Value> keep_bytes_;
+  const Napi::Reference<Napi::Value> keep_staging_;
+  const std::vector<WeightPiece> pieces_;
 };
 
 void refuse_if_busy(const Napi::CallbackInfo& info, const ModelHandle& handle) {
   if (handle.busy) throw Napi::Error::New(info.Env(), "a step is running");
 }
 
-Napi::Value pack_matrix(const Napi::CallbackInfo& info) {
+/** packWeights(model, staging, table): seven numbers for each piece, as in encodePieces of src/backends/cpu/load-weights.ts. */
+Napi::Value pack_weights(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
+    constexpr size_t kFields = 7;
     ModelHandle& handle = model_of(info);
     refuse_if_busy(info, handle);
-    elements<uint8_t>(info[4], napi_uint8_array, "bytes");
-    auto* work = new PackWork(info.Env(), handle, info[0], info[4], info[1].As<Napi::Number>().Int32Value(),
-                              info[2].As<Napi::Number>().Int32Value(), info[3].As<Napi::Number>().Int32Value());
+    const auto [staging, staging_bytes] = elements<uint8_t>(info[1], napi_uint8_array, "staging");
+    const auto [table, length] = elements<double>(info[2], napi_float64_array, "pieces");
+    if (length % kFields != 0) throw PlanError("the table of pieces is cut off");
+    std::vector<WeightPiece> pieces;
+    for (const double* row = table; row != table + length; row += kFields) {
+      const double offset = row[5];
+      const double bytes = row[6];
+      if (!(offset >= 0 && bytes >= 0 && offset + bytes <= static_cast<double>(staging_bytes))) throw PlanError("a piece leaves the staging memory");
+      const auto field = [&](size_t index) { return static_cast<int32_t>(row[index]); };
+      pieces.push_back({row[0] != 0, field(1), dtype_of(row[2]), field(3), field(4), staging + static_cast<size_t>(offset),
+                        static_cast<size_t>(bytes)});
+    }
+    handle.executor->check_pieces(pieces);
+    auto* work = new PackWork(info.Env(), handle, info[0], info[1], std::move(pieces));
     work->Queue();
     return work->promise();
   });
 }
 
-Napi::Value pack_vector(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&]() -> Napi::Value {
-    ModelHandle& handle = model_of(info);
-    refuse_if_busy(info, handle);
-    const auto [bytes, count] = elements<uint8_t>(info[3], napi_uint8_array, "bytes");
-    handle.executor->pack_vector(info[1].As<Napi::Number>().Int32Value(), dtype_of(info[2].As<Napi::Number>().DoubleValue()), bytes, count);
-    return info.Env().Undefined();
-  });
+/** cachedBytes(descriptor, size): bytes of an open file in the system's page cache, by whole pages; -1 where the system does not tell. */
+Napi::Value cached_bytes_of(const Napi::CallbackInfo& info) {
+  const int64_t bytes = cached_bytes(info[0].As<Napi::Number>().Int32Value(), static_cast<size_t>(info[1].As<Napi::Number>().Int64Value()));
+  return Napi::Number::New(info.Env(), static_cast<double>(bytes));
 }
 
 RawPoolBindings pool_bindings_at(const Napi::Object& bound) {
@@ -424,8 +427,8 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("destroyPool", Napi::Function::New(env, destroy_pool));
   exports.Set("createModel", Napi::Function::New(env, create_model));
   exports.Set("destroyModel", Napi::Function::New(env, destroy_model));
-  exports.Set("packMatrix", Napi::Function::New(env, pack_matrix));
-  exports.Set("packVector", Napi::Function::New(env, pack_vector));
+  exports.Set("packWeights", Napi::Function::New(env, pack_weights));
+  exports.Set("cachedBytes", Napi::Function::New(env, cached_bytes_of));
   exports.Set("execute", Napi::Function::New(env, execute));
   exports.Set("logits", Napi::Function::New(env, logits));
   exports.Set("bindBlocks", Napi::Function::New(env, bind_blocks));

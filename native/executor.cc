@@ -127,40 +127,52 @@ size_t Executor::scratch_bytes() const {
   return arena_.size() + logits_->size() + thread_scratch_.size() + attention_.scratch_bytes() + picker_.scratch_bytes();
 }
 
-void Executor::pack_vector(int32_t vector, DType dtype, const uint8_t* bytes, size_t byte_count) {
-  if (vector < 0 || static_cast<size_t>(vector) >= vectors_.size()) throw PlanError("no such vector");
-  const int32_t length = vector_lengths_[static_cast<size_t>(vector)];
-  const DTypeGeometry geometry = geometry_of(dtype);
-  const size_t needed = static_cast<size_t>(length / geometry.block_elements) * static_cast<size_t>(geometry.block_bytes);
-  if (length % geometry.block_elements != 0 || byte_count < needed) throw PlanError("a vector's bytes do not match its length");
-  unpack_vector(dtype, bytes, length, vectors_[static_cast<size_t>(vector)]);
+void Executor::check_pieces(const std::vector<WeightPiece>& pieces) const {
+  for (const WeightPiece& piece : pieces) {
+    const DTypeGeometry geometry = geometry_of(piece.dtype);
+    const size_t count = piece.is_vector ? vectors_.size() : matrices_.size();
+    if (piece.index < 0 || static_cast<size_t>(piece.index) >= count) throw PlanError("no such weight");
+    const size_t index = static_cast<size_t>(piece.index);
+    const int32_t columns = piece.is_vector ? vector_lengths_[index] : matrices_[index].columns;
+    const int32_t rows = piece.is_vector ? 1 : matrices_[index].rows;
+    if (columns % geometry.block_elements != 0) throw PlanError("a weight's rows are not whole blocks");
+    if (!piece.is_vector && matrices_[index].dtype != piece.dtype) throw PlanError("rows to pack have another type than their weight");
+    const size_t row_bytes = static_cast<size_t>(columns / geometry.block_elements) * static_cast<size_t>(geometry.block_bytes);
+    if (piece.first_row < 0 || piece.row_count < 0 || piece.first_row > rows - piece.row_count ||
+        piece.byte_count != row_bytes * static_cast<size_t>(piece.row_count)) {
+      throw PlanError("rows to pack lie outside their weight");
+    }
+  }
 }
 
-void Executor::pack_matrix(int32_t index, int32_t first_row, int32_t row_count, const uint8_t* bytes, size_t byte_count) {
-  if (index < 0 || static_cast<size_t>(index) >= matrices_.size()) throw PlanError("no such matrix");
-  const Matrix& matrix = matrices_[static_cast<size_t>(index)];
-  const DTypeGeometry geometry = geometry_of(matrix.dtype);
-  const size_t row_bytes = static_cast<size_t>(matrix.columns / geometry.block_elements) * static_cast<size_t>(geometry.block_bytes);
-  if (first_row < 0 || row_count < 0 || first_row > matrix.rows - row_count || byte_count < row_bytes * static_cast<size_t>(row_count)) {
-    throw PlanError("rows to pack lie outside their weight");
+void Executor::pack_piece(const WeightPiece& piece) {
+  const size_t index = static_cast<size_t>(piece.index);
+  if (piece.is_vector) {
+    if (piece.row_count > 0) unpack_vector(piece.dtype, piece.bytes, vector_lengths_[index], vectors_[index]);
+    return;
   }
+  const Matrix& matrix = matrices_[index];
+  const int32_t end = piece.first_row + piece.row_count;
+  const size_t row_bytes = piece.row_count > 0 ? piece.byte_count / static_cast<size_t>(piece.row_count) : 0;
+  for (int32_t row = piece.first_row; row < end;) {
+    const int32_t panel = row / kPanelRows;
+    const int32_t next = std::min(end, (panel + 1) * kPanelRows);
+    pack_panel_rows(matrix, panel, row, next - row, piece.bytes + static_cast<size_t>(row - piece.first_row) * row_bytes, row_bytes);
+    row = next;
+  }
+}
+
+void Executor::pack(const std::vector<WeightPiece>& pieces) {
   struct Context {
-    const Matrix& matrix;
-    int32_t first_row, last_row;
-    const uint8_t* bytes;
-    size_t row_bytes;
-    std::atomic<int32_t> next;
-  } context{matrix, first_row, first_row + row_count, bytes, row_bytes, {first_row / kPanelRows}};
+    Executor& executor;
+    const std::vector<WeightPiece>& pieces;
+    std::atomic<size_t> next{0};
+  } context{*this, pieces};
+  // Whole pieces, since two threads that touch a huge page for the first time both clear one, and one of the two is thrown away.
   threads_->run(
       [](void* opaque, int32_t) {
         Context& c = *static_cast<Context*>(opaque);
-        for (;;) {
-          const int32_t panel = c.next.fetch_add(1, std::memory_order_relaxed);
-          const int32_t begin = std::max(c.first_row, panel * kPanelRows);
-          const int32_t end = std::min(c.last_row, (panel + 1) * kPanelRows);
-          if (begin >= end) return;
-          pack_panel_rows(c.matrix, panel, begin, end - begin, c.bytes + static_cast<size_t>(begin - c.first_row) * c.row_bytes, c.row_bytes);
-        }
+        for (size_t i; (i = c.next.fetch_add(1, std::memory_order_relaxed)) < c.pieces.size();) c.executor.pack_piece(c.pieces[i]);
       },
       &context);
 }

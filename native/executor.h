@@ -35,13 +35,25 @@ struct ModelSpec {
   bool cascade;  // shared leading blocks are read once (attention.h)
 };
 
+/** Rows of a matrix, or a whole vector, as stored in `bytes`. */
+struct WeightPiece {
+  bool is_vector;
+  int32_t index;
+  DType dtype;
+  int32_t first_row;
+  int32_t row_count;
+  const uint8_t* bytes;
+  size_t byte_count;
+};
+
 class Executor {
  public:
   Executor(std::shared_ptr<ThreadPool> threads, const Kernels& kernels, ModelSpec spec);
 
-  /** Packs rows of a matrix from `bytes` (as stored), on all threads. Throws PlanError when they do not fit. */
-  void pack_matrix(int32_t matrix, int32_t first_row, int32_t row_count, const uint8_t* bytes, size_t byte_count);
-  void pack_vector(int32_t vector, DType dtype, const uint8_t* bytes, size_t byte_count);
+  /** Checks pieces of weights against what is to be loaded. Throws PlanError. */
+  void check_pieces(const std::vector<WeightPiece>& pieces) const;
+  /** Packs checked pieces, which overlap nowhere, on all threads. */
+  void pack(const std::vector<WeightPiece>& pieces);
 
   /** Copies and checks the bindings of the next step. */
   void bind(const RawBindings& raw) { bindings_.assign(raw); }
@@ -71,6 +83,7 @@ class Executor {
     std::atomic<int32_t> next{0};
   };
 
+  void pack_piece(const WeightPiece& piece);
   void prepare_step();
   void run_thread(int32_t thread);
   void run_region(size_t index, int32_t thread);

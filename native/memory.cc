@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace octavo {
 
@@ -72,6 +73,25 @@ void ask_huge_pages(void* data, size_t bytes) {
   if (end >= first + kHugePage) madvise(reinterpret_cast<void*>(first), end - first, MADV_HUGEPAGE);
 #else
   (void)data, (void)bytes;
+#endif
+}
+
+int64_t cached_bytes(int descriptor, size_t file_bytes) {
+#ifdef __linux__
+  if (file_bytes == 0) return 0;
+  // A mapping takes no pages until it is read, and mincore then tells which of them are there already.
+  void* mapping = mmap(nullptr, file_bytes, PROT_READ, MAP_SHARED, descriptor, 0);
+  if (mapping == MAP_FAILED) return -1;
+  std::vector<unsigned char> present((file_bytes + kPage - 1) / kPage);
+  const bool told = mincore(mapping, file_bytes, present.data()) == 0;
+  munmap(mapping, file_bytes);
+  if (!told) return -1;
+  int64_t pages = 0;
+  for (const unsigned char page : present) pages += page & 1;
+  return pages * static_cast<int64_t>(kPage);
+#else
+  (void)descriptor, (void)file_bytes;
+  return -1;
 #endif
 }
 

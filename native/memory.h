@@ -41,4 +41,7 @@ int prefer_node(void* data, size_t bytes, int node);
  */
 void ask_huge_pages(void* data, size_t bytes);
 
+/** How many of an open file's bytes lie in the system's page cache, by whole pages; -1 where that cannot be told. */
+int64_t cached_bytes(int descriptor, size_t file_bytes);
+
 }  // namespace octavo

@@ -49,16 +49,37 @@ void pack_q4_0_row(const Matrix& matrix, uint8_t* panel, int32_t lane, const uin
   }
 }
 
-/** The codes of 32 columns into one lane of a unit whose memory is still zero there. */
-void put_codes(const QuantFormat& format, uint8_t* unit, int32_t lane, const uint8_t* codes) {
-  const int32_t code_mask = (1 << format.code_bits) - 1;
-  for (int32_t column = 0; column < kQuantBlock; ++column) {
-    const CodePlace place = code_place(format, lane, column);
-    unit[place.offset] = static_cast<uint8_t>(unit[place.offset] | (codes[column] & code_mask) << place.shift);
-    if (format.plane_bits == 0) continue;
-    const CodePlace high = plane_place(format, lane, column);
-    unit[high.offset] = static_cast<uint8_t>(unit[high.offset] | codes[column] >> format.code_bits << high.shift);
+/** Eight times four columns' fields of one lane, one field in each byte of a word, to where field_place (quant_format.h) has them. */
+template <int kBits>
+void put_fields(uint8_t* out, const uint32_t* words) {
+  constexpr int kFields = 8 / kBits;  // of one byte
+  // Nibbles pair columns 16 apart; two bits and single bits lie beside those of the next four columns.
+  constexpr int kApart = kBits == 4 ? 4 : 1;
+  for (int store = 0; store < 8 / kFields; ++store) {
+    const uint32_t* first = words + (kBits == 4 ? store : store * kFields);
+    uint32_t bytes = 0;
+    for (int field = 0; field < kFields; ++field) bytes |= first[field * kApart] << (field * kBits);
+    std::memcpy(out + store * 64, &bytes, 4);
   }
+}
+
+/** The codes of 32 columns into one lane of a unit. */
+template <DType kDType>
+void put_codes(uint8_t* unit, int32_t lane, const uint8_t* codes) {
+  constexpr QuantFormat kFormat = quant_format_of(kDType);
+  constexpr uint32_t kEach = 0x01010101u;
+  const size_t group = static_cast<size_t>(lane / kGroupRows);
+  const size_t column = static_cast<size_t>(lane % kGroupRows) * 4;
+  uint32_t low[8];
+  uint32_t high[8];
+  for (int j = 0; j < 8; ++j) {
+    uint32_t four;
+    std::memcpy(&four, codes + j * 4, 4);
+    low[j] = four & kEach * ((1u << kFormat.code_bits) - 1);
+    high[j] = four >> kFormat.code_bits & kEach * ((1u << kFormat.plane_bits) - 1);
+  }
+  put_fields<kFormat.code_bits>(unit + group * kFormat.group_bytes() + column, low);
+  if constexpr (kFormat.plane_bits > 0) put_fields<kFormat.plane_bits>(unit + kFormat.plane_offset() + group * kFormat.plane_bytes() + column, high);
 }
 
 template <DType kDType>
@@ -76,7 +97,7 @@ void pack_quantized_row(const Matrix& matrix, uint8_t* panel, int32_t lane, cons
     for (int32_t u = 0; u < kFormat.units_per_super; ++u) {
       uint8_t* unit = header + kFormat.header_bytes + static_cast<size_t>(u) * kFormat.unit_bytes;
       uint8_t* scales = unit + kFormat.scale_offset();
-      put_codes(kFormat, unit, lane, block.codes + u * kQuantBlock);
+      put_codes<kDType>(unit, lane, block.codes + u * kQuantBlock);
       switch (kFormat.scales) {
         case ScaleKind::kF16Min: std::memcpy(scales + 64 + entry, &block.m, 2); [[fallthrough]];
         case ScaleKind::kF16: std::memcpy(scales + entry, &block.d, 2); break;

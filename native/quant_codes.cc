@@ -18,12 +18,16 @@ void fifth_bits(uint32_t bits, uint8_t* codes) {
 
 /** 256 values of two bits: pairs of 16 at shifts 0, 2, 4, 6 of 32 bytes, twice. */
 void two_bits_of_256(const uint8_t* bytes, uint8_t* codes) {
-  for (int i = 0; i < 256; ++i) codes[i] = bytes[i / 128 * 32 + i % 32] >> (i % 128 / 32 * 2) & 3;
+  for (int group = 0; group < 8; ++group) {
+    for (int i = 0; i < 32; ++i) codes[group * 32 + i] = bytes[group / 4 * 32 + i] >> (group % 4 * 2) & 3;
+  }
 }
 
 /** 256 nibbles: 32 low ones, then 32 high ones, of each 32 bytes. */
 void nibbles_of_256(const uint8_t* bytes, uint8_t* codes) {
-  for (int i = 0; i < 256; ++i) codes[i] = bytes[i / 64 * 32 + i % 32] >> (i / 32 % 2 * 4) & 15;
+  for (int group = 0; group < 8; ++group) {
+    for (int i = 0; i < 32; ++i) codes[group * 32 + i] = bytes[group / 2 * 32 + i] >> (group % 2 * 4) & 15;
+  }
 }
 
 void scales_of_k4(const uint8_t* packed, BlockCodes* out) {
@@ -38,9 +42,11 @@ void scales_of_k4(const uint8_t* packed, BlockCodes* out) {
 void take_apart_q3_k(const uint8_t* block, BlockCodes* out) {
   const uint8_t* packed = block + 96;
   two_bits_of_256(block + 32, out->codes);
-  for (int i = 0; i < 256; ++i) {
-    const int bit = block[i % 32] >> (i / 32) & 1;
-    out->codes[i] = static_cast<uint8_t>(out->codes[i] | bit << 2);
+  for (int group = 0; group < 8; ++group) {
+    for (int i = 0; i < 32; ++i) {
+      const int bit = block[i] >> group & 1;
+      out->codes[group * 32 + i] = static_cast<uint8_t>(out->codes[group * 32 + i] | bit << 2);
+    }
   }
   for (int i = 0; i < 16; ++i) {
     const int low = i < 8 ? packed[i] & 15 : packed[i - 8] >> 4;
@@ -51,12 +57,15 @@ void take_apart_q3_k(const uint8_t* block, BlockCodes* out) {
 }
 
 void take_apart_q6_k(const uint8_t* block, BlockCodes* out) {
-  for (int i = 0; i < 256; ++i) {
-    const int half = i / 128;
-    const int quarter = i % 128 / 32;
-    const int nibble = block[half * 64 + quarter % 2 * 32 + i % 32] >> (quarter / 2 * 4) & 15;
-    const int high = block[128 + half * 32 + i % 32] >> (quarter * 2) & 3;
-    out->codes[i] = static_cast<uint8_t>(nibble | high << 4);
+  for (int group = 0; group < 8; ++group) {
+    const int quarter = group % 4;
+    const uint8_t* low = block + group / 4 * 64 + quarter % 2 * 32;
+    const uint8_t* high = block + 128 + group / 4 * 32;
+    for (int i = 0; i < 32; ++i) {
+      const int nibble = low[i] >> (quarter / 2 * 4) & 15;
+      const int plane = high[i] >> (quarter * 2) & 3;
+      out->codes[group * 32 + i] = static_cast<uint8_t>(nibble | plane << 4);
+    }
   }
   std::memcpy(out->scales, block + 192, 16);
   out->d = read_u16(block + 208);
@@ -104,8 +113,10 @@ void take_apart(DType dtype, const uint8_t* block, BlockCodes* out) {
       out->m = read_u16(block + 2);
       scales_of_k4(block + 4, out);
       nibbles_of_256(block + 48, out->codes);
-      for (int i = 0; i < 256; ++i) {
-        out->codes[i] = static_cast<uint8_t>(out->codes[i] | (block[16 + i % 32] >> (i / 32) & 1) << 4);
+      for (int group = 0; group < 8; ++group) {
+        for (int i = 0; i < 32; ++i) {
+          out->codes[group * 32 + i] = static_cast<uint8_t>(out->codes[group * 32 + i] | (block[16 + i] >> group & 1) << 4);
+        }
       }
       break;
     case DType::kQ6_K: take_apart_q6_k(block, out); break;

@@ -8,10 +8,15 @@ import { progress } from './progress.ts';
 
 const cacheFolder = join(dirname(dirname(fileURLToPath(import.meta.url))), '.cache');
 
+/** Where the file of that shape and type is kept, or would be. */
+export function modelPath(shape: SynthShapeName, dtype: SynthDType): string {
+  return join(cacheFolder, `${shape}-${dtype}.gguf`);
+}
+
 /** The path of a file of random weights in that shape and type, written on first use. */
 export async function ensureModel(shape: SynthShapeName, dtype: SynthDType): Promise<string> {
   mkdirSync(cacheFolder, { recursive: true });
-  const path = join(cacheFolder, `${shape}-${dtype}.gguf`);
+  const path = modelPath(shape, dtype);
   if (!existsSync(path)) {
     progress(`writing ${shape} in ${dtype} to bench/.cache ...`);
     await synthesizeGguf({ shape, dtype, path });

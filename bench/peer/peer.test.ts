@@ -4,7 +4,9 @@ import { describe, expect, it } from 'vitest';
 import type { Limit, MachineLimits } from '../common/limits.ts';
 import { referenceLimits } from '../reference.ts';
 import { decodeRates } from './protocol.ts';
-import { type ModelWeights, scaledReference, shareOf, tileShareOf } from './shares.ts';
+import { rooflineRate, scaledReference } from './scaling.ts';
+import { type ModelWeights, shareOf, synthWeights, tileShareOf } from './shares.ts';
+import { describeVerdict, judge, peerTarget, referenceTarget } from './targets.ts';
 
 const limitOf = (rate: number): Limit => {
   const summary = { median: rate, lowest: rate, highest: rate };
@@ -47,19 +49,95 @@ describe('shares', () => {
 });
 
 describe('the reference', () => {
-  it('is the table on the machine it was taken on, and scales with the limits', () => {
-    expect(scaledReference('llama-3.2-1b', 'q8_0', prefill, limits)).toBe(104);
-    expect(scaledReference('llama-3.2-1b', 'bf16', prefill, limits)).toBe(91);
-    expect(scaledReference('smollm2-135m', 'q4_0', decode(8), limits)).toBe(365);
-    const faster = { ...limits, int8: limitOf(2 * referenceLimits.int8), read: limitOf(3 * referenceLimits.read) };
-    expect(scaledReference('llama-3.2-1b', 'q8_0', prefill, faster)).toBe(208);
-    expect(scaledReference('llama-3.2-1b', 'q8_0', decode(1), faster)).toBe(63);
+  const measured = (shape: string, dtype: string, task: Parameters<typeof scaledReference>[2], of = weights) =>
+    scaledReference(shape, dtype, task, of, limits);
+  const same = (rate: number) => ({
+    byOneLimit: expect.closeTo(rate, 6),
+    byRoofline: expect.closeTo(rate, 6),
+    estimatedFrom: null,
   });
 
-  it('is silent where nothing was measured', () => {
-    expect(scaledReference('llama-3.2-1b', 'q6_k', prefill, limits)).toBeNull();
-    expect(scaledReference('qwen2.5-0.5b', 'q8_0', decode(16), limits)).toBeNull();
-    expect(scaledReference('llama-3.2-1b', 'q8_0', { kind: 'prefill', tokens: 100 }, limits)).toBeNull();
+  it('is the table on the machine it was taken on', () => {
+    expect(measured('llama-3.2-1b', 'q8_0', prefill)).toEqual(same(104));
+    expect(measured('llama-3.2-1b', 'bf16', prefill, synthWeights('llama-3.2-1b', 'bf16'))).toEqual(same(91));
+    expect(measured('smollm2-135m', 'q4_0', decode(8), synthWeights('smollm2-135m', 'q4_0'))).toEqual(same(365));
+  });
+
+  it('scales with the one limit, and with what the roofline makes of both', () => {
+    const faster = { ...limits, int8: limitOf(2 * referenceLimits.int8), read: limitOf(3 * referenceLimits.read) };
+    const scaled = (task: Parameters<typeof scaledReference>[2]) =>
+      scaledReference('llama-3.2-1b', 'q8_0', task, weights, faster);
+    expect(scaled(prefill)).toMatchObject({ byOneLimit: 208, byRoofline: 208 });
+    expect(scaled(decode(1))?.byOneLimit).toBeCloseTo(63, 9);
+    expect(scaled(decode(1))?.byRoofline).toBeCloseTo(63, 9);
+    // Eight sequences are bound by reading there (39.8 ms; 21.2 ms of products) and here (13.3 ms; 10.6 ms).
+    expect(scaled(decode(8))?.byOneLimit).toBeCloseTo(106, 9);
+    expect(scaled(decode(8))?.byRoofline).toBeCloseTo(159, 9);
+    // Sixteen by products there (42.4 ms; 39.8 ms of reading) and here (21.2 ms; 13.3 ms).
+    expect(scaled(decode(16))?.byRoofline).toBeCloseTo(126, 9);
+    // With products alone four times as fast, sixteen are bound by reading: 39.8 ms, where there were 42.4.
+    const products = { ...limits, int8: limitOf(4 * referenceLimits.int8) };
+    const sixteen = scaledReference('llama-3.2-1b', 'q8_0', decode(16), weights, products)!;
+    expect(sixteen.byOneLimit).toBeCloseTo(252, 9);
+    expect(sixteen.byRoofline).toBeCloseTo((63 * 42.429) / 39.788, 1);
+  });
+
+  it('takes the faster dot product for halves, on both machines', () => {
+    const halves = synthWeights('llama-3.2-1b', 'f16');
+    const slowBf16 = { ...limits, bf16: limitOf(1e9), f32: limitOf(2 * referenceLimits.bf16) };
+    expect(scaledReference('llama-3.2-1b', 'f16', prefill, halves, slowBf16)?.byOneLimit).toBeCloseTo(182, 9);
+  });
+
+  it('is estimated from the best share of the same type, or of Q8_0 for one sequence', () => {
+    const qwen = synthWeights('qwen2.5-0.5b', 'q8_0');
+    const sixteen = measured('qwen2.5-0.5b', 'q8_0', decode(16), qwen)!;
+    expect(sixteen.estimatedFrom).toBe('llama-3.2-1b q8_0');
+    const llama = synthWeights('llama-3.2-1b', 'q8_0');
+    expect(sixteen.byRoofline / rooflineRate(decode(16), qwen, referenceLimits)).toBeCloseTo(
+      63 / rooflineRate(decode(16), llama, referenceLimits),
+      9,
+    );
+    const q6 = synthWeights('smollm2-135m', 'q6_k');
+    expect(measured('smollm2-135m', 'q6_k', decode(1), q6)?.estimatedFrom).toBe('smollm2-135m q8_0');
+    expect(measured('smollm2-135m', 'q6_k', prefill, q6)).toBeNull();
+  });
+
+  it('is silent for other shapes and other prefills', () => {
+    expect(measured('', '', prefill)).toBeNull();
+    expect(measured('smollm2-135m-wide', 'q8_0', decode(1))).toBeNull();
+    expect(measured('llama-3.2-1b', 'q8_0', { kind: 'prefill', tokens: 100 })).toBeNull();
+  });
+});
+
+describe('weights of a synthesised model', () => {
+  it('are those of its file', () => {
+    const { layerWeights, headWeights, bytes, dtype } = synthWeights('llama-3.2-1b', 'q8_0');
+    expect({ layerWeights, headWeights, bytes, dtype }).toEqual(weights);
+  });
+});
+
+describe('targets', () => {
+  it('are set by shape, type and phase', () => {
+    expect(referenceTarget('llama-3.2-1b', 'q8_0', prefill)).toBe(2.7);
+    expect(referenceTarget('smollm2-135m', 'q6_k', prefill)).toBeNull();
+    expect(referenceTarget('qwen2.5-0.5b', 'q6_k', decode(1))).toBe(1.05);
+    expect(referenceTarget('qwen2.5-0.5b', 'q4_0', decode(8))).toBe(2.5);
+    expect(referenceTarget('qwen2.5-0.5b', 'q4_k', decode(8))).toBeNull();
+    expect(referenceTarget('qwen2.5-0.5b', 'q8_0', decode(4))).toBeNull();
+    expect([peerTarget(prefill), peerTarget(decode(1)), peerTarget(decode(16)), peerTarget(decode(8))]).toEqual([
+      1,
+      1,
+      4,
+      null,
+    ]);
+  });
+
+  it('are met or missed by the roofline, with a word where one limit differs', () => {
+    const reference = { byOneLimit: 50, byRoofline: 40, estimatedFrom: null };
+    expect(judge(100, reference, 2.5)).toEqual({ target: 2.5, byRoofline: 2.5, byOneLimit: 2, isMet: true });
+    expect(describeVerdict(judge(100, reference, 2.5))).toBe('2.50 met (missed by one limit)');
+    expect(describeVerdict(judge(99, reference, 2.5))).toBe('2.50 missed');
+    expect(describeVerdict(judge(99, null, 2.5))).toBe('-');
   });
 });
 

@@ -1,9 +1,10 @@
-// What a rate is of the machine's limits, and what the reference table would be under them.
+// What a rate is of the machine's limits.
 
 import { openGguf } from '../../src/models/gguf/index.ts';
-import type { DType } from '../../src/tensor/index.ts';
+import { type SynthDType, type SynthShapeName, synthShape } from '../../src/models/synth/index.ts';
+import { synthTensors } from '../../src/models/synth/tensors.ts';
+import { type DType, rowBytes } from '../../src/tensor/index.ts';
 import type { LimitName, MachineLimits } from '../common/limits.ts';
-import { type ReferenceLimits, referenceLimits, referenceRates } from '../reference.ts';
 import type { Task } from './protocol.ts';
 
 /** Weights of a model that products run over. */
@@ -18,23 +19,41 @@ export interface ModelWeights {
   readonly dtype: DType;
 }
 
+interface StoredTensor {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** The weights of a GGUF file. */
 export async function readWeights(path: string): Promise<ModelWeights> {
   const { source } = await openGguf(path);
   try {
-    const head = source.weights.get('output.weight') ?? source.weights.get('token_embd.weight')!;
-    const layers = [...source.weights.values()].filter(({ name, rows }) => name.startsWith('blk.') && rows > 1);
-    const weightsOf = new Map<DType, number>();
-    for (const { dtype, rows, columns } of layers) weightsOf.set(dtype, (weightsOf.get(dtype) ?? 0) + rows * columns);
-    const [dtype] = [...weightsOf].reduce((most, entry) => (entry[1] > most[1] ? entry : most));
-    return {
-      layerWeights: layers.reduce((sum, { rows, columns }) => sum + rows * columns, 0),
-      headWeights: head.rows * head.columns,
-      bytes: layers.reduce((sum, { bytes }) => sum + bytes, head.bytes),
-      dtype,
-    };
+    return weightsOf([...source.weights.values()]);
   } finally {
     await source.close();
   }
+}
+
+/** The weights that the file of a synthesised model has, without the file. */
+export function synthWeights(shape: SynthShapeName, dtype: SynthDType): ModelWeights {
+  return weightsOf(synthTensors(synthShape(shape), dtype, 0));
+}
+
+function weightsOf(tensors: readonly StoredTensor[]): ModelWeights {
+  const named = (name: string) => tensors.find((it) => it.name === name);
+  const head = named('output.weight') ?? named('token_embd.weight')!;
+  const layers = tensors.filter(({ name, rows }) => name.startsWith('blk.') && rows > 1);
+  const perType = new Map<DType, number>();
+  for (const { dtype, rows, columns } of layers) perType.set(dtype, (perType.get(dtype) ?? 0) + rows * columns);
+  const [dtype] = [...perType].reduce((most, entry) => (entry[1] > most[1] ? entry : most));
+  return {
+    layerWeights: layers.reduce((sum, { rows, columns }) => sum + rows * columns, 0),
+    headWeights: head.rows * head.columns,
+    bytes: [head, ...layers].reduce((sum, it) => sum + it.rows * rowBytes(it.dtype, it.columns), 0),
+    dtype,
+  };
 }
 
 export interface Share {
@@ -68,27 +87,11 @@ export function tileShareOf(task: Task, rate: number, weights: ModelWeights, lim
   return peak === null ? null : { limit, share: (rate * operationsPerToken(task, weights)) / peak.all.median };
 }
 
-function isSingle(task: Task): boolean {
+export function isSingle(task: Task): boolean {
   return task.kind === 'decode' && task.sequences === 1;
 }
 
-function operationsPerToken(task: Task, { layerWeights, headWeights }: ModelWeights): number {
+/** Useful operations, two for each weight. */
+export function operationsPerToken(task: Task, { layerWeights, headWeights }: ModelWeights): number {
   return 2 * (layerWeights + (task.kind === 'prefill' ? 0 : headWeights));
-}
-
-/**
- * The reference table's rate for this task, times what this machine's limit is of the reference machine's: bandwidth for
- * one sequence, else the int8 dot product (bf16 for F16). BF16 is held against F16. Null where the table has nothing.
- */
-export function scaledReference(shape: string, dtype: string, task: Task, limits: MachineLimits): number | null {
-  const isHalf = dtype === 'f16' || dtype === 'bf16';
-  const rates = referenceRates[shape]?.[isHalf ? 'f16' : dtype];
-  if (rates === undefined) return null;
-  if (task.kind === 'prefill' && task.tokens !== 512) return null;
-  const rate =
-    task.kind === 'prefill' ? rates.prefill : task.sequences === 1 ? rates.decode : rates.sequences?.[task.sequences];
-  const limit: keyof ReferenceLimits = isSingle(task) ? 'read' : isHalf ? 'bf16' : 'int8';
-  const today = limits[limit];
-  if (rate === undefined || today === null) return null;
-  return (rate * today.all.median) / referenceLimits[limit];
 }

@@ -22,7 +22,18 @@ export interface WeightSource {
   readonly weights: ReadonlyMap<string, WeightInfo>;
   /** Fills `into` with the bytes of tensor `name` that begin at `byteOffset`. Rejects with ModelFileError. */
   read(name: string, byteOffset: number, into: Uint8Array): Promise<void>;
+  /** Where a tensor's bytes stand, if in a file of the system: a backend may read them there by means of its own. */
+  place?(name: string): WeightPlace | null;
   close(): Promise<void>;
+}
+
+/** A place in an open file. */
+export interface WeightPlace {
+  readonly path: string;
+  /** The system's number of the open file, good until the source is closed. */
+  readonly descriptor: number;
+  readonly fileBytes: number;
+  readonly byteOffset: number;
 }
 
 /** Upper bounds of a step, fixed at compile time: all scratch memory is planned from them. */

@@ -44,6 +44,12 @@ export function createFileWeightSource(
       }
       await file.read(fileOffset + byteOffset, into);
     },
+    place(name) {
+      const place = places.get(name);
+      if (place?.file.descriptor === undefined) return null;
+      const { file, fileOffset } = place;
+      return { path: file.path, descriptor: file.descriptor!, fileBytes: file.sizeBytes, byteOffset: fileOffset };
+    },
     async close() {
       await Promise.all(files.map((file) => file.close()));
     },

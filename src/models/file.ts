@@ -8,6 +8,8 @@ export interface RandomAccessFile {
   /** For messages. */
   readonly path: string;
   readonly sizeBytes: number;
+  /** The system's number of the open file, if it is one of the system's. */
+  readonly descriptor?: number;
   /** Fills `into` from `offset`. Rejects with ModelFileError when the file is shorter or cannot be read. */
   read(offset: number, into: Uint8Array): Promise<void>;
   close(): Promise<void>;
@@ -44,6 +46,7 @@ function nodeFile(path: string, handle: FileHandle, sizeBytes: number): RandomAc
   return {
     path,
     sizeBytes,
+    descriptor: handle.fd,
     async read(offset, into) {
       let filledBytes = 0;
       while (filledBytes < into.length) {

@@ -1,6 +1,6 @@
 // Where pages live when they are not on the device.
 
-export { alignUp, allocatePages } from './aligned-memory.ts';
+export { alignUp, allocatePages } from '../tensor/aligned-memory.ts';
 export { createPageCodec } from './compress/page-codec.ts';
 export { type FileTierOptions, openFileTier } from './file/file-tier.ts';
 export { createNodeFiles } from './file/node-files.ts';

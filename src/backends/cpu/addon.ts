@@ -58,8 +58,10 @@ export interface Addon {
   destroyPool(pool: PoolHandle): void;
   createModel(pool: PoolHandle, isa: InstructionSet, spec: ModelSpec): ModelHandle;
   destroyModel(model: ModelHandle): void;
-  packMatrix(model: ModelHandle, matrix: number, firstRow: number, rowCount: number, bytes: Uint8Array): Promise<void>;
-  packVector(model: ModelHandle, vector: number, dtype: number, bytes: Uint8Array): void;
+  /** Packs the pieces of a table (load-weights.ts) that lie in `staging`, on all threads. */
+  packWeights(model: ModelHandle, staging: Uint8Array, pieces: Float64Array): Promise<void>;
+  /** Bytes of an open file in the system's page cache, by whole pages; -1 where the system does not tell. */
+  cachedBytes(descriptor: number, fileBytes: number): number;
   /** Throws when the bindings do not hold; resolves to the milliseconds of the step and of its picks, then what was picked. */
   execute(model: ModelHandle, step: StepBindings, picks: RawPicks | undefined): Promise<Float64Array>;
   logits(model: ModelHandle): Float32Array;

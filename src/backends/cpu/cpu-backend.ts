@@ -58,7 +58,7 @@ export function createCpuBackend(options: CpuBackendOptions): Backend {
     movesAllPools: addon.movesAllPools ?? false,
     async compile(program, compileOptions) {
       if (closed) throw new BackendError('cpu', 'The backend is closed.');
-      const executable = await compile(addon, pool, isa, cascade, program, compileOptions, () =>
+      const executable = await compile(addon, pool, threads, isa, cascade, program, compileOptions, () =>
         open.delete(executable),
       );
       open.add(executable);
@@ -90,6 +90,7 @@ function toBackendError(cause: unknown): BackendError {
 async function compile(
   addon: Addon,
   pool: PoolHandle,
+  threads: number,
   isa: InstructionSet,
   cascade: boolean,
   program: Program,
@@ -136,7 +137,7 @@ async function compile(
     }),
   );
   try {
-    await loadWeights(addon, model, lowered.weights, options);
+    await loadWeights(addon, model, lowered.weights, threads, options);
   } catch (error) {
     addon.destroyModel(model);
     throw error;

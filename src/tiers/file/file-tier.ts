@@ -1,7 +1,7 @@
 // Pages in preallocated files of a folder, found again after a restart or a crash: a slot index over a journal and transfers.
 
 import { InvalidRequestError } from '../../errors/index.ts';
-import { alignUp, allocatePages } from '../aligned-memory.ts';
+import { alignUp, allocatePages } from '../../tensor/aligned-memory.ts';
 import { type ChecksumFunction, checksumBytes, checksumPage } from '../page-checksum.ts';
 import { formatPageKey, type PageKey } from '../page-key.ts';
 import { createPageSlots, type PageSlots } from '../page-slots.ts';

@@ -3,7 +3,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { allocateAligned, IO_ALIGNMENT, isAligned } from '../aligned-memory.ts';
+import { allocateAligned, IO_ALIGNMENT, isAligned } from '../../tensor/aligned-memory.ts';
 import { lockFile } from './lock-file.ts';
 import type { TierFile, TierFiles } from './tier-files.ts';
 

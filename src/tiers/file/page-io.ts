@@ -1,6 +1,6 @@
 // Pages to and from their slots: neighbouring slots in one transfer, several transfers under way, copied only where direct I/O must.
 
-import { allocateAligned, IO_ALIGNMENT, isAligned } from '../aligned-memory.ts';
+import { allocateAligned, IO_ALIGNMENT, isAligned } from '../../tensor/aligned-memory.ts';
 import { createIoLanes } from './io-lanes.ts';
 import type { Segments } from './segments.ts';
 import type { TierFile } from './tier-files.ts';

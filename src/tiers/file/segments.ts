@@ -1,7 +1,7 @@
 // The files that hold pages: few, of a fixed size, filled with zeros ahead of use so that a page never finds the disk full.
 
 import { join } from 'node:path';
-import { allocateAligned } from '../aligned-memory.ts';
+import { allocateAligned } from '../../tensor/aligned-memory.ts';
 import type { TierFile, TierFiles } from './tier-files.ts';
 
 export interface SegmentsOptions {

@@ -1,6 +1,6 @@
 // The host tier's memory: units of one size in a preallocated pool. A page takes one unit, or several if units are compressed pages.
 
-import { alignUp, allocatePages } from '../aligned-memory.ts';
+import { alignUp, allocatePages } from '../../tensor/aligned-memory.ts';
 
 /** A page's bytes, or who writes them. */
 export type PageSource = Uint8Array | ((into: Uint8Array) => void);

@@ -1,7 +1,7 @@
 // Pages in a preallocated pool of host memory: as they are, or, if a codec is given, the colder ones in its smaller form.
 
 import { InvalidRequestError } from '../../errors/index.ts';
-import { allocatePages } from '../aligned-memory.ts';
+import { allocatePages } from '../../tensor/aligned-memory.ts';
 import type { PageCodec } from '../page-codec.ts';
 import type { PageKey } from '../page-key.ts';
 import { createPageSlots } from '../page-slots.ts';

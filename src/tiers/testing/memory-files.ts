@@ -1,6 +1,6 @@
 // A file system in memory for tests of tiers: any operation can fail, be cut short, be torn by a crash, or lie.
 
-import { IO_ALIGNMENT, isAligned } from '../aligned-memory.ts';
+import { IO_ALIGNMENT, isAligned } from '../../tensor/aligned-memory.ts';
 import type { TierFile, TierFiles, TierLock } from '../file/tier-files.ts';
 
 /**

@@ -1,0 +1,33 @@
+// node-llama-cpp loads a model in a process of its own.
+
+import { getLlama, LlamaLogLevel, type Token } from 'node-llama-cpp';
+import { reportLoad } from './report.ts';
+
+const [modelPath, threads] = process.argv.slice(2);
+
+await reportLoad(async () => {
+  const llama = await getLlama({
+    gpu: false,
+    build: 'never',
+    skipDownload: true,
+    logLevel: LlamaLogLevel.error,
+    maxThreads: Number(threads),
+    progressLogs: false,
+  });
+  const model = await llama.loadModel({ modelPath, gpuLayers: 0 });
+  const context = await model.createContext({
+    sequences: 1,
+    contextSize: 512,
+    batchSize: 64,
+    threads: Number(threads),
+  });
+  const sequence = context.getSequence();
+  return {
+    memory: null,
+    async firstToken(tokenIds) {
+      const options = { temperature: 0, yieldEogToken: true };
+      for await (const _ of sequence.evaluate([...tokenIds] as Token[], options)) break;
+    },
+    close: () => llama.dispose(),
+  };
+});
