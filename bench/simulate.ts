@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createPrefillPace } from '../src/engine/prefill-pace.ts';
 import { type SynthDType, synthDTypes, synthShapeNames } from '../src/models/synth/index.ts';
-import { type Calibration, costsOf, parseCalibration } from '../src/simulation/calibration/index.ts';
+import { backendBuild, type Calibration, costsOf, parseCalibration } from '../src/simulation/calibration/index.ts';
 import { type LoadFigures, type ReplayResult, replay } from '../src/simulation/index.ts';
 import { ensureModel } from './common/models.ts';
 import { choices, integer, optionalNumber, optionalText, runBench, UsageError } from './common/options.ts';
@@ -61,13 +61,20 @@ async function calibrate(model: string, threads: number): Promise<string> {
   return path;
 }
 
+/** Throws UsageError for one of other kernels than those that will run. */
 function readCalibration(path: string): Calibration {
   if (!existsSync(path)) throw new UsageError(`there is no file ${path}`);
+  let calibration: Calibration;
   try {
-    return parseCalibration(readFileSync(path, 'utf8'), path);
+    calibration = parseCalibration(readFileSync(path, 'utf8'), path);
   } catch (error) {
     throw new UsageError((error as Error).message);
   }
+  const { build } = calibration;
+  if (build !== backendBuild(build.split(' ')[0])) {
+    throw new UsageError(`${path} was measured with another build of the kernels: run octavo calibrate again`);
+  }
+  return calibration;
 }
 
 await runBench(

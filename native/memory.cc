@@ -65,6 +65,16 @@ int prefer_node(void* data, size_t bytes, int node) {
 #endif
 }
 
+void ask_huge_pages(void* data, size_t bytes) {
+#ifdef MADV_HUGEPAGE
+  const uintptr_t first = (reinterpret_cast<uintptr_t>(data) + kPage - 1) / kPage * kPage;
+  const uintptr_t end = (reinterpret_cast<uintptr_t>(data) + bytes) / kPage * kPage;
+  if (end >= first + kHugePage) madvise(reinterpret_cast<void*>(first), end - first, MADV_HUGEPAGE);
+#else
+  (void)data, (void)bytes;
+#endif
+}
+
 MappedMemory::~MappedMemory() { release(); }
 
 MappedMemory::MappedMemory(MappedMemory&& other) noexcept { *this = std::move(other); }

@@ -35,4 +35,10 @@ class MappedMemory {
  */
 int prefer_node(void* data, size_t bytes, int node);
 
+/**
+ * Asks that [data, data + bytes) lie in huge pages, which the system clears hundreds at a time when they are first written. A wish: nothing is said
+ * of systems that do not grant it.
+ */
+void ask_huge_pages(void* data, size_t bytes);
+
 }  // namespace octavo

@@ -1,6 +1,7 @@
 // What JavaScript sees of page_codec.h.
 #include "page_codec_addon.h"
 
+#include "memory.h"
 #include "page_codec.h"
 
 namespace octavo {
@@ -31,6 +32,12 @@ void checksum(const Napi::CallbackInfo& info) {
   checksum_bytes(bytes.data, bytes.length, info[1].As<Napi::Number>().Uint32Value(), info[2].As<Napi::Number>().Uint32Value(), sums);
   into.Data()[offset] = sums[0];
   into.Data()[offset + 1] = sums[1];
+}
+
+/** askHugePages(bytes) */
+void huge_pages(const Napi::CallbackInfo& info) {
+  const Bytes bytes = bytes_of(info[0]);
+  ask_huge_pages(bytes.data, bytes.length);
 }
 
 /** Shapes as [layers, kvHeads, headSize, blockSize, element, keysTransposed, form]. */
@@ -88,6 +95,7 @@ Napi::Value decode(const Napi::CallbackInfo& info) { return run_codec(info, fals
 
 void export_page_codec(Napi::Env env, Napi::Object exports) {
   exports.Set("checksumBytes", Napi::Function::New(env, checksum));
+  exports.Set("askHugePages", Napi::Function::New(env, huge_pages));
   exports.Set("encodePage", Napi::Function::New(env, encode));
   exports.Set("decodePage", Napi::Function::New(env, decode));
 }

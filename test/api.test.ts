@@ -295,16 +295,8 @@ describe('other routes', () => {
     expect(after).toContain(`model_name="${servedModelName}"`);
   });
 
-  test('the block map is shown at once and live', async () => {
+  test('the block map is shown', async () => {
     const map = await (await fetch(`${server.url}/admin/blocks`)).json();
     responses.blockMapResponse.strict().parse(map);
-    const abort = new AbortController();
-    const response = await fetch(`${server.url}/admin/blocks/stream`, { signal: abort.signal });
-    const reader = response.body!.getReader();
-    const { value } = await reader.read();
-    const frame = JSON.parse(new TextDecoder().decode(value).slice('data: '.length));
-    expect(frame.blockCount).toBe((map as { blockCount: number }).blockCount);
-    expect(frame.stats.totalBlocks).toBe(frame.blockCount);
-    abort.abort();
   });
 });

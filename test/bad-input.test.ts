@@ -194,7 +194,7 @@ test('an API key guards everything but the page and /health', async () => {
       return fetch(guarded.url + path, { headers });
     };
     for (const path of ['/', '/health']) expect((await get(path)).status).toBe(200);
-    for (const path of ['/v1/models', '/metrics', '/admin/blocks', '/admin/blocks/stream', '/openapi.json']) {
+    for (const path of ['/v1/models', '/metrics', '/admin/blocks', '/openapi.json']) {
       for (const key of [undefined, 'Bearer wrong', 'Basic secret', 'Bearer', 'Bearer secret2']) {
         const response = await get(path, key);
         expect(response.status).toBe(401);

@@ -81,13 +81,13 @@ test('a client that does not read delays nobody, and loses nothing when it reads
   await expectIdle();
 });
 
-test('viewers of the block map that vanish are forgotten', async () => {
+test('viewers that vanish are forgotten', async () => {
   const { hostname, port } = new URL(server.url);
   const sockets = await Promise.all(
     Array.from({ length: 5 }, async () => {
       const socket = connect(Number(port), hostname);
       socket.on('error', () => undefined);
-      socket.write(`GET /admin/blocks/stream HTTP/1.1\r\nhost: ${hostname}\r\n\r\n`);
+      socket.write(`GET /v1/events HTTP/1.1\r\nhost: ${hostname}\r\n\r\n`);
       await new Promise((resolve) => socket.once('data', resolve));
       return socket;
     }),

@@ -94,10 +94,10 @@ test('an engine that closes ends running streams with an error, and answers 503 
   await server.close();
 });
 
-test('close lets running answers finish, ends the live block map, and closes once', async () => {
+test('close lets running answers finish, ends the event stream, and closes once', async () => {
   const ours = await createEngine({ model: bundledModelPath(), threads: 1 });
   const server = await startServer({ engine: ours, servedModelName, port: 0 });
-  const viewer = fetch(`${server.url}/admin/blocks/stream`).then((response) => response.text());
+  const viewer = fetch(`${server.url}/v1/events`).then((response) => response.text());
   const running = post(server.url, '/v1/completions', { prompt, ignore_eos: true, max_tokens: 200 });
   await waitUntil(() => ours.stats().runningRequests === 1, 'it runs');
   const closing = server.close();

@@ -93,6 +93,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   if (recording?.limitBytes !== undefined) {
     requireInteger('recording.limitBytes', recording.limitBytes, 65536, Number.MAX_SAFE_INTEGER);
   }
+  requireInteger('recording.keptParts', recording?.keptParts ?? 0, 0, 10_000);
   const runningLimit = Math.min(maxNumSeqs, maxNumBatchedTokens);
 
   const model = await loadModel(options.model);
@@ -100,7 +101,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   let tiers: readonly TierStack[] | null = null;
   let recordingFile: RecordingFile | null = null;
   try {
-    if (recording !== undefined) recordingFile = recording.file ?? (await createRecordingFile(recording.path));
+    if (recording !== undefined)
+      recordingFile = recording.file ?? (await createRecordingFile(recording.path, recording.keptParts));
     const kvDTypes = resolveKvDTypes(options.kvCacheDtype ?? 'auto', model.weights);
     chosen = chooseBackend(options.backend ?? 'auto', options.threads ?? availableParallelism());
     const { backend } = chosen;

@@ -150,6 +150,7 @@ export function runEngine(parts: EngineParts): Engine {
     ...observed,
     hub,
     now,
+    after: parts.after,
     blockSize: plan.kv.blockSize,
     blockMap,
     tokenizer: explainText ? tokenizer : null,

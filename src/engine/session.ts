@@ -24,7 +24,7 @@ import type { LoadedSession, SavedSessionInfo } from './api.ts';
 import { formatKvDTypes } from './kv-cache-dtype.ts';
 import { arithmeticOf } from './kv-fingerprint.ts';
 import type { MemoryPlan, PoolPlan } from './memory-plan.ts';
-import { choosePageChecksum } from './page-checksum.ts';
+import { choosePageChecksum } from './page-memory.ts';
 import { fillFromFile, type PagePlaces } from './session-fill.ts';
 import { createStallWatch, type StallWatch } from './stall-watch.ts';
 

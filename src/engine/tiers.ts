@@ -25,7 +25,7 @@ import {
 } from '../tiers/index.ts';
 import { arithmeticOf } from './kv-fingerprint.ts';
 import type { PoolPlan } from './memory-plan.ts';
-import { choosePageChecksum } from './page-checksum.ts';
+import { askHugePages, choosePageChecksum } from './page-memory.ts';
 
 /** Where pages go that are evicted from the pool. Without `hostBytes` and `path` they are forgotten. */
 export interface TierSettings {
@@ -82,7 +82,8 @@ export async function openTiers(settings: TierSettings, context: TierContext): P
       const makers: ((onEvict: EvictionHandler | undefined) => Tier)[] = [];
       if (hostBytes !== undefined) {
         const budgetBytes = shareOf(hostBytes, pools, group);
-        const host = { pageBytes: kvBlockBytes(kv), budgetBytes, clock, codec: codecs[group] };
+        const sizes = { pageBytes: kvBlockBytes(kv), budgetBytes };
+        const host = { ...sizes, clock, codec: codecs[group], prepareMemory: askHugePages };
         makers.push((onEvict) => createHostTier({ ...host, onEvict }));
       }
       if (path !== undefined) makers.push(() => guardTier(fileTiers[group], { clock, after, onEvent }));

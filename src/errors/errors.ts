@@ -198,8 +198,10 @@ export class IntegrityError extends OctavoError {
 export class RecordingFormatError extends OctavoError {
   readonly code = 'recording_format';
   readonly line: number;
+  readonly problem: string;
   constructor(line: number, problem: string) {
     super(`line ${line} of the recording: ${problem}`);
     this.line = line;
+    this.problem = problem;
   }
 }

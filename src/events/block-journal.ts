@@ -4,17 +4,18 @@
 // side if it is of their kind. Each side keeps its order, and the two do not depend on each other's, so the state after all events is exact.
 
 import type { EventSink } from './hub.ts';
-import type {
-  BlockCopy,
-  BlockEventBody,
-  BlockMerge,
-  BlockSpan,
-  ContentSource,
-  CopyCause,
-  EvictionCause,
-  HoldCause,
-  PageFate,
-  ShareCause,
+import {
+  type BlockCopy,
+  type BlockEventBody,
+  type BlockMerge,
+  type BlockSpan,
+  type ContentSource,
+  type CopyCause,
+  deviceTier,
+  type EvictionCause,
+  type HoldCause,
+  type PageFate,
+  type ShareCause,
 } from './types.ts';
 
 export interface BlockJournal {
@@ -25,9 +26,14 @@ export interface BlockJournal {
   evictionCause: EvictionCause;
   /** Where content comes from that is cached now. */
   contentSource: ContentSource;
+  /** The tier that it comes from. */
+  contentTier: string;
   /** Logical index (-1: not known) and source of each block's cached content: kept whether anybody listens or not. */
   readonly indices: Int32Array;
   readonly sources: Uint8Array;
+  /** Index in `tierNames` of the tier that each block's cached content came from; the first name is the device's. */
+  readonly tiers: Uint8Array;
+  readonly tierNames: readonly string[];
   allocated(sequence: number, index: number, blocks: readonly number[]): void;
   shared(cause: ShareCause, sequence: number, index: number, blocks: readonly number[]): void;
   copied(cause: CopyCause, copy: BlockCopy): void;
@@ -36,7 +42,8 @@ export interface BlockJournal {
   /** Block `index` (from 0) of `chain`: its hash begins at word (index + 1) * hashWords. */
   cached(block: number, chain: Uint32Array, index: number): void;
   uncached(block: number): void;
-  evicted(block: number, fate: PageFate): void;
+  /** `tier` has the page or gets it; '' for none. */
+  evicted(block: number, fate: PageFate, tier: string): void;
   /** What the cache knows of `from` it knows of `to` now. No event: `copied` says so. */
   moved(from: number, to: number): void;
   merged(merge: BlockMerge): void;
@@ -51,7 +58,10 @@ export interface BlockJournal {
 
 const sourceNumbers: Readonly<Record<ContentSource, number>> = { step: 0, page_in: 1, fill: 2 };
 
-/** A journal that gathers until the sink, or the end of what runs now, asks for its events. 5 bytes a block. */
+/** More names than tiers have: what comes after is told as the last. */
+const mostTierNames = 255;
+
+/** A journal that gathers until the sink, or the end of what runs now, asks for its events. 6 bytes a block. */
 export function createBlockJournal(
   sink: EventSink,
   { group, blockCount, hashWords }: { readonly group: number; readonly blockCount: number; readonly hashWords: number },
@@ -109,6 +119,18 @@ export function createBlockJournal(
     }
   }
 
+  const tierNames = [deviceTier];
+  let lastTier = 0;
+  function tierNumber(tier: string): number {
+    if (tierNames[lastTier] === tier) return lastTier;
+    lastTier = tierNames.indexOf(tier);
+    if (lastTier === -1) {
+      lastTier = Math.min(tierNames.length, mostTierNames);
+      tierNames[lastTier] = tier;
+    }
+    return lastTier;
+  }
+
   function nameOf(words: Uint32Array, offset: number): string {
     return sink.hash(words, offset, hashWords);
   }
@@ -122,8 +144,11 @@ export function createBlockJournal(
     group,
     evictionCause: 'demand',
     contentSource: 'step',
+    contentTier: deviceTier,
     indices: new Int32Array(blockCount).fill(-1),
     sources: new Uint8Array(blockCount),
+    tiers: new Uint8Array(blockCount),
+    tierNames,
     allocated(sequence, index, blocks) {
       if (!sink.wantsBlocks) return;
       const span = { sequence, index, blocks };
@@ -156,6 +181,7 @@ export function createBlockJournal(
     cached(block, chain, index) {
       this.indices[block] = index;
       this.sources[block] = sourceNumbers[this.contentSource];
+      this.tiers[block] = tierNumber(this.contentTier);
       names[block] = undefined;
       parentNames[block] = undefined;
       if (!sink.wantsBlocks) return;
@@ -166,7 +192,8 @@ export function createBlockJournal(
       names[block] = name;
       parentNames[block] = parent;
       const source = this.contentSource;
-      if (ofCache?.type === 'cached' && ofCache.source === source) {
+      const tier = this.contentTier === deviceTier ? undefined : this.contentTier;
+      if (ofCache?.type === 'cached' && ofCache.source === source && ofCache.tier === tier) {
         (ofCache.blocks as number[]).push(block);
         (ofCache.hashes as string[]).push(name);
         (ofCache.parents as string[]).push(parent);
@@ -176,6 +203,7 @@ export function createBlockJournal(
           type: 'cached',
           group,
           source,
+          ...(tier === undefined ? {} : { tier }),
           blocks: [block],
           hashes: [name],
           parents: [parent],
@@ -193,19 +221,22 @@ export function createBlockJournal(
       if (ofCache?.type === 'uncached') (ofCache.blocks as number[]).push(block);
       else addToCache({ type: 'uncached', group, blocks: [block] });
     },
-    evicted(block, fate) {
+    evicted(block, fate, tierName) {
       this.indices[block] = -1;
       if (!sink.wantsBlocks) return;
       const cause = this.evictionCause;
-      if (ofCache?.type === 'evicted' && ofCache.cause === cause && ofCache.fate === fate) {
+      const tier = tierName === '' ? undefined : tierName;
+      const goesOn = ofCache?.type === 'evicted' && ofCache.cause === cause && ofCache.fate === fate;
+      if (goesOn && ofCache?.type === 'evicted' && ofCache.tier === tier) {
         (ofCache.blocks as number[]).push(block);
       } else {
-        addToCache({ type: 'evicted', group, cause, fate, blocks: [block] });
+        addToCache({ type: 'evicted', group, cause, fate, ...(tier === undefined ? {} : { tier }), blocks: [block] });
       }
     },
     moved(from, to) {
       this.indices[to] = this.indices[from];
       this.sources[to] = this.sources[from];
+      this.tiers[to] = this.tiers[from];
       names[to] = names[from];
       parentNames[to] = parentNames[from];
       this.indices[from] = -1;

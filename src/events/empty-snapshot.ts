@@ -1,6 +1,6 @@
 // The state that a run begins with.
 
-import type { Snapshot } from './types.ts';
+import { deviceTier, type Snapshot } from './types.ts';
 
 /** The state of a run that has not begun: empty pools of these sizes. */
 export function emptySnapshot(
@@ -25,6 +25,8 @@ export function emptySnapshot(
         indices: zeros.map(() => -1),
         usedMs: zeros,
         sources: zeros,
+        tiers: zeros,
+        tierNames: [deviceTier],
       };
     }),
     sequences: [],

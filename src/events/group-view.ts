@@ -1,7 +1,7 @@
 // What a view knows of one cache group's blocks, and how references and contents of blocks change.
 
 import { IntegrityError } from '../errors/index.ts';
-import type { BlockEventBody, GroupSnapshot, PageFate } from './types.ts';
+import { type BlockEventBody, deviceTier, type GroupSnapshot, type PageFate } from './types.ts';
 
 /** One cache group's blocks as typed arrays, [blockCount] each. They change in place; see GroupSnapshot for what they mean. */
 export interface GroupView {
@@ -18,6 +18,9 @@ export interface GroupView {
   readonly indices: Int32Array;
   readonly usedMs: Float64Array;
   readonly sources: Uint8Array;
+  /** Index in `tierNames` of where the content came from. */
+  readonly tiers: Uint8Array;
+  readonly tierNames: readonly string[];
   /** Contents evicted lately and not cached since, by hash; the oldest is forgotten beyond `evictedLimit`. */
   readonly evicted: ReadonlyMap<string, EvictedContent>;
 }
@@ -26,12 +29,15 @@ export interface EvictedContent {
   readonly parent: string;
   readonly index: number;
   readonly fate: PageFate;
+  /** Which tier had it or got it first; null for none. */
+  readonly tier: string | null;
   readonly timeMs: number;
 }
 
 export interface GroupState extends GroupView {
   readonly hashes: string[];
   readonly parents: string[];
+  readonly tierNames: string[];
   readonly evictedLimit: number;
   readonly evicted: Map<string, EvictedContent>;
 }
@@ -61,13 +67,15 @@ export function toGroupState(
     indices: Int32Array.from(start.indices),
     usedMs: Float64Array.from(start.usedMs),
     sources: Uint8Array.from(start.sources),
+    tiers: Uint8Array.from(start.tiers ?? start.sources.map(() => 0)),
+    tierNames: [...(start.tierNames ?? [deviceTier])],
     evicted: new Map(),
     evictedLimit,
   };
 }
 
 export function toGroupSnapshot(state: GroupState): GroupSnapshot {
-  const { group, blockSize, blockCount, hashes, parents } = state;
+  const { group, blockSize, blockCount, hashes, parents, tierNames } = state;
   return {
     group,
     blockSize,
@@ -80,7 +88,14 @@ export function toGroupSnapshot(state: GroupState): GroupSnapshot {
     indices: [...state.indices],
     usedMs: [...state.usedMs],
     sources: [...state.sources],
+    tiers: [...state.tiers],
+    tierNames: [...tierNames],
   };
+}
+
+function tierNumber(names: string[], tier: string): number {
+  const known = names.indexOf(tier);
+  return known === -1 ? names.push(tier) - 1 : known;
 }
 
 export function retain(state: GroupState, block: number, timeMs: number): void {
@@ -100,6 +115,7 @@ export function forget(state: GroupState, block: number): void {
   state.parents[block] = '';
   state.indices[block] = -1;
   state.sources[block] = 0;
+  state.tiers[block] = 0;
 }
 
 export function moveContent(state: GroupState, from: number, to: number): void {
@@ -109,6 +125,7 @@ export function moveContent(state: GroupState, from: number, to: number): void {
   state.parents[to] = state.parents[from];
   state.indices[to] = state.indices[from];
   state.sources[to] = state.sources[from];
+  state.tiers[to] = state.tiers[from];
   forget(state, from);
 }
 
@@ -117,7 +134,9 @@ export function cacheBlocks(
   event: BlockEventBody & { readonly type: 'cached' },
   timeMs: number,
 ): void {
+  const tier = tierNumber(state.tierNames, event.tier ?? deviceTier);
   for (const [i, block] of event.blocks.entries()) {
+    state.tiers[block] = tier;
     state.cached[block] = 1;
     state.hashes[block] = event.hashes[i];
     state.parents[block] = event.parents[i];
@@ -135,7 +154,8 @@ export function evictBlocks(
 ): void {
   const { evicted } = state;
   for (const block of event.blocks) {
-    const content = { parent: state.parents[block], index: state.indices[block], fate: event.fate, timeMs };
+    const { fate, tier = null } = event;
+    const content = { parent: state.parents[block], index: state.indices[block], fate, tier, timeMs };
     evicted.delete(state.hashes[block]);
     evicted.set(state.hashes[block], content);
     for (const oldest of evicted.keys()) {

@@ -165,8 +165,16 @@ describe('memory view', () => {
     expect(view.sequences.get(0)?.state).toBe('ending');
     apply({ type: 'released', group: 0, spans: [{ sequence: 0, index: 0, blocks: [2, 3] }] });
     expect(view.sequences.has(0)).toBe(false);
-    apply({ type: 'evicted', group: 0, cause: 'demand', fate: 'saved', blocks: [2] });
-    expect(view.groups[0].evicted.get('aa')).toMatchObject({ index: 0, fate: 'saved' });
+    apply({ type: 'evicted', group: 0, cause: 'demand', fate: 'saved', tier: 'host', blocks: [2] });
+    expect(view.groups[0].evicted.get('aa')).toMatchObject({ index: 0, fate: 'saved', tier: 'host' });
     expect([...view.groups[0].filled]).toEqual([0, 0, 0, 0]);
+    apply({ type: 'cached', group: 0, source: 'page_in', tier: 'file', blocks: [1], ...names });
+    expect([...view.groups[0].tiers].map((tier) => view.groups[0].tierNames[tier])).toEqual([
+      'device',
+      'file',
+      'device',
+      'device',
+    ]);
+    expect(createMemoryView(view.snapshot()).groups[0].tierNames).toEqual(['device', 'file']);
   });
 });

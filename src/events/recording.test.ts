@@ -53,6 +53,15 @@ describe('readRecording', () => {
     await expect(read([header, '{"kind":"req', line({})])).rejects.toThrow('line 2');
   });
 
+  it('goes on with the next part of the same run', async () => {
+    const rotated = end.replace('closed', 'rotated');
+    const kinds = (await read([header, line({}), rotated, header, line({}), end])).map(({ kind }) => kind);
+    expect(kinds).toEqual(['header', 'request', 'end', 'header', 'request', 'end']);
+    const other = header.replace('"startedMs":0', '"startedMs":5');
+    await expect(read([header, rotated, other])).rejects.toThrow('line 3 of the recording: a part of another run');
+    await expect(read([header, rotated, line({})])).rejects.toThrow('line 3 of the recording: not a recording');
+  });
+
   it.each([
     ['an empty file', [], 1, 'empty'],
     ['another file', ['{"a":1}', line({})], 1, 'not a recording'],

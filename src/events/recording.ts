@@ -92,14 +92,15 @@ export interface RecordedEvent {
 /** The last line of a recording that was ended in order. */
 export interface RecordedEnd {
   readonly kind: 'end';
-  /** `limit`: the byte budget was used up; `closed`: the engine closed; `stopped`: somebody asked for it. */
-  readonly reason: 'closed' | 'limit' | 'stopped';
+  /** `limit`: the byte budget was used up; `rotated`: the next part goes on; `closed`: the engine closed; `stopped`: somebody asked for it. */
+  readonly reason: 'closed' | 'limit' | 'rotated' | 'stopped';
   readonly finishedMs: number;
+  /** Of this part. */
   readonly requests: number;
   readonly events: number;
   /** Lines that were not written because the disk was too slow. With events, the recording ends at the first. */
   readonly lostLines: number;
-  /** The engine's own state at that moment; null without events, and for `limit`. */
+  /** The engine's own state at that moment; null without events, and for `limit` and `rotated`. */
   readonly state: Snapshot | null;
 }
 
@@ -107,9 +108,63 @@ export type RecordingLine = RecordingHeader | RecordedRequest | RecordedSnapshot
 
 const kinds: readonly string[] = ['request', 'snapshot', 'event', 'end'] satisfies RecordingLine['kind'][];
 
+/** Takes the lines of a recording one by one. */
+export interface RecordingReader {
+  /** Line `number` (from 1) as what it says; null for an empty one. Throws RecordingFormatError. */
+  take(text: string, number: number): RecordingLine | null;
+  /** After the last line. Throws RecordingFormatError where there was no header. */
+  finish(): void;
+}
+
 /**
- * The lines of a recording in order, the header first. `lines` are the file's, without their ends; empty ones are skipped. A last line that was
- * cut off (a process that died) is not an error: `end` is missing then. Throws RecordingFormatError with the line's number, from 1.
+ * The one reader of recordings. Several parts of one run may follow each other, oldest first: each has its header, and ends with `rotated`. A
+ * last line that was cut off (a process that died) is not an error: `end` is missing then.
+ */
+export function createRecordingReader(): RecordingReader {
+  let header: RecordingHeader | null = null;
+  let end: RecordedEnd | null = null;
+  /** A line that does not parse is an error only if another one follows. */
+  let broken: RecordingFormatError | null = null;
+
+  function takeHeader(value: unknown, number: number): RecordingHeader {
+    const next = checkHeader(value, number);
+    if (header !== null && (next.startedAtMs !== header.startedAtMs || next.startedMs !== header.startedMs)) {
+      throw new RecordingFormatError(number, 'a part of another run follows');
+    }
+    header = next;
+    end = null;
+    return next;
+  }
+
+  return {
+    take(text, number) {
+      if (text.trim() === '') return null;
+      if (broken !== null) throw broken;
+      if (end !== null && end.reason !== 'rotated') {
+        throw new RecordingFormatError(number, 'nothing may follow the end line');
+      }
+      let value: unknown;
+      try {
+        value = JSON.parse(text);
+      } catch {
+        broken = new RecordingFormatError(number, 'not a JSON object');
+        if (header === null) throw broken;
+        return null;
+      }
+      if (header === null || end !== null) return takeHeader(value, number);
+      const line = checkLine(value, number);
+      if (line.kind === 'end') end = line;
+      return line;
+    },
+    finish() {
+      if (header === null) throw new RecordingFormatError(1, 'the file is empty');
+    },
+  };
+}
+
+/**
+ * The lines of a recording in order, the header first. `lines` are the file's, without their ends, or those of several parts, oldest first.
+ * Throws RecordingFormatError with the line's number, from 1.
  *
  * @example
  * const lines = createInterface({ input: createReadStream(path) });
@@ -118,30 +173,13 @@ const kinds: readonly string[] = ['request', 'snapshot', 'event', 'end'] satisfi
 export async function* readRecording(
   lines: Iterable<string> | AsyncIterable<string>,
 ): AsyncGenerator<RecordingLine, void, void> {
+  const reader = createRecordingReader();
   let number = 0;
-  let isFirst = true;
-  let hasEnded = false;
-  /** A line that does not parse is an error only if another one follows. */
-  let broken: RecordingFormatError | null = null;
   for await (const text of lines) {
-    number++;
-    if (text.trim() === '') continue;
-    if (broken !== null) throw broken;
-    if (hasEnded) throw new RecordingFormatError(number, 'nothing may follow the end line');
-    let value: unknown;
-    try {
-      value = JSON.parse(text);
-    } catch {
-      broken = new RecordingFormatError(number, 'not a JSON object');
-      if (isFirst) throw broken;
-      continue;
-    }
-    const line = isFirst ? checkHeader(value, number) : checkLine(value, number);
-    isFirst = false;
-    hasEnded = line.kind === 'end';
-    yield line;
+    const line = reader.take(text, ++number);
+    if (line !== null) yield line;
   }
-  if (isFirst) throw new RecordingFormatError(1, 'the file is empty');
+  reader.finish();
 }
 
 function asObject(value: unknown, line: number): Record<string, unknown> {

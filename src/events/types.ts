@@ -110,6 +110,8 @@ export type BlockEventBody = GroupStamp &
         /** Full blocks whose content can be hit from now on. */
         readonly type: 'cached';
         readonly source: ContentSource;
+        /** Where a page that came in was before; absent for what never left the device. */
+        readonly tier?: string;
         readonly blocks: readonly number[];
         /** 16 hexadecimal digits each: a keyed hash of the block's tokens and all before them, the same within one run only. */
         readonly hashes: readonly string[];
@@ -128,6 +130,8 @@ export type BlockEventBody = GroupStamp &
         readonly type: 'evicted';
         readonly cause: EvictionCause;
         readonly fate: PageFate;
+        /** Which tier has the pages or gets them first; absent where none does. */
+        readonly tier?: string;
         readonly blocks: readonly number[];
       }
     | { readonly type: 'merged'; readonly merges: readonly BlockMerge[] }
@@ -243,9 +247,10 @@ export type StepEventBody =
     }
   | { readonly type: 'cancelled'; readonly sequence: number; readonly generatedTokens: number }
   | (GroupStamp & {
-      /** Pages of evicted blocks have been written. `pages` of them, `lost` more found no room. */
+      /** Pages of evicted blocks have been written: `pages` of them, by the tiers that took them; `lost` more found no room. */
       readonly type: 'paged_out';
       readonly pages: number;
+      readonly tiers: Readonly<Record<string, number>>;
       readonly lost: number;
       readonly bytes: number;
     })
@@ -312,6 +317,9 @@ export const stepEventKinds = [
 
 export const eventKinds: readonly EventKind[] = [...stepEventKinds, ...blockEventKinds];
 
+/** The tier that the pool is. */
+export const deviceTier = 'device';
+
 export type SequenceState = 'waiting' | 'running' | 'ending';
 
 /** One cache group's blocks, each array as long as there are blocks. */
@@ -333,6 +341,9 @@ export interface GroupSnapshot {
   readonly usedMs: readonly number[];
   /** 0 computed, 1 paged in, 2 filled from elsewhere. */
   readonly sources: readonly number[];
+  /** Index in `tierNames` of where each block's content came from: 0, the device, for what was computed or filled. Absent in old recordings. */
+  readonly tiers?: readonly number[];
+  readonly tierNames?: readonly string[];
 }
 
 export interface SequenceSnapshot {

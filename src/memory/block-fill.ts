@@ -1,7 +1,7 @@
 // Fills: blocks that get their content from elsewhere (a tier, a file) and then join the prefix cache; and holds on what is cached.
 
 import { IntegrityError } from '../errors/index.ts';
-import type { BlockJournal, HoldCause } from '../events/index.ts';
+import { type BlockJournal, deviceTier, type HoldCause } from '../events/index.ts';
 import type { AttentionReach } from './attention-reach.ts';
 import { type BlockHasher, HASH_WORDS } from './block-hash.ts';
 import type { BlockStore } from './block-store.ts';
@@ -44,7 +44,8 @@ export interface BlockFills {
     spareBlocks: number,
     cause: HoldCause,
   ): BlockFill | null;
-  end(fill: BlockFill, filledCount: number): void;
+  /** `places`: the tiers that the blocks' pages came from, if they did. */
+  end(fill: BlockFill, filledCount: number, places?: readonly string[]): void;
   hold(sequence: KvSequenceState, limitTokens?: number): BlockFill;
 }
 
@@ -117,7 +118,7 @@ export function createBlockFills(
     return fill;
   }
 
-  function end(fill: BlockFill, filledCount: number): void {
+  function end(fill: BlockFill, filledCount: number, places?: readonly string[]): void {
     const { blocks, indices, cachedBlocks, chain, tokenIds, cause } = fill as OpenFill;
     if (!open.delete(fill as OpenFill)) throw new IntegrityError('the end of a fill that has ended');
     journal.contentSource = cause === 'fill' ? 'fill' : 'page_in';
@@ -130,10 +131,12 @@ export function createBlockFills(
         continue;
       }
       // Leaves go before roots only where a chain is worth nothing without its roots.
+      journal.contentTier = places?.[i] || deviceTier;
       const parent = reach.windowTokens === null ? cache.find(chain, index) : -1;
       store.cacheContent(blocks[i], chain, index + 1, tokenIds, parent);
     }
     journal.contentSource = 'step';
+    journal.contentTier = deviceTier;
     journal.unheld(cause, blocks);
     journal.unheld('prefix', cachedBlocks);
     // The tail first, so that it is evicted before what it continues.

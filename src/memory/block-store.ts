@@ -40,7 +40,8 @@ export interface BlockStore {
 
 /**
  * `cache` and `evictable` are null without prefix caching. `onEvict` is called with a block that loses its content, while the
- * cache still knows its hash and nobody has written to it, and says what becomes of it.
+ * cache still knows its hash and nobody has written to it, and says what becomes of it;
+ * `tierOf` right after that, for the name of the tier that has its page or gets it, or ''; `onCached` with one that gains content, as `cacheContent`.
  */
 export function createBlockStore(
   pool: BlockPool,
@@ -49,6 +50,8 @@ export function createBlockStore(
   history: BlockHistory,
   journal: BlockJournal,
   onEvict: (block: number) => PageFate,
+  tierOf: (block: number) => string,
+  onCached: (block: number, chain: Uint32Array, index: number) => void = () => {},
 ): BlockStore {
   let evictions = 0;
   let grantedRuns = 0;
@@ -60,7 +63,8 @@ export function createBlockStore(
   function takeVictim(): number {
     const block = evictable?.take() ?? -1;
     if (block === -1) return -1;
-    journal.evicted(block, onEvict(block));
+    const fate = onEvict(block);
+    journal.evicted(block, fate, journal.isOn && (fate === 'saved' || fate === 'kept') ? tierOf(block) : '');
     const key = block * HASH_WORDS;
     if (cache !== null) history.evicted(block, cache.hashes[key], cache.hashes[key + 1]);
     cache?.remove(block);
@@ -138,6 +142,7 @@ export function createBlockStore(
     },
     cacheContent(block, chain, index, tokenIds, parent) {
       cache?.addCached(block, chain, index, tokenIds);
+      onCached(block, chain, index);
       journal.cached(block, chain, index - 1);
       const key = index * HASH_WORDS;
       history.cached(block, chain[key], chain[key + 1]);

@@ -1,6 +1,14 @@
 // The figures of several cache groups as one.
 
-import type { KvMemory, MemoryCounters, MemorySnapshot, MemoryUsage, PagingFigures, SlotUse } from './types.ts';
+import type {
+  KvMemory,
+  MemoryCounters,
+  MemorySnapshot,
+  MemoryUsage,
+  PagingFigures,
+  PagingRates,
+  SlotUse,
+} from './types.ts';
 
 const sumOf = <T>(items: readonly T[], figure: (item: T) => number): number =>
   items.reduce((sum, item) => sum + figure(item), 0);
@@ -40,15 +48,26 @@ export function addCounters(all: readonly MemoryCounters[]): MemoryCounters {
   };
 }
 
+/** What a page of every group takes together: the groups page the same tokens, and have seen the same sequences return. */
+function addRates(all: readonly PagingRates[]): PagingRates {
+  const pageInMs: Record<string, number> = {};
+  for (const rates of all) {
+    for (const [place, ms] of Object.entries(rates.pageInMs)) pageInMs[place] = (pageInMs[place] ?? 0) + ms;
+  }
+  const { recomputeMs, returnOdds } = all[0];
+  return { pageOutMs: sumOf(all, (it) => it.pageOutMs), pageInMs, recomputeMs, returnOdds };
+}
+
 /** Pages and loads of all groups: where several groups lack pages of one prefix, each has a load. Null without tiers. */
 export function addPaging(all: readonly (PagingFigures | null)[]): PagingFigures | null {
   const [first, ...others] = all;
   if (first === null) return null;
-  const total = { ...first } as { -readonly [name in keyof PagingFigures]: PagingFigures[name] };
+  const { rates: _, ...counts } = first;
+  const total = { ...counts } as { -readonly [name in keyof typeof counts]: number };
   for (const figures of others) {
-    for (const name of Object.keys(first) as (keyof PagingFigures)[]) total[name] += figures![name];
+    for (const name of Object.keys(counts) as (keyof typeof counts)[]) total[name] += figures![name];
   }
-  return total;
+  return { ...total, rates: addRates([first, ...others].map((figures) => figures!.rates)) };
 }
 
 /** All groups hold the same sequences, in the order of their rows. */

@@ -50,8 +50,8 @@ export function createHybridMemory(options: readonly KvMemoryOptions[]): KvMemor
     for (const sequence of holders) if (sequence.row === -1) holders.delete(sequence);
   }
 
-  function letGo(sequence: HybridSequence): void {
-    for (const [i, member] of sequence.members.entries()) groups[i].release(member);
+  function letGo(sequence: HybridSequence, comesBack = false): void {
+    for (const [i, member] of sequence.members.entries()) groups[i].release(member, comesBack);
     if (sequence.row === -1) holders.delete(sequence);
   }
 
@@ -169,7 +169,7 @@ export function createHybridMemory(options: readonly KvMemoryOptions[]): KvMemor
       const members = membersOf(sequence);
       return groups.reduce((total, group, i) => total + group.exclusiveBlocks(members[i]), 0);
     },
-    release: (sequence) => letGo(state(sequence)),
+    release: (sequence, comesBack) => letGo(state(sequence), comesBack),
 
     beginFill: (sequence, firstBlock, count, spareBlocks = 0) =>
       fills.begin(membersOf(sequence), firstBlock, count, spareBlocksOf(spareBlocks, state(sequence), 0)),

@@ -27,6 +27,7 @@ export type { MemoryLayout } from './layout.ts';
 export { createNodeMap, type NumaOptions, type NumaTopology, readNumaTopology, systemReader } from './numa/index.ts';
 export type { PageTableCounters } from './page-table.ts';
 export type { BlockBytes, TierOptions } from './pager.ts';
+export { createTwoPartRate, type TwoPartRate } from './two-part-rate.ts';
 export type {
   KvGroup,
   KvMemory,
@@ -34,6 +35,7 @@ export type {
   MemoryCounters,
   MemoryUsage,
   PagingFigures,
+  PagingRates,
   PrefixMatch,
   SlotUse,
 } from './types.ts';

@@ -206,9 +206,12 @@ export function createKvMemory(options: KvMemoryOptions): GroupMemory {
       return count;
     },
 
-    release(handle) {
+    release(handle, comesBack = false) {
       const sequence = state(handle);
       if (sequence.row === -1) return;
+      if (comesBack && paging !== null) {
+        for (const block of entries(sequence, 0)) if (block !== -1) paging.noteWanted(block);
+      }
       if (sequence.scheduledTokens > 0) sequence.releasing = true;
       else letGo(sequence);
     },

@@ -72,7 +72,7 @@ export function createMemoryParts(options: KvMemoryOptions) {
   const reports = createCacheReports(cachedBlockCount, blockSize, hasher, history, options.remembersSalts ?? false);
   const sink = options.events ?? createSilentSink();
   const journal = createBlockJournal(sink, { group: options.group ?? 0, blockCount, hashWords: HASH_WORDS });
-  const paging = caching && options.tiers ? createPaging(blockCount, options.tiers, journal, sink) : null;
+  const paging = caching && options.tiers ? createPaging(blockCount, blockSize, options.tiers, journal, sink) : null;
   const store = createBlockStore(
     pool,
     caching ? cache : null,
@@ -80,6 +80,8 @@ export function createMemoryParts(options: KvMemoryOptions) {
     history,
     journal,
     (block) => paging?.evict(block, cache.hashes) ?? 'dropped',
+    (block) => paging?.pager.tierOf(block, cache.hashes) ?? '',
+    (block, chain, index) => paging?.noteCached(block, chain, index),
   );
   /** Who holds which row. */
   const holders: (KvSequenceState | null)[] = new Array(maxNumSeqs).fill(null);

@@ -34,6 +34,18 @@ export interface GroupPages {
   reachableBlocks(sequence: KvSequence, limitBlocks: number, matchedBlocks: number): number;
   /** Which logical blocks of such a prefix are in the tiers only. */
   lacking(sequence: KvSequence, endBlock: number): readonly number[];
+  /** What loading those is expected to take; 0 while nobody knows. */
+  expectedMs(sequence: KvSequence, indices: readonly number[]): number;
+  /** See Pager.isWorthwhile. */
+  isWorthwhile(
+    sequence: KvSequence,
+    indices: readonly number[],
+    tokenCount: number,
+    position: number,
+    besideMs: number,
+  ): boolean;
+  /** The sequence computes again what the tiers have, because that is expected to be faster. */
+  noteRecompute(sequence: KvSequence): void;
   /** The load that brings in the page of a logical block already, or undefined. */
   loadOf(sequence: KvSequence, index: number): Promise<void> | undefined;
   /** Blocks for what a prefix lacks, and a hold on the rest of it; null (nothing changed) unless they are free with `spareBlocks` remaining. */
@@ -58,11 +70,15 @@ export function createGroupPages(parts: PageInParts): GroupPages {
   const state = (sequence: KvSequence): KvSequenceState => sequence as KvSequenceState;
 
   /** What tells of a load when it ends; null while nobody listens. */
-  function noteLoad(fill: BlockFill, sequences: readonly number[], ahead: boolean): ((filled: number) => void) | null {
+  function noteLoad(
+    fill: BlockFill,
+    places: readonly string[],
+    sequences: readonly number[],
+    ahead: boolean,
+  ): ((filled: number) => void) | null {
     if (!sink.wantsSteps) return null;
     const { now, bytes } = tiers;
     const startedMs = now();
-    const places = pager.placesOf(fill);
     return (filled) => {
       const counts: Record<string, number> = {};
       for (const place of places.slice(0, filled)) counts[place] = (counts[place] ?? 0) + 1;
@@ -92,6 +108,10 @@ export function createGroupPages(parts: PageInParts): GroupPages {
       }
       return indices;
     },
+    expectedMs: (handle, indices) => pager.expectedMs(state(handle).chain, indices),
+    isWorthwhile: (handle, indices, tokenCount, position, besideMs) =>
+      pager.isWorthwhile(state(handle).chain, indices, tokenCount, position, besideMs),
+    noteRecompute: (handle) => paging.noteRecompute(state(handle)),
     loadOf: (handle, index) => pager.loadOf(state(handle).chain, index + 1),
     begin(handle, endBlock, spareBlocks, isAhead) {
       history.tick();
@@ -105,13 +125,14 @@ export function createGroupPages(parts: PageInParts): GroupPages {
     },
     load(fill, askers, isAhead, onLoaded) {
       if (fill.blocks.length === 0) return Promise.resolve(onLoaded()).then(() => fills.end(fill, 0));
-      const noteEnd = noteLoad(fill, askers, isAhead);
+      const places = pager.placesOf(fill);
+      const noteEnd = noteLoad(fill, places, askers, isAhead);
       return pager.load(fill, (filled) => {
         const end = (): void => {
           if (isAhead) paging.forgetReadahead(fill.blocks.slice(filled));
           noteEnd?.(filled);
           history.tick();
-          fills.end(fill, filled);
+          fills.end(fill, filled, places);
         };
         const loaded = onLoaded();
         if (loaded === undefined) end();
@@ -150,16 +171,19 @@ export function createPageIn(groups: readonly GroupPages[], blockSize: number): 
     }
   }
 
-  function isWorthwhile(lacking: readonly (readonly number[])[], gainedTokens: number, position: number): boolean {
-    const expectedMs = groups.map(({ pager }, i) => pager.expectedMs(lacking[i].length));
+  function isWorthwhile(
+    members: readonly KvSequence[],
+    lacking: readonly (readonly number[])[],
+    gainedTokens: number,
+    position: number,
+  ): boolean {
+    const expectedMs = groups.map((group, i) => group.expectedMs(members[i], lacking[i]));
     const totalMs = expectedMs.reduce((sum, ms) => sum + ms, 0);
-    let isEach = true;
-    for (const [i, { pager }] of groups.entries()) {
-      if (lacking[i].length === 0) continue;
-      // Each is asked, since each learns from a refusal.
-      if (!pager.isWorthwhile(lacking[i].length, gainedTokens, position, totalMs - expectedMs[i])) isEach = false;
-    }
-    return isEach;
+    return groups.every(
+      (group, i) =>
+        lacking[i].length === 0 ||
+        group.isWorthwhile(members[i], lacking[i], gainedTokens, position, totalMs - expectedMs[i]),
+    );
   }
 
   function beginAll(
@@ -193,7 +217,10 @@ export function createPageIn(groups: readonly GroupPages[], blockSize: number): 
       whole?.askers.push(id);
       return whole?.ended ?? other;
     }
-    if (!isWorthwhile(lacking, endBlock * blockSize - cachedTokens, cachedTokens)) return null;
+    if (!isWorthwhile(members, lacking, endBlock * blockSize - cachedTokens, cachedTokens)) {
+      if (!isAhead) for (const [i, group] of groups.entries()) group.noteRecompute(members[i]);
+      return null;
+    }
     const fills = beginAll(members, endBlock, spareBlocks, isAhead);
     if (fills === null) return null;
     const askers = [id];

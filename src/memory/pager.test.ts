@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { createHostTier, type GetResult, pageKey, type Tier } from '../tiers/index.ts';
 import type { BlockFill } from './block-fill.ts';
 import { HASH_WORDS } from './block-hash.ts';
-import { createPager, type Pager, type TierOptions } from './pager.ts';
+import { createPager, type Pager, type PageWorth, type TierOptions } from './pager.ts';
 
 const pageBytes = 4096;
 const chain = Uint32Array.from({ length: 8 * HASH_WORDS }, (_, i) => i * 2654435761);
@@ -52,11 +52,11 @@ function setUp(wrap: (tier: Tier) => Tier, more: Partial<TierOptions> = {}) {
     ...more,
   });
   /** Block `block` holds the content of place `index` in the chain and is evicted. */
-  function evict(block: number, index: number): void {
+  function evict(block: number, index: number, worth?: PageWorth): void {
     const hashes = new Uint32Array(16 * HASH_WORDS);
     hashes.set(chain.subarray((index + 1) * HASH_WORDS, (index + 2) * HASH_WORDS), block * HASH_WORDS);
     device[block].fill(index + 1);
-    pager.save(block, hashes);
+    pager.save(block, hashes, worth);
     device[block].fill(255);
   }
   function advance(ms: number): void {
@@ -209,15 +209,95 @@ describe('pager', () => {
     const { pager, evict } = parts;
     for (const index of [0, 1]) evict(index, index);
     await pager.settled();
-    expect(pager.isWorthwhile(2, 32, 0)).toBe(true);
+    const isWorthwhile = (count: number, tokens: number) =>
+      pager.isWorthwhile(
+        chain,
+        Array.from({ length: count }, (_, i) => i),
+        tokens,
+        0,
+      );
+    expect(isWorthwhile(2, 32)).toBe(true);
     tookMs = 100;
     await pager.load(fillOf([5, 6]), () => {});
     // 50 ms a page: two pages against 32 ms.
-    expect(pager.isWorthwhile(2, 32, 0)).toBe(false);
-    expect(pager.isWorthwhile(1, 80, 0)).toBe(true);
-    let refusals = 0;
-    while (!pager.isWorthwhile(2, 32, 0)) refusals++;
-    expect(refusals).toBeGreaterThan(5);
-    expect(pager.counters.recomputed).toBe(refusals + 1);
+    expect(isWorthwhile(2, 32)).toBe(false);
+    expect(isWorthwhile(1, 80)).toBe(true);
+    for (let i = 0; i < 100; i++) expect(isWorthwhile(2, 32)).toBe(false);
+    // What was measured long ago is doubted.
+    advanceBy(60_000);
+    expect(isWorthwhile(2, 32)).toBe(false);
+    advanceBy(60_000);
+    expect(isWorthwhile(2, 32)).toBe(true);
+  });
+
+  it('counts the loads that are before one in the queue', async () => {
+    let tookMs = 10;
+    let letGo: () => void = () => {};
+    let held = Promise.resolve();
+    const slow = (tier: Tier): Tier => ({
+      ...staged(tier),
+      has: tier.has,
+      put: tier.put,
+      async get(keys, into) {
+        parts.advance(tookMs * keys.length);
+        await held;
+        return tier.get(keys, into);
+      },
+    });
+    const parts = setUp(slow, { recomputeMs: (tokenCount) => tokenCount });
+    const { pager, evict } = parts;
+    for (const index of [0, 1, 2, 3]) evict(index, index);
+    await pager.settled();
+    await pager.load(fillOf([5]), () => {});
+    expect(pager.isWorthwhile(chain, [3], 16, 48)).toBe(true);
+    tookMs = 0;
+    held = new Promise((resolve) => {
+      letGo = resolve;
+    });
+    const load = pager.load(fillOf([5, 6], 1), () => {});
+    // 20 ms of others and 10 of its own against 16.
+    expect(pager.isWorthwhile(chain, [3], 16, 48)).toBe(false);
+    expect(pager.isWorthwhile(chain, [3], 40, 48)).toBe(true);
+    letGo();
+    await load;
+  });
+
+  it('copies out what is worth the copy, by the odds and by what loading saves', async () => {
+    let copyMs = 0;
+    let loadMs = 0;
+    const slow = (tier: Tier): Tier => ({
+      ...tier,
+      place(key, write) {
+        parts.advance(copyMs);
+        return tier.place!(key, write);
+      },
+      lend(key, read) {
+        parts.advance(loadMs);
+        return tier.lend!(key, read);
+      },
+    });
+    const parts = setUp(slow, { recomputeMs: (tokenCount) => tokenCount });
+    const { pager, evict, host } = parts;
+    const worth = (odds: number) => ({ odds, tokenCount: 16, position: 0 });
+    copyMs = 2;
+    // Nothing is known of loading: it is tried.
+    evict(0, 0, worth(0));
+    expect(host.usage.pages).toBe(1);
+    loadMs = 4;
+    await pager.load(fillOf([5]), () => {});
+    // 12 ms are saved if it comes back, 2 are spent.
+    evict(1, 1, worth(0.1));
+    expect(host.usage.pages).toBe(1);
+    expect(pager.counters.declinedPages).toBe(1);
+    evict(1, 1, worth(0.2));
+    expect(host.usage.pages).toBe(2);
+    // As slow as computing: of no use, however sure.
+    loadMs = 40;
+    await pager.load(fillOf([5]), () => {});
+    evict(2, 2, worth(1));
+    expect(host.usage.pages).toBe(2);
+    // At the end everything goes.
+    evict(2, 2);
+    expect(host.usage.pages).toBe(3);
   });
 });

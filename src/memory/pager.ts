@@ -6,11 +6,15 @@
 // there, so that a disk that hangs never has blocks of the pool in its hands. Page-in fills blocks of the pool and makes them cached, so that the
 // sequence which waits for them hits them like any other prefix; whoever waits for the same pages waits for the same load.
 // A page that cannot be stored or read back costs a recompute and nothing else.
+//
+// Both ways are taken only where they are expected to pay, at the rates measured here: a page is brought in if that takes less than computing it, and
+// copied out if what it saves then, by the odds that it is wanted again, is more than what copying it costs now.
 
 import type { PageFate } from '../events/index.ts';
 import { allocatePages, type BuffersInUse, type PageKey, pageKey, type Tier, type TierStack } from '../tiers/index.ts';
 import type { BlockFill } from './block-fill.ts';
 import { HASH_WORDS } from './block-hash.ts';
+import { createTransferRates, type TransferRates } from './transfer-rates.ts';
 
 /** The bytes of blocks, which are the backend's. */
 export interface BlockBytes {
@@ -26,8 +30,8 @@ export interface TierOptions {
   /** Milliseconds, monotonic. */
   readonly now: () => number;
   /**
-   * What computing `tokenCount` tokens from position `position` on takes, or null while nobody knows. A load that is
-   * expected to take longer is not begun. Defaults to null: always load.
+   * What computing `tokenCount` tokens from position `position` on takes now, or null while nobody knows. A load that is
+   * expected to take longer is not begun, and pages are not kept for it. Defaults to null: always load.
    */
   readonly recomputeMs?: (tokenCount: number, position: number) => number | null;
   /** Page buffers for transfers in each direction. Defaults to 64. */
@@ -44,14 +48,15 @@ export interface PagerCounters {
   readonly pagesIn: number;
   /** Evicted blocks that a tier had already. */
   readonly cleanEvictions: number;
+  /** Evicted blocks that were not worth the copy. */
+  readonly declinedPages: number;
   /** Evicted blocks that were lost because transfers out were behind or a tier did not take them. */
   readonly lostPages: number;
   /** Pages that a tier promised and did not deliver. */
   readonly failedPages: number;
-  /** Loads begun, sequences that joined one of another sequence, and loads not begun because recomputing was cheaper. */
+  /** Loads begun, and sequences that joined one of another sequence. */
   readonly loads: number;
   readonly joinedLoads: number;
-  readonly recomputed: number;
   /** Loads that were given up because nothing arrived for too long. */
   readonly abandonedLoads: number;
   /** Time that loads took, each counted whole. */
@@ -60,14 +65,29 @@ export interface PagerCounters {
 
 export interface Pager {
   readonly counters: PagerCounters;
-  /** Takes a copy of an evicted block, whose hash is `hashes[block]`, before anybody writes to it. */
-  save(block: number, hashes: Uint32Array): PageFate;
+  readonly rates: TransferRates;
+  /**
+   * Takes a copy of an evicted block, whose hash is `hashes[block]`, before anybody writes to it, if it is worth that: `odds` that it is wanted again, which
+   * would save computing `tokenCount` tokens from `position` on. Without `worth` it is.
+   */
+  save(block: number, hashes: Uint32Array, worth?: PageWorth): PageFate;
   /** Whether the tiers have the page `chain[index]`, and loads can be had. */
   has(chain: Uint32Array, index: number): boolean;
-  /** What loading so many pages is expected to take; 0 while nobody knows. */
-  expectedMs(blockCount: number): number;
-  /** Whether loading is expected to beat computing, with loads of other cache groups that are expected to take `besideMs` (defaults to 0). */
-  isWorthwhile(blockCount: number, tokenCount: number, position: number, besideMs?: number): boolean;
+  /** What loading the pages `chain[i + 1]` of `indices` is expected to take; 0 while nobody knows. */
+  expectedMs(chain: Uint32Array, indices: readonly number[]): number;
+  /**
+   * Whether loading the pages `chain[i + 1]` of `indices` is expected to beat computing `tokenCount` tokens from `position` on, with loads of other cache
+   * groups that are expected to take `besideMs` (defaults to 0).
+   */
+  isWorthwhile(
+    chain: Uint32Array,
+    indices: readonly number[],
+    tokenCount: number,
+    position: number,
+    besideMs?: number,
+  ): boolean;
+  /** The tier that has the page of a block that was saved, or will get it first. */
+  tierOf(block: number, hashes: Uint32Array): string;
   /** The names of the tiers that a fill's pages are in now, in its order; '' where there is none. */
   placesOf(fill: BlockFill): string[];
   /** The load that brings in the page `chain[index]` already, or undefined. */
@@ -81,6 +101,12 @@ export interface Pager {
   settled(): Promise<void>;
 }
 
+export interface PageWorth {
+  readonly odds: number;
+  readonly tokenCount: number;
+  readonly position: number;
+}
+
 /** Pages on their way into blocks. */
 interface Load {
   readonly blocks: readonly number[];
@@ -92,14 +118,21 @@ interface Load {
   isOver: boolean;
   /** It was given up while the tier still had it. */
   isStuck: boolean;
+  /** What it was expected to take. */
+  readonly expectedMs: number;
 }
 
-const newestWeight = 0.25;
-/** What a load is expected to take falls by this with each one that is not begun. */
-const refusalDecay = 0.95;
+/** Pages that usually come in together. */
+const batchPages = 16;
 
-/** `onWritten` is called when pages have gone out: how many were stored, and how many found no room. */
-export function createPager(options: TierOptions, onWritten: (pages: number, lost: number) => void = () => {}): Pager {
+/** Pages by the names of tiers. */
+export type PagesByTier = Readonly<Record<string, number>>;
+
+/** `onWritten` is called when pages have gone out: how many each tier took, and how many found no room. */
+export function createPager(
+  options: TierOptions,
+  onWritten: (stored: PagesByTier, lost: number) => void = () => {},
+): Pager {
   const { tier, bytes, now, recomputeMs, stagingPages = 64, after, patienceMs = 1000 } = options;
   const outBuffers = allocatePages(stagingPages, bytes.pageBytes);
   const inBuffers = allocatePages(stagingPages, bytes.pageBytes);
@@ -109,24 +142,28 @@ export function createPager(options: TierOptions, onWritten: (pages: number, los
     pagesOut: 0,
     pagesIn: 0,
     cleanEvictions: 0,
+    declinedPages: 0,
     lostPages: 0,
     failedPages: 0,
     loads: 0,
     joinedLoads: 0,
-    recomputed: 0,
     abandonedLoads: 0,
     loadMs: 0,
   };
+  /** The newest page whose worth was asked. */
+  let lastWorth: PageWorth | null = null;
   let saved: { key: PageKey; bytes: Uint8Array }[] = [];
   /** Pages that a tier took at once, and nobody has been told of. */
-  let placedPages = 0;
-  let pageMs: number | null = null;
+  let placed: PageKey[] = [];
+  const rates = createTransferRates(now);
   /** One load reads at a time: the buffers are shared, and the tier has the parallelism. */
   let lastLoad: Promise<void> = Promise.resolve();
   let loadCount = 0;
   /** Loads that were given up and have not ended: their buffers are the tier's. */
   let stuckLoads = 0;
   let progressMs = 0;
+  /** What loads that have not ended were expected to take. */
+  let queuedMs = 0;
 
   function track(work: Promise<void>): Promise<void> {
     underWay.add(work);
@@ -141,16 +178,16 @@ export function createPager(options: TierOptions, onWritten: (pages: number, los
     const stored = results.filter((result) => result === 'ok').length;
     counters.pagesOut += stored;
     counters.lostPages += pages.length - stored;
-    onWritten(stored, pages.length - stored);
+    onWritten(byTier(pages.filter((_, i) => results[i] === 'ok').map(({ key }) => key)), pages.length - stored);
     const giveBack = () => outBuffers.push(...pages.map((page) => page.bytes));
     if (inUse.length === 0) giveBack();
     else void track(Promise.allSettled(inUse).then(giveBack).then());
   }
 
   function tellPlaced(): void {
-    const pages = placedPages;
-    placedPages = 0;
-    onWritten(pages, 0);
+    const keys = placed;
+    placed = [];
+    onWritten(byTier(keys), 0);
   }
 
   /** Reads pages into blocks until `load` is over, in batches of all buffers. */
@@ -161,10 +198,14 @@ export function createPager(options: TierOptions, onWritten: (pages: number, los
       const { filled } = load;
       const count = Math.min(blocks.length - filled, inBuffers.length);
       const rest: number[] = [];
+      const beganMs = now();
       for (let at = filled; at < filled + count; at++) {
         if (!(tier.lend?.(keys[at], (from) => bytes.write(blocks[at], from)) ?? false)) rest.push(at);
       }
+      const lentMs = now();
+      if (rest.length < count) rates.movedIn(topPlace, count - rest.length, lentMs - beganMs);
       const wanted = rest.map((at) => keys[at]);
+      const places = new Set(wanted.map(placeOf));
       const results = rest.length === 0 ? [] : await tier.get(wanted, inBuffers.slice(0, rest.length));
       // The blocks of a load that was given up are somebody else's.
       if (load.isOver) return;
@@ -174,17 +215,19 @@ export function createPager(options: TierOptions, onWritten: (pages: number, los
       }
       load.filled = missing === -1 ? filled + count : rest[missing];
       progressMs = now();
+      // What came from several places at once says nothing of one.
+      if (rest.length > 0 && places.size === 1) {
+        for (const place of places) rates.movedIn(place, rest.length, progressMs - lentMs);
+      }
       if (missing !== -1) break;
     }
-    const tookMs = now() - startedMs;
-    const { filled } = load;
-    counters.loadMs += tookMs;
-    if (filled > 0) pageMs = pageMs === null ? tookMs / filled : pageMs + newestWeight * (tookMs / filled - pageMs);
+    counters.loadMs += now() - startedMs;
   }
 
   function end(load: Load): void {
     if (load.isOver) return;
     load.isOver = true;
+    queuedMs -= load.expectedMs;
     counters.pagesIn += load.filled;
     counters.failedPages += load.blocks.length - load.filled;
     load.done(load.filled);
@@ -210,21 +253,72 @@ export function createPager(options: TierOptions, onWritten: (pages: number, los
     return stack.tiers[stack.locate(key)]?.name ?? '';
   }
 
+  const topPlace = 'tiers' in tier ? (tier as TierStack).tiers[0].name : tier.name;
+
+  /** What is in none any more was in the first one. */
+  function byTier(keys: readonly PageKey[]): PagesByTier {
+    const pages: Record<string, number> = {};
+    for (const key of keys) {
+      const place = placeOf(key) || topPlace;
+      pages[place] = (pages[place] ?? 0) + 1;
+    }
+    return pages;
+  }
+
+  /** What bringing in pages is expected to take, in the queue of loads too; null while a place of them is not known. */
+  function expectedInMs(keys: readonly PageKey[]): number | null {
+    const counts = new Map<string, number>();
+    for (const key of keys) {
+      const place = placeOf(key);
+      counts.set(place, (counts.get(place) ?? 0) + 1);
+    }
+    let total = 0;
+    for (const [place, count] of counts) {
+      const ms = rates.inMs(place, count);
+      if (ms === null) return null;
+      total += ms;
+    }
+    return total;
+  }
+
+  /** Whether a page of a place comes in, among `batchPages` others, in less time than it is computed; by how much. Null while not known. */
+  function savedMs(place: string, { tokenCount, position }: Omit<PageWorth, 'odds'>): number | null {
+    const computeMs = recomputeMs?.(tokenCount, position) ?? null;
+    const inMs = rates.inMs(place, batchPages);
+    return computeMs === null || inMs === null ? null : computeMs - inMs / batchPages;
+  }
+
   const keyAt = (chain: Uint32Array, index: number): PageKey => pageKey(chain, index * HASH_WORDS);
+
+  // Pages do not fall to where nobody would fetch them from.
+  if ('tiers' in tier) {
+    (tier as TierStack).demotesTo((place) => lastWorth === null || (savedMs(place, lastWorth) ?? 1) > 0);
+  }
 
   return {
     counters,
-    save(block, hashes) {
+    rates,
+    save(block, hashes, worth) {
       const key = pageKey(hashes, block * HASH_WORDS);
       if (tier.has(key)) {
         tier.touch(key);
         counters.cleanEvictions++;
         return 'kept';
       }
+      if (worth !== undefined) {
+        lastWorth = worth;
+        const saved = savedMs(topPlace, worth);
+        if (saved !== null && saved * worth.odds <= rates.outMs) {
+          counters.declinedPages++;
+          return 'dropped';
+        }
+      }
+      const startedMs = now();
       if (tier.place?.(key, (into) => bytes.read(block, into)) ?? false) {
         counters.pagesOut++;
+        rates.movedOut(now() - startedMs);
         // All that one piece of work evicts is told together.
-        if (placedPages++ === 0) queueMicrotask(tellPlaced);
+        if (placed.push(key) === 1) queueMicrotask(tellPlaced);
         return 'saved';
       }
       const into = outBuffers.pop();
@@ -233,23 +327,20 @@ export function createPager(options: TierOptions, onWritten: (pages: number, los
         return 'lost';
       }
       bytes.read(block, into);
+      rates.movedOut(now() - startedMs);
       saved.push({ key, bytes: into });
       // All blocks that one piece of work evicts go out together.
       if (saved.length === 1) void track(Promise.resolve().then(flush));
       return 'saved';
     },
     has: (chain, index) => stuckLoads === 0 && tier.has(keyAt(chain, index)),
-    expectedMs: (blockCount) => blockCount * (pageMs ?? 0),
-    isWorthwhile(blockCount, tokenCount, position, besideMs = 0) {
+    expectedMs: (chain, indices) => expectedInMs(indices.map((index) => keyAt(chain, index + 1))) ?? 0,
+    isWorthwhile(chain, indices, tokenCount, position, besideMs = 0) {
       const computeMs = recomputeMs?.(tokenCount, position) ?? null;
-      const isCheaper = computeMs === null || pageMs === null || blockCount * pageMs + besideMs <= computeMs;
-      if (!isCheaper) {
-        counters.recomputed++;
-        // Only loads measure loads: without this, one that was slow would be the last.
-        pageMs! *= refusalDecay;
-      }
-      return isCheaper;
+      const inMs = expectedInMs(indices.map((index) => keyAt(chain, index + 1)));
+      return computeMs === null || inMs === null || queuedMs + inMs + besideMs <= computeMs;
     },
+    tierOf: (block, hashes) => placeOf(keyAt(hashes, block)) || topPlace,
     placesOf: ({ indices, chain }) => indices.map((index) => placeOf(keyAt(chain, index + 1))),
     loadOf(chain, index) {
       const load = loading.get(keyAt(chain, index));
@@ -266,6 +357,7 @@ export function createPager(options: TierOptions, onWritten: (pages: number, los
           filled: 0,
           isOver: false,
           isStuck: false,
+          expectedMs: expectedInMs(keys) ?? 0,
           done(filled) {
             const finish = (): void => {
               // Until the blocks are cached, or given back, whoever lacks the pages waits for this load.
@@ -277,13 +369,14 @@ export function createPager(options: TierOptions, onWritten: (pages: number, los
             else void ending.then(finish);
           },
         };
+        queuedMs += load.expectedMs;
         if (loadCount++ === 0) progressMs = now();
         const work = lastLoad
           .then(() => read(load))
           // A tier does not reject, but if it did, the fill has to end all the same.
           .catch(() => undefined)
           .then(() => {
-            loadCount--;
+            if (--loadCount === 0) queuedMs = 0;
             if (load.isStuck) stuckLoads--;
             end(load);
           });

@@ -48,6 +48,8 @@ export function snapshotOf(parts: SnapshotParts): MemorySnapshot {
     indices: each((block) => (cached[block] === 1 ? journal.indices[block] : -1)),
     usedMs: each((block) => (cached[block] === 1 ? history.usedMs(block) : 0)),
     sources: each((block) => (cached[block] === 1 ? journal.sources[block] : 0)),
+    tiers: each((block) => (cached[block] === 1 ? journal.tiers[block] : 0)),
+    tierNames: [...journal.tierNames],
   };
   return { groups: [group], sequences };
 }

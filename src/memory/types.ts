@@ -11,6 +11,7 @@ import type { MemoryLayout } from './layout.ts';
 import type { NumaOptions } from './numa/index.ts';
 import type { PageTableCounters } from './page-table.ts';
 import type { PagerCounters, TierOptions } from './pager.ts';
+import type { ContentKind } from './return-odds.ts';
 
 export interface KvMemoryOptions {
   readonly blockCount: number;
@@ -52,7 +53,22 @@ export interface KvMemoryOptions {
   readonly remembersSalts?: boolean;
 }
 
+/** By what pages move. */
+export interface PagingRates {
+  /** Copying a page out of the pool, and bringing one in with others, by the tier that it lies in, as far as measured. */
+  readonly pageOutMs: number;
+  readonly pageInMs: Readonly<Record<string, number>>;
+  /** Computing a page at the start of a prompt; null while not measured. */
+  readonly recomputeMs: number | null;
+  /** That an evicted page is wanted again, from 0 to 1. */
+  readonly returnOdds: Readonly<Record<ContentKind, number>>;
+}
+
 export interface PagingFigures extends PagerCounters {
+  /** Sequences that computed pages which a tier had, because that was expected to be faster. */
+  readonly recomputed: number;
+  /** What decides what is copied out, loaded or computed. */
+  readonly rates: PagingRates;
   /** Blocks that background reclaim evicted ahead of demand. */
   readonly reclaimedBlocks: number;
   /** Blocks read ahead, and those of them that were evicted before anybody hit them. */
@@ -207,8 +223,11 @@ export interface KvMemory {
   truncate(sequence: KvSequence, tokenCount: number): void;
   /** Blocks of a sequence that nobody else holds: what releasing it makes free, and what it would have to get back. O(blocks). */
   exclusiveBlocks(sequence: KvSequence): number;
-  /** Gives back all that a sequence holds: at once, or when the open step ends if it takes part in it. */
-  release(sequence: KvSequence): void;
+  /**
+   * Gives back all that a sequence holds: at once, or when the open step ends if it takes part in it. `comesBack` (defaults to false) says that
+   * it waits for memory and will want the same again.
+   */
+  release(sequence: KvSequence, comesBack?: boolean): void;
   /**
    * Blocks for what of logical blocks [firstBlock, firstBlock + count) of a sequence is neither cached nor being computed, to be filled from
    * elsewhere; with a window, for those of them that tokens after the last one attend to; in each cache group. The sequence needs no memory of its own. Null (nothing changed) unless those blocks are free, with `spareBlocks` (defaults to 0)

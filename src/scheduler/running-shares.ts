@@ -60,7 +60,7 @@ export function createRunningShares(parts: RunningParts): RunningShares {
     if (victim === null) return false;
     victim.waitCause = salt === null ? 'blocks' : 'quota';
     events.preempted(victim, sequence, leastLost === Number.MAX_SAFE_INTEGER ? 0 : leastLost);
-    memory.release(victim.memory);
+    memory.release(victim.memory, true);
     running.splice(running.indexOf(victim), 1);
     growth.release(victim);
     victim.running = false;

@@ -37,7 +37,7 @@ export interface SchedulerOptions {
    * Prompt tokens that a step may compute while it also decodes, asked once for each step; at least 1. Defaults to what
    * is left of the token budget.
    */
-  readonly promptTokensBesideDecoding?: () => number;
+  readonly promptTokensBesideDecoding?: (decodeTokens: number) => number;
   /** Called when a sequence that waited for pages may run: `schedule` may have returned null for want of it. */
   readonly onPagesReady?: () => void;
   /** Who is told what is scheduled: the memory's. Defaults to nobody. */

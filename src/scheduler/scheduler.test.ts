@@ -15,7 +15,7 @@ interface Setup {
   readonly maxQueuedRequests?: number;
   readonly enablePrefixCaching?: boolean;
   readonly watermarkBlocks?: number;
-  readonly promptTokensBesideDecoding?: () => number;
+  readonly promptTokensBesideDecoding?: (decodeTokens: number) => number;
   readonly tenantQuotaBlocks?: number;
   readonly growthQuantile?: number;
 }

@@ -203,7 +203,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       for (const sequence of byAdmission) if (tokensToCatchUp(sequence) === 1) runningShares.schedule(sequence);
       const { promptTokensBesideDecoding } = options;
       if (step.shares.length > 0 && promptTokensBesideDecoding) {
-        step.limitPromptTokens(Math.max(1, promptTokensBesideDecoding()));
+        step.limitPromptTokens(Math.max(1, promptTokensBesideDecoding(step.shares.length)));
       }
       for (const sequence of byAdmission) {
         if (sequence.running && !sequence.planned && tokensToCatchUp(sequence) > 1) runningShares.schedule(sequence);

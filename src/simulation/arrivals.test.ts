@@ -88,13 +88,30 @@ describe('traces as streams', () => {
 });
 
 describe('recordings', () => {
-  const header = { kind: 'header', format: 'octavo-recording', version: 1, blockSize: 4, fingerprint: 'abc' };
+  const header = {
+    kind: 'header',
+    format: 'octavo-recording',
+    version: 1,
+    startedAtMs: 0,
+    startedMs: 0,
+    blockSize: 4,
+    blockCount: 9,
+    groups: [{ blockSize: 4, blockCount: 9 }],
+    scheduler: {},
+    fingerprint: 'abc',
+  };
   const request = (fields: Record<string, unknown> = {}) =>
     JSON.stringify({
       kind: 'request',
       arrivedMs: 1000,
+      finishedMs: 2000,
       inputTokens: 10,
       outputTokens: 3,
+      n: 1,
+      priority: 0,
+      cachedTokens: 0,
+      preemptions: 0,
+      waitedMs: {},
       tenant: 't',
       blockHashes: ['aa', 'bb'],
       outcome: 'length',
@@ -106,11 +123,11 @@ describe('recordings', () => {
     const { format, requests } = parseTrace(
       text(
         request({ arrivedMs: 1500 }),
-        JSON.stringify({ kind: 'event', event: {} }),
+        JSON.stringify({ kind: 'event', event: { id: 0, timeMs: 0, type: 'cancelled' } }),
         request({ blockHashes: ['aa', 'cc'] }),
         request({ outcome: 'error' }),
         request({ tenant: 'u' }),
-        JSON.stringify({ kind: 'end' }),
+        JSON.stringify({ kind: 'end', finishedMs: 2000 }),
       ),
       'r',
     );
@@ -129,19 +146,33 @@ describe('recordings', () => {
 
   it('may end in the middle of a line, and only there', () => {
     expect(parseTrace(text(request(), '{"kind": "req'), 'r').requests).toHaveLength(1);
-    expect(() => parseTrace(text('{"kind": "req', request()), 'r')).toThrow('r, line 2: is not JSON');
+    expect(() => parseTrace(text('{"kind": "req', request()), 'r')).toThrow('r, line 2: not a JSON object');
   });
 
   it.each([
-    [request({ inputTokens: 0 }), 'inputTokens must be an integer of at least 1'],
+    [request({ inputTokens: 0 }), 'inputTokens must be at least 1'],
     [request({ outputTokens: -1 }), 'outputTokens'],
     [request({ arrivedMs: 'now' }), 'arrivedMs must be a number'],
     [request({ blockHashes: [1] }), 'blockHashes must be a list of strings'],
     [request({ blockHashes: ['a', 'b', 'c'] }), '10 prompt tokens have no 3 full blocks of 4'],
-    ['{}', 'has no kind'],
-    ['[]', 'is not a JSON object'],
+    ['{}', 'kind must be one of'],
+    ['[]', 'not a JSON object'],
   ])('refuse %s', (line, detail) => {
     expect(() => parseTrace(text(line), 'r')).toThrow(`r, line 2: ${detail}`);
+  });
+
+  it('are read with the parts that were rotated away before', () => {
+    const part = (arrivedMs: number, reason: string, ...more: string[]) =>
+      text(request({ arrivedMs }), ...more, JSON.stringify({ kind: 'end', reason, finishedMs: 0 }));
+    const path = file('rotated', part(3000, 'closed'));
+    file('rotated.1', part(2000, 'rotated'));
+    file('rotated.2', part(1000, 'rotated'));
+    const trace = openTrace(path);
+    expect(trace.requestCount).toBe(3);
+    expect(takeAll(trace).map(({ arrivalMs }) => arrivalMs)).toEqual([0, 1000, 2000]);
+    file('rotated.1', part(2000, 'rotated', 'x', request()));
+    expect(() => openTrace(path)).toThrow(/rotated\.1, line 3: /);
+    expect(() => parseTrace(`${part(1, 'closed')}\n${part(2, 'closed')}`, 'r')).toThrow('line 4: nothing may follow');
   });
 
   it('refuse other versions', () => {

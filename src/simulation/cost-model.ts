@@ -29,18 +29,31 @@ export interface StepWork {
 /** Seconds by term; what is not there is 0. */
 export type StepCoefficients = Readonly<Partial<Record<StepTerm, number>>>;
 
-/** Seconds that a server adds to its kernels. */
+/**
+ * Seconds that a server adds to its kernels. What a step brought is published while the next one runs, and so are requests read: that step
+ * takes longer, since publishing and kernels share the cores.
+ */
 export interface ServerCosts {
-  /** Of a step: planning, commit, publication. */
+  /** Between a step and the one that follows at once: commit, planning. */
   readonly stepSeconds: number;
-  /** Of each token sampled: text, event, socket. */
+  /** Of a step during which anything is published: kernels on all cores wait for the one that was disturbed. */
+  readonly disturbedSeconds: number;
+  /** As well, as a share of its kernels' time. */
+  readonly disturbedShare: number;
+  /** As well, of each token that is published. */
   readonly sampledSeconds: number;
-  /** As well, of each of the first eight in a step: writing to sockets disturbs kernels on all cores, and once disturbed is disturbed. */
+  /** As well, of each of the first eight: once disturbed is disturbed. */
   readonly firstSampledSeconds: number;
-  /** Of each request before it can be scheduled: parsing, checks. One after the other, also while a step runs, which it then prolongs. */
+  /** As well, where any request is published to have ended. */
+  readonly endedSeconds: number;
+  /** Of each request that is read while a step runs. */
+  readonly readSeconds: number;
+  /** Of each request before it can be scheduled, one after the other: parsing, checks. */
   readonly requestSeconds: number;
-  /** Between a token and its reader, request and answer together; nobody else waits for it. */
+  /** Between a token and its reader, request and answer together, without the above; nobody else waits for it. */
   readonly latencySeconds: number;
+  /** As well, for each token that is published together with it. */
+  readonly deliverySeconds: number;
 }
 
 export interface FittedCosts {
@@ -99,27 +112,38 @@ export function kernelSeconds(work: StepWork, coefficients: StepCoefficients): n
   return seconds;
 }
 
-/** Asked once for each step, between its planning and its end. `running` are the sequences that hold memory. */
-export type StepTimer = (plan: StepPlan, running: Iterable<KvSequence>) => number;
+/** What the server publishes while a step runs: what the step before it brought, if that one was just before it. */
+export interface Published {
+  readonly tokens: number;
+  readonly ended: number;
+}
+
+/** Seconds from the start of a step to its results. Asked once for each, between its planning and its end. `running` are the sequences that hold memory. */
+export type StepTimer = (plan: StepPlan, running: Iterable<KvSequence>, published: Published) => number;
 
 /** Seconds of the steps over this memory. */
 export function createStepTimer(costs: CostModel, memory: KvMemory): StepTimer {
   if (!('step' in costs)) return ({ bindings }) => costs.stepSeconds + bindings.tokenCount * costs.tokenSeconds;
   const { step, server } = costs;
-  return (plan, running) => {
-    const work = workOf(plan, memory, running);
-    const kernels = kernelSeconds(work, step);
-    return server === null ? kernels : kernels + serverSeconds(work.outputs, server);
+  return (plan, running, published) => {
+    const kernels = kernelSeconds(workOf(plan, memory, running), step);
+    return server === null ? kernels : kernels + disturbance(kernels, published, server);
   };
 }
 
-function serverSeconds(outputs: number, server: ServerCosts): number {
+function disturbance(kernels: number, { tokens, ended }: Published, server: ServerCosts): number {
+  if (tokens === 0) return 0;
+  const { disturbedSeconds, disturbedShare, sampledSeconds, firstSampledSeconds, endedSeconds } = server;
   return (
-    server.stepSeconds + outputs * server.sampledSeconds + Math.min(outputs, firstSampled) * server.firstSampledSeconds
+    disturbedSeconds +
+    kernels * disturbedShare +
+    tokens * sampledSeconds +
+    Math.min(tokens, firstSampled) * firstSampledSeconds +
+    (ended > 0 ? endedSeconds : 0)
   );
 }
 
-const firstSampled = 8;
+export const firstSampled = 8;
 
 /** The costs of a server, where there are any. */
 export function serverCosts(costs: CostModel): ServerCosts {
@@ -129,10 +153,15 @@ export function serverCosts(costs: CostModel): ServerCosts {
 /** Names of ServerCosts. */
 export const serverTermNames = [
   'stepSeconds',
+  'disturbedSeconds',
+  'disturbedShare',
   'sampledSeconds',
   'firstSampledSeconds',
+  'endedSeconds',
+  'readSeconds',
   'requestSeconds',
   'latencySeconds',
+  'deliverySeconds',
 ] as const satisfies readonly (keyof ServerCosts)[];
 
 const noServer = Object.fromEntries(serverTermNames.map((name) => [name, 0])) as unknown as ServerCosts;

@@ -1,6 +1,6 @@
 // The lines of a file, one after the other, in bounded memory.
 
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 import { StringDecoder } from 'node:string_decoder';
 import { TraceFileError } from '../errors/index.ts';
 
@@ -8,6 +8,8 @@ export interface Line {
   readonly text: string;
   /** From 1. */
   readonly number: number;
+  /** The file, where there are several. */
+  readonly path?: string;
 }
 
 const CHUNK_BYTES = 1 << 18;
@@ -51,6 +53,17 @@ export function* readLines(path: string): Generator<Line, void, void> {
   } finally {
     closeSync(file);
   }
+}
+
+/** The lines of `path` behind those of the parts that a rotated recording left beside it, `path.1` the newest of them. */
+export function* readParts(path: string): Generator<Line, void, void> {
+  let count = 0;
+  while (existsSync(`${path}.${count + 1}`)) count++;
+  for (let part = count; part > 0; part--) {
+    const partPath = `${path}.${part}`;
+    for (const line of readLines(partPath)) yield { ...line, path: partPath };
+  }
+  yield* readLines(path);
 }
 
 /** What keeps a trace from being read. */

@@ -1,31 +1,42 @@
 // Reads trace files of every format: as a list, or as a stream of arrivals.
 
-import { readFile } from 'node:fs/promises';
 import { TraceFileError } from '../errors/index.ts';
 import { type ArrivalStream, type Arrivals, longestWithin } from './arrivals.ts';
 import { AZURE_HEADER, parseAzureLine } from './azure.ts';
-import { fileError, type Line, readLines } from './line-reader.ts';
+import { type Line, readLines, readParts } from './line-reader.ts';
 import { parseMooncakeLine } from './mooncake.ts';
 import { createRecordingParser, isRecordingHeader, type RecordingHeader } from './recording.ts';
 import type { Trace, TraceFormat, TraceRequest } from './trace.ts';
 
 /** The first `limit` requests of a file. Throws TraceFileError for one that cannot be read, is malformed or has no requests. */
 export async function readTrace(path: string, limit: number = Number.POSITIVE_INFINITY): Promise<Trace> {
-  let content: string;
-  try {
-    content = await readFile(path, 'utf8');
-  } catch (error) {
-    throw fileError(path, error);
+  return traceOf(linesOf(path), path, limit);
+}
+
+/** Of the file; of a recording, those of the parts before it too. */
+function* linesOf(path: string): Generator<Line, void, void> {
+  const lines = readLines(path);
+  const first = lines.next();
+  const isRecording = !first.done && isRecordingHeader(first.value.text);
+  if (isRecording) {
+    lines.return();
+    yield* readParts(path);
+  } else if (!first.done) {
+    yield first.value;
+    yield* lines;
   }
-  return parseTrace(content, path, limit);
 }
 
 /** As `readTrace`, of a file's text: by its first line Azure's, a recording, or Mooncake's. Empty lines are passed over. */
 export function parseTrace(content: string, path: string, limit: number = Number.POSITIVE_INFINITY): Trace {
   const lines = content.replace(/^\uFEFF/, '').split(/\r?\n/);
   const numbered = lines.map((text, i): Line => ({ text, number: i + 1 })).filter(({ text }) => text.trim() !== '');
+  return traceOf(numbered, path, limit);
+}
+
+function traceOf(lines: Iterable<Line>, path: string, limit: number): Trace {
   const requests: TraceRequest[] = [];
-  const reader = readRequests(numbered, path);
+  const reader = readRequests(lines, path);
   for (const request of reader.requests) {
     requests.push(request);
     if (requests.length >= limit) break;
@@ -50,13 +61,10 @@ function readRequests(lines: Iterable<Line>, path: string): RequestReader {
   let format: TraceFormat = 'mooncake';
   let header: RecordingHeader | null = null;
   function* read(): Generator<TraceRequest, void, void> {
-    let parse: (text: string, line: number) => TraceRequest | null = (text, line) =>
+    let parse: (text: string, line: number, from?: string) => TraceRequest | null = (text, line) =>
       parseMooncakeLine(text, path, line);
     let isFirst = true;
-    /** The last line of a recording is cut off where its process died. */
-    let broken: TraceFileError | null = null;
-    for (const { text, number } of lines) {
-      if (broken !== null) throw broken;
+    for (const { text, number, path: from = path } of lines) {
       if (isFirst) {
         isFirst = false;
         if (text.trim() === AZURE_HEADER) {
@@ -66,19 +74,14 @@ function readRequests(lines: Iterable<Line>, path: string): RequestReader {
         }
         if (isRecordingHeader(text)) {
           format = 'recording';
-          const parser = createRecordingParser(text, path);
+          const parser = createRecordingParser(text, path, from);
           ({ header } = parser);
           parse = parser.parse;
           continue;
         }
       }
-      try {
-        const request = parse(text, number);
-        if (request !== null) yield request;
-      } catch (error) {
-        if (format !== 'recording' || !(error instanceof TraceFileError) || error.detail !== 'is not JSON') throw error;
-        broken = error;
-      }
+      const request = parse(text, number, from);
+      if (request !== null) yield request;
     }
   }
   return { requests: read(), format: () => format, header: () => header };
@@ -104,7 +107,7 @@ export function openTrace(path: string, limit: number = Number.POSITIVE_INFINITY
   const prompts: number[] = [];
   const outputs: number[] = [];
   let sharesPrompts = false;
-  const reader = readRequests(readLines(path), path);
+  const reader = readRequests(linesOf(path), path);
   for (const { arrivalMs, promptTokens, outputTokens, hashIds } of reader.requests) {
     arrivals.push(arrivalMs);
     prompts.push(promptTokens);
@@ -132,7 +135,7 @@ export function openTrace(path: string, limit: number = Number.POSITIVE_INFINITY
         limitTokens,
       ),
     open(): ArrivalStream {
-      const requests = readRequests(readLines(path), path).requests[Symbol.iterator]();
+      const requests = readRequests(linesOf(path), path).requests[Symbol.iterator]();
       /** Read before their time, because the file is in another order. */
       const early = new Map<number, TraceRequest>();
       let read = 0;

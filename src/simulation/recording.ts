@@ -1,7 +1,7 @@
-// Recordings of `octavo serve --record`: JSON lines of a header, a line for each request when it ended, and events, which are passed over here.
+// Recordings of `octavo serve --record` as requests: what a simulation needs of them, by the reader of recordings.
 
-import { TraceFileError } from '../errors/index.ts';
-import { recordingFormat, recordingVersion } from '../events/index.ts';
+import { RecordingFormatError, TraceFileError } from '../errors/index.ts';
+import { createRecordingReader, type RecordedRequest, recordingFormat } from '../events/index.ts';
 import type { TraceRequest } from './trace.ts';
 
 /** What the header says that a simulation needs. */
@@ -18,22 +18,30 @@ export function isRecordingHeader(text: string): boolean {
 
 export interface RecordingParser {
   readonly header: RecordingHeader;
-  /** Null for lines that are no requests, and for requests that failed. Throws TraceFileError for what is no line of a recording. */
-  parse(text: string, line: number): TraceRequest | null;
+  /**
+   * Null for lines that are no requests, and for requests that failed. `from` is the part that it is a line of, if there are several. Throws
+   * TraceFileError for what is no line of a recording.
+   */
+  parse(text: string, line: number, from?: string): TraceRequest | null;
 }
 
 /**
  * Equal leading block hashes are equal leading blocks, of one tenant: the tenant is the salt. `arrivalMs` is by the engine's clock. Throws
  * TraceFileError.
  */
-export function createRecordingParser(headerText: string, path: string): RecordingParser {
-  const header = parseObject(headerText, path, 1);
-  if (header.format !== recordingFormat) throw new TraceFileError(path, 1, `has no format "${recordingFormat}"`);
-  if (header.version !== recordingVersion) {
-    throw new TraceFileError(path, 1, `version ${String(header.version)} is unknown; this is ${recordingVersion}`);
-  }
-  const blockSize = count(header, 'blockSize', 1, path, 1);
-  const fingerprint = typeof header.fingerprint === 'string' ? header.fingerprint : null;
+export function createRecordingParser(headerText: string, path: string, firstPart = path): RecordingParser {
+  const reader = createRecordingReader();
+  const take = (text: string, line: number, from: string) => {
+    try {
+      return reader.take(text, line);
+    } catch (error) {
+      if (!(error instanceof RecordingFormatError)) throw error;
+      throw new TraceFileError(from, error.line, error.problem, { cause: error });
+    }
+  };
+  const header = take(headerText, 1, firstPart);
+  if (header?.kind !== 'header') throw new TraceFileError(firstPart, 1, 'has no header');
+  const { blockSize, fingerprint } = header;
   /** Hashes as small numbers. */
   const ids = new Map<string, number>();
   const idOf = (hash: string): number => {
@@ -44,54 +52,33 @@ export function createRecordingParser(headerText: string, path: string): Recordi
     }
     return id;
   };
+
+  function toRequest(request: RecordedRequest, line: number, from: string): TraceRequest | null {
+    const { arrivedMs, inputTokens, outputTokens, blockHashes, tenant, outcome } = request;
+    if (inputTokens < 1) throw new TraceFileError(from, line, `inputTokens must be at least 1, not ${inputTokens}`);
+    if (blockHashes.length > Math.floor(inputTokens / blockSize)) {
+      throw new TraceFileError(
+        from,
+        line,
+        `${inputTokens} prompt tokens have no ${blockHashes.length} full blocks of ${blockSize}`,
+      );
+    }
+    if (outcome === 'error') return null;
+    return {
+      arrivalMs: arrivedMs,
+      promptTokens: inputTokens,
+      outputTokens,
+      hashIds: blockHashes.map(idOf),
+      tokensPerHashId: blockSize,
+      ...(typeof tenant === 'string' ? { salt: tenant } : {}),
+    };
+  }
+
   return {
-    header: { blockSize, fingerprint },
-    parse(text, line) {
-      const entry = parseObject(text, path, line);
-      if (typeof entry.kind !== 'string') throw new TraceFileError(path, line, 'has no kind');
-      if (entry.kind !== 'request') return null;
-      const promptTokens = count(entry, 'inputTokens', 1, path, line);
-      const outputTokens = count(entry, 'outputTokens', 0, path, line);
-      const { arrivedMs, blockHashes, tenant } = entry;
-      if (typeof arrivedMs !== 'number' || !Number.isFinite(arrivedMs)) {
-        throw new TraceFileError(path, line, `arrivedMs must be a number, not ${JSON.stringify(arrivedMs)}`);
-      }
-      if (!Array.isArray(blockHashes) || !blockHashes.every((hash) => typeof hash === 'string')) {
-        throw new TraceFileError(path, line, 'blockHashes must be a list of strings');
-      }
-      if (blockHashes.length > Math.floor(promptTokens / blockSize)) {
-        throw new TraceFileError(
-          path,
-          line,
-          `${promptTokens} prompt tokens have no ${blockHashes.length} full blocks of ${blockSize}`,
-        );
-      }
-      if (entry.outcome === 'error') return null;
-      return {
-        arrivalMs: arrivedMs,
-        promptTokens,
-        outputTokens,
-        hashIds: blockHashes.map(idOf),
-        tokensPerHashId: blockSize,
-        ...(typeof tenant === 'string' ? { salt: tenant } : {}),
-      };
+    header: { blockSize, fingerprint: fingerprint ?? null },
+    parse(text, line, from = path) {
+      const entry = take(text, line, from);
+      return entry?.kind === 'request' ? toRequest(entry, line, from) : null;
     },
   };
-}
-
-function parseObject(text: string, path: string, line: number): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new TraceFileError(path, line, 'is not JSON', { cause: error });
-  }
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  throw new TraceFileError(path, line, 'is not a JSON object');
-}
-
-function count(entry: Record<string, unknown>, name: string, least: number, path: string, line: number): number {
-  const value = entry[name];
-  if (Number.isSafeInteger(value) && (value as number) >= least) return value as number;
-  throw new TraceFileError(path, line, `${name} must be an integer of at least ${least}, not ${JSON.stringify(value)}`);
 }

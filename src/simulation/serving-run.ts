@@ -5,7 +5,7 @@ import { IntegrityError } from '../errors/index.ts';
 import { createMemory, type KvMemory, type KvSequence, type TierOptions } from '../memory/index.ts';
 import { createScheduler, type SampledToken, type StepPlan } from '../scheduler/index.ts';
 import type { Arrivals } from './arrivals.ts';
-import { createStepTimer, serverCosts } from './cost-model.ts';
+import { createStepTimer, type Published, serverCosts } from './cost-model.ts';
 import { createOccupancyMeter } from './occupancy.ts';
 import { promptTokenIds, sampledTokenId } from './prompts.ts';
 import type { ReplayOptions, ReplayResult } from './replay.ts';
@@ -14,6 +14,7 @@ import { createTimeline } from './timeline.ts';
 
 /** Requests that wait at once: the rest waits in the trace, where it takes no memory. */
 const QUEUE_LIMIT = 32;
+const nothing: Published = { tokens: 0, ended: 0 };
 
 /** Time of a run, in milliseconds; tiers may ask for events in it. */
 export interface RunClock {
@@ -82,16 +83,19 @@ export function startServingRun(
   const server = serverCosts(cost);
   const latencyMs = server.latencySeconds * 1000;
   const requestMs = server.requestSeconds * 1000;
+  const readMs = server.readSeconds * 1000;
+  const betweenMs = server.stepSeconds * 1000;
+  const deliveryMs = server.deliverySeconds * 1000;
   const meter = createRequestMeter(latencyMs);
   const timeline = createTimeline();
   const live = new Map<number, Live>();
   const running = new Map<number, KvSequence>();
   const saturated = createOccupancyMeter(memory);
   const overall = createOccupancyMeter(memory);
-  /** Requests are read one after the other; those read while a step ran took their time from it. */
+  /** Requests are read one after the other. */
   let readerFreeMs = 0;
-  let stepStartedMs = 0;
-  let stolenMs = 0;
+  /** By the step that ran just before. */
+  let published: Published = nothing;
   let handedOver = 0;
   let finishedRequests = 0;
   let refusedRequests = 0;
@@ -101,24 +105,26 @@ export function startServingRun(
   let hitTokens = 0;
   let peakRequestsInFlight = 0;
 
-  /** When the next request has been read; null if none is known. */
+  /** When the next request will have been read; null if none is known. */
   function nextReadMs(): number | null {
     const { nextMs } = stream;
     return nextMs === null ? null : Math.max(nextMs, readerFreeMs) + requestMs;
   }
 
-  function handOver(): void {
+  /** Hands over what is read by `untilMs`. `perRequestMs`: by how much each of them moves that. Returns where it moved to. */
+  function handOver(untilMs: number, perRequestMs: number): number {
+    let endMs = untilMs;
     while (scheduler.waitingCount < QUEUE_LIMIT) {
       const { nextMs } = stream;
-      const readMs = nextReadMs();
-      if (nextMs === null || readMs === null || readMs > clock.nowMs) return;
-      readerFreeMs = readMs;
-      if (readMs > stepStartedMs) stolenMs += requestMs;
+      const dueMs = nextReadMs();
+      if (nextMs === null || dueMs === null || dueMs > endMs) break;
+      readerFreeMs = dueMs;
+      endMs += perRequestMs;
       const { index, request } = stream.take();
       handedOver++;
       if (request.promptTokens + request.outputTokens > maxModelLen) {
         refusedRequests++;
-        stream.ended(index, clock.nowMs);
+        stream.ended(index, dueMs);
         continue;
       }
       scheduler.add({
@@ -140,6 +146,7 @@ export function startServingRun(
       });
       if (handedOver % 16 === 0) options.onProgress?.(handedOver);
     }
+    return endMs;
   }
 
   function countAdmitted(plan: StepPlan): void {
@@ -158,32 +165,33 @@ export function startServingRun(
     if (running.size > peakRequestsInFlight) peakRequestsInFlight = running.size;
   }
 
-  function finish(id: number): void {
+  function finish(id: number, deliveredMs: number): void {
     const { promptTokens: inputTokens, times } = live.get(id)!;
     live.delete(id);
     running.delete(id);
     finishedRequests++;
     meter.ended(times, inputTokens);
-    stream.ended(id, clock.nowMs + latencyMs);
+    stream.ended(id, deliveredMs + latencyMs);
   }
 
-  /** Returns how many tokens were sampled. */
-  function complete(plan: StepPlan): number {
+  /** Returns what is published while the next step runs. */
+  function complete(plan: StepPlan): Published {
     const sampled: SampledToken[] = [];
     const ended: number[] = [];
+    const deliveredMs = clock.nowMs + plan.sequences.filter(({ samples }) => samples).length * deliveryMs;
     for (const { id, samples, firstPosition, tokenCount } of plan.sequences) {
       const request = live.get(id)!;
       if (samples) {
         sampled.push({ id, tokenId: sampledTokenId(id, request.position++, seed), finished: false });
-        meter.token(request.times, clock.nowMs);
+        meter.token(request.times, deliveredMs);
         if (--request.remainingTokens === 0) ended.push(id);
       } else if (request.remainingTokens === 0 && firstPosition + tokenCount === request.promptTokens) {
         ended.push(id);
       }
     }
     scheduler.complete(plan, sampled);
-    for (const id of ended) finish(id);
-    return sampled.length;
+    for (const id of ended) finish(id, deliveredMs);
+    return { tokens: sampled.length, ended: ended.length };
   }
 
   function rest(seconds: number): void {
@@ -199,28 +207,30 @@ export function startServingRun(
   }
 
   function advance(): 'ran' | 'waits' | 'over' {
-    handOver();
+    handOver(clock.nowMs, 0);
     const plan = scheduler.schedule();
     if (plan === null) {
+      published = nothing;
       if (live.size > 0) return 'waits';
-      const readMs = nextReadMs();
-      if (readMs === null) return 'over';
-      rest(Math.max(0, readMs - clock.nowMs) / 1000);
-      clock.nowMs = Math.max(clock.nowMs, readMs);
-      stepStartedMs = clock.nowMs;
+      const dueMs = nextReadMs();
+      if (dueMs === null) return 'over';
+      rest(Math.max(0, dueMs - clock.nowMs) / 1000);
+      clock.nowMs = Math.max(clock.nowMs, dueMs);
       return 'ran';
     }
     countAdmitted(plan);
     const waiting = scheduler.waitingCount;
-    const seconds = stepSeconds(plan, running.values()) + stolenMs / 1000;
-    stolenMs = 0;
-    stepStartedMs = clock.nowMs;
+    const startMs = clock.nowMs;
+    const plannedMs = stepSeconds(plan, running.values(), published) * 1000;
     const poolUse = memory.usage().referencedBlocks / blockCount;
     const inFlight = running.size;
     memory.reclaim();
-    clock.nowMs += seconds * 1000;
-    pace.observe(loadOf(plan), seconds * 1000);
-    const sampledTokens = complete(plan);
+    // As in the engine, who comes while a step runs is queued then.
+    clock.nowMs = handOver(startMs + plannedMs, readMs);
+    pace.observe(loadOf(plan), clock.nowMs - startMs);
+    published = complete(plan);
+    clock.nowMs += betweenMs;
+    const seconds = (clock.nowMs - startMs) / 1000;
     overall.add(running.values(), seconds);
     if (waiting > 0) saturated.add(running.values(), seconds);
     timeline.add({
@@ -230,7 +240,7 @@ export function startServingRun(
       poolUse,
       preemptions: plan.preempted.length,
       computedTokens: plan.bindings.tokenCount,
-      sampledTokens,
+      sampledTokens: published.tokens,
     });
     return 'ran';
   }

@@ -43,14 +43,21 @@ export function allocateAligned(bytes: number): Uint8Array {
 
 /**
  * `count` buffers of `pageBytes` bytes each, `strideBytes` apart in as few arenas as possible. Aligned if the stride is a
- * multiple of IO_ALIGNMENT. These are the buffers to read pages into and to store them from without another copy.
+ * multiple of IO_ALIGNMENT. These are the buffers to read pages into and to store them from without another copy. `prepare` is given each arena before
+ * it is used.
  */
-export function allocatePages(count: number, pageBytes: number, strideBytes = alignUp(pageBytes)): Uint8Array[] {
+export function allocatePages(
+  count: number,
+  pageBytes: number,
+  strideBytes = alignUp(pageBytes),
+  prepare: (arena: Uint8Array) => void = () => {},
+): Uint8Array[] {
   const perArena = Math.max(1, Math.floor(LARGEST_ARENA_BYTES / strideBytes));
   const pages: Uint8Array[] = [];
   for (let first = 0; first < count; first += perArena) {
     const here = Math.min(perArena, count - first);
     const arena = allocateAligned(here * strideBytes);
+    prepare(arena);
     for (let i = 0; i < here; i++) pages.push(arena.subarray(i * strideBytes, i * strideBytes + pageBytes));
   }
   return pages;

@@ -39,6 +39,8 @@ export interface TierStack extends Tier {
   readonly figures: StackFigures;
   /** The topmost tier that has the page, by index, or -1. */
   locate(key: PageKey): number;
+  /** Asks before pages fall into a tier, by name, whether they are worth having there. Without it they are. `sink` does not ask. */
+  demotesTo(isWorthwhile: (tier: string) => boolean): void;
   /** Writes every page of the topmost tier that those below it lack down to them: before a close that forgets it. */
   sink(): Promise<void>;
 }
@@ -87,6 +89,8 @@ export function createTierStack(options: TierStackOptions): TierStack {
   const underWay = new Set<Promise<unknown>>();
   let cleaning: Promise<void> | null = null;
   let isClosed = false;
+  let isSinking = false;
+  let isWorthwhile = (_tier: string): boolean => true;
 
   function track<T>(work: Promise<T>): Promise<T> {
     underWay.add(work);
@@ -98,11 +102,14 @@ export function createTierStack(options: TierStackOptions): TierStack {
     return -1;
   }
 
+  const takesDemotions = (index: number): boolean => isSinking || isWorthwhile(tiers[index].name);
+
   /** Stores pages in tier `index`, or below it where that does not take them. */
   async function demote(pages: readonly Page[], index: number, inUse: BuffersInUse): Promise<void> {
     let rest = pages.filter(({ key }) => locate(key, index) < 0);
     figures.cleanEvictions += pages.length - rest.length;
     for (let at = index; at < tierCount && rest.length > 0; at++) {
+      if (!takesDemotions(at)) continue;
       const results = await tiers[at].put(rest, inUse);
       demotionsByTier[at] += results.filter((result) => result === 'ok').length;
       rest = rest.filter((_, i) => results[i] !== 'ok');
@@ -125,6 +132,7 @@ export function createTierStack(options: TierStackOptions): TierStack {
   /** Writes the coldest pages of the topmost tier down while nobody waits, so that evicting them costs nothing later. */
   function cleanAhead(): void {
     if (buffer === null || cleaning !== null || tierCount < 2 || isClosed || tiers[1].state !== 'ready') return;
+    if (!takesDemotions(1)) return;
     const { bytes, budgetBytes } = buffer.usage;
     if (bytes < budgetBytes * (1 - 2 * cleanShare)) return;
     cleaning = track(
@@ -136,7 +144,8 @@ export function createTierStack(options: TierStackOptions): TierStack {
 
   const isBelow = (key: PageKey): boolean => locate(key, 1) >= 0;
   /** What the topmost tier may drop at once for a page that comes in: what is elsewhere too, or would be dropped anyway. */
-  const isDroppable = tierCount > 1 ? isBelow : () => true;
+  const isDroppable =
+    tierCount > 1 ? (key: PageKey) => isBelow(key) || !tiers.some((_, i) => i > 0 && takesDemotions(i)) : () => true;
   let isCleaningDue = false;
 
   /** For whoever calls many times in one go. */
@@ -225,9 +234,15 @@ export function createTierStack(options: TierStackOptions): TierStack {
       };
     },
     locate: (key) => locate(key),
+    demotesTo(asked) {
+      isWorthwhile = asked;
+    },
     async sink() {
       while (cleaning !== null) await cleaning;
-      if (buffer !== null && tierCount > 1 && !isClosed) await track(writeDown(buffer, buffer.usage.pages));
+      if (buffer === null || tierCount < 2 || isClosed) return;
+      isSinking = true;
+      await track(writeDown(buffer, buffer.usage.pages));
+      isSinking = false;
     },
     has: (key) => locate(key) >= 0,
     place(key, write) {

@@ -1,5 +1,6 @@
 // Static batches on contiguous memory against continuous batching on paged memory: the same engine, requests and bytes of KV memory.
 
+import { type EngineRequest, runBatches } from '../../../src/analysis/measure/engine-run.ts';
 import { createEngine, type Engine, type EngineOptions } from '../../../src/index.ts';
 import { percentile } from '../../../src/simulation/percentile.ts';
 import { progress } from '../../common/progress.ts';
@@ -33,56 +34,29 @@ export interface BatchResult {
   readonly paged: ServingRun;
 }
 
-interface Work {
-  readonly tokenIds: readonly number[];
-  readonly outputTokens: number;
-}
-
 /** Lengths shaped like ShareGPT's, at half their size: means of 80 in and 169 out. */
-function workOf(count: number, { seed, maxModelLen }: ThroughputOptions): Work[] {
+function workOf(count: number, { seed, maxModelLen }: ThroughputOptions): EngineRequest[] {
   const random = createRandom(seed);
   const input = lengthSampler(80, 1.1, maxModelLen / 2, random);
   const output = lengthSampler(169, 0.7, maxModelLen / 2, random);
   return Array.from({ length: count }, (_, request) => ({
     tokenIds: Array.from({ length: input() }, (_, i) => 300 + ((i * 31 + request * 7919 + seed) % 20_000)),
-    outputTokens: output(),
+    maxTokens: output(),
   }));
 }
 
-async function serve(engine: Engine, work: readonly Work[], batchSize: number, isStatic: boolean): Promise<ServingRun> {
-  const latencies: number[] = [];
-  const gaps: number[] = [];
-  let busyMs = 0;
-  const stop = engine.onRequestEnd(({ interTokenMs }) => gaps.push(...interTokenMs));
-  const startedMs = performance.now();
-  const run = async ({ tokenIds, outputTokens }: Work): Promise<void> => {
-    const beganMs = performance.now();
-    await engine
-      .generate({ tokenIds, sampling: { temperature: 0, maxTokens: outputTokens, ignoreEos: true } })
-      .result();
-    latencies.push(performance.now() - startedMs);
-    busyMs += performance.now() - beganMs;
-  };
-  if (isStatic) {
-    // A batch begins when the one before it has ended, its longest request included.
-    for (let first = 0; first < work.length; first += batchSize) {
-      await Promise.all(work.slice(first, first + batchSize).map(run));
-    }
-  } else {
-    const left = [...work];
-    const worker = async (): Promise<void> => {
-      for (let next = left.shift(); next; next = left.shift()) await run(next);
-    };
-    await Promise.all(Array.from({ length: batchSize }, worker));
-  }
-  stop();
-  const tookMs = performance.now() - startedMs;
-  const tokens = work.reduce((sum, { outputTokens }) => sum + outputTokens, 0);
+async function serve(
+  engine: Engine,
+  work: readonly EngineRequest[],
+  batchSize: number,
+  isStatic: boolean,
+): Promise<ServingRun> {
+  const run = await runBatches(engine, work, isStatic ? 'static' : 'continuous', batchSize, () => performance.now());
   return {
-    tokensPerSecond: (tokens / tookMs) * 1000,
-    latencyP99Ms: percentile(latencies, 0.99),
-    tokenGapMs: percentile(gaps, 0.5),
-    inFlight: busyMs / tookMs,
+    tokensPerSecond: run.generatedTokens / run.seconds,
+    latencyP99Ms: percentile(run.latenciesMs, 0.99),
+    tokenGapMs: percentile(run.interTokenMs, 0.5),
+    inFlight: run.meanInFlight,
   };
 }
 

@@ -39,6 +39,10 @@ export interface BatchRun {
   readonly generatedTokens: number;
   /** From the start of the run, when all requests were there, to the end of each. */
   readonly latenciesMs: readonly number[];
+  /** Between the tokens of each request, over all together. */
+  readonly interTokenMs: readonly number[];
+  /** Requests that ran, on average: from their first steps to their ends. */
+  readonly meanInFlight: number;
   readonly steps: number;
   readonly preemptions: number;
 }
@@ -57,18 +61,30 @@ export async function runBatches(
   const before = engine.stats();
   const startedMs = now();
   const latenciesMs: number[] = [];
+  const ended: RequestTimes[] = [];
+  const stop = engine.onRequestEnd((times) => ended.push(times));
   const one = async (request: EngineRequest): Promise<void> => {
     await startRequest(engine, request).result();
     latenciesMs.push(now() - startedMs);
   };
   const size = batching === 'static' ? batchSize : requests.length;
-  for (let at = 0; at < requests.length; at += size) await Promise.all(requests.slice(at, at + size).map(one));
+  try {
+    for (let at = 0; at < requests.length; at += size) await Promise.all(requests.slice(at, at + size).map(one));
+  } finally {
+    stop();
+  }
   const seconds = (now() - startedMs) / 1000;
+  const ranMs = ended.reduce(
+    (sum, { firstScheduledMs, finishedMs }) => sum + finishedMs - (firstScheduledMs ?? finishedMs),
+    0,
+  );
   const after = engine.stats();
   return {
     seconds,
     generatedTokens: after.generatedTokens - before.generatedTokens,
     latenciesMs,
+    interTokenMs: ended.flatMap(({ interTokenMs }) => interTokenMs),
+    meanInFlight: ranMs / 1000 / seconds,
     steps: after.steps - before.steps,
     preemptions: after.preemptions - before.preemptions,
   };

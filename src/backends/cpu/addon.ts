@@ -73,16 +73,20 @@ export interface Addon {
   probeMachine(options: Required<ProbeOptions>): Promise<Pick<MachineProbe, 'f32' | 'read' | 'readSmall'>>;
   /** See page-codec.ts. */
   checksumBytes(bytes: Uint8Array, seed0: number, seed1: number, into: Uint32Array, offset: number): void;
+  /** A wish: the memory is cleared by the system in large pieces when it is first written. */
+  askHugePages(bytes: Uint8Array): void;
   encodePage(shape: Int32Array, page: Uint8Array, into: Uint8Array): Promise<boolean>;
   decodePage(shape: Int32Array, compressed: Uint8Array, into: Uint8Array): Promise<boolean>;
   memory(model: ModelHandle): { weightBytes: number; kvBytes: number; scratchBytes: number };
 }
 
+/** Where scripts/build-native.mjs puts it. */
+export const addonPath = new URL('../../../native/build/Release/octavo.node', import.meta.url).pathname;
+
 /** The addon built by scripts/build-native.mjs. Throws BackendError when it is absent or does not load. */
 export function loadAddon(): Addon {
-  const path = new URL('../../../native/build/Release/octavo.node', import.meta.url);
   try {
-    return createRequire(import.meta.url)(path.pathname) as Addon;
+    return createRequire(import.meta.url)(addonPath) as Addon;
   } catch (cause) {
     throw new BackendError(
       'cpu',

@@ -1,7 +1,13 @@
 // The CPU backend's public face.
 
-export type { InstructionSet } from './addon.ts';
+export { addonPath, type InstructionSet } from './addon.ts';
 export type { CpuBackendOptions } from './cpu-backend.ts';
 export { availableInstructionSets, createCpuBackend } from './cpu-backend.ts';
 export { type LimitSamples, type MachineProbe, type ProbeOptions, probeMachine } from './machine.ts';
-export { createNativePageCodec, loadPageChecksum, type NativeCodecShape, type NativePageCodec } from './page-codec.ts';
+export {
+  createNativePageCodec,
+  loadHugePages,
+  loadPageChecksum,
+  type NativeCodecShape,
+  type NativePageCodec,
+} from './page-codec.ts';

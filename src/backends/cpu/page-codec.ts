@@ -26,6 +26,11 @@ export function loadPageChecksum(): Addon['checksumBytes'] {
   return loadAddon().checksumBytes;
 }
 
+/** Asks the system to back memory with huge pages. Throws BackendError when the addon is absent. */
+export function loadHugePages(): Addon['askHugePages'] {
+  return loadAddon().askHugePages;
+}
+
 /** Equal to the bit to `createPageCodec` of src/tiers. Throws BackendError when the addon is absent. */
 export function createNativePageCodec(shape: NativeCodecShape, form: 'int8' | 'fp8'): NativePageCodec {
   const addon = loadAddon();

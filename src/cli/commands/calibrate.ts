@@ -1,10 +1,12 @@
 // `octavo calibrate`: measures a model on this machine, for `octavo simulate --calibration`.
 
-import { constants } from 'node:fs';
-import { access, writeFile } from 'node:fs/promises';
-import { availableParallelism, cpus, totalmem } from 'node:os';
-import { dirname } from 'node:path';
+import { constants, createReadStream } from 'node:fs';
+import { access, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { type Command, Option } from 'commander';
+import { readRecording } from '../../events/index.ts';
 import type { Calibration, ModelCalibration, ServerFit, ServerSettings } from '../../simulation/calibration/index.ts';
 import { CliError } from '../cli-error.ts';
 import { kvCacheDtypeOption } from '../engine-flags.ts';
@@ -106,12 +108,15 @@ async function measureServer(
   flags: CalibrateFlags,
   threads: number,
 ): Promise<ServerFit> {
-  const [{ fitServer, simulateLoad }, { designLoads, measureLoads, requestsOf }, { startServeProcess }] =
-    await Promise.all([
-      import('../../simulation/calibration/index.ts'),
-      import('../load/server-loads.ts'),
-      import('../load/serve-process.ts'),
-    ]);
+  const [
+    { fitServer, readServerHistory, simulateLoad },
+    { designLoads, measureLoads, requestsOf },
+    { startServeProcess },
+  ] = await Promise.all([
+    import('../../simulation/calibration/index.ts'),
+    import('../load/server-loads.ts'),
+    import('../load/serve-process.ts'),
+  ]);
   const { blockSize, maxNumSeqs, maxNumBatchedTokens, maxStepStretch } = flags;
   const maxModelLen = Math.min(measured.maxContextTokens, 512);
   const blockCount = maxNumSeqs * Math.ceil(maxModelLen / blockSize);
@@ -134,6 +139,8 @@ async function measureServer(
     return { ...design, requestCount: Math.max(design.concurrency, Math.min(design.requestCount, affordable)) };
   });
   const progress = createProgress('Measuring the server', process.stderr, (count) => `${formatCount(count)} requests`);
+  const folder = await mkdtemp(join(tmpdir(), 'octavo-calibrate-'));
+  const recording = join(folder, 'loads.jsonl');
   const server = await startServeProcess({
     entry: [...process.execArgv, process.argv[1]],
     args: [
@@ -147,20 +154,24 @@ async function measureServer(
       ...['--max-step-stretch', String(maxStepStretch)],
       ...['--max-model-len', String(maxModelLen)],
       ...['--kv-cache-memory-bytes', String(blockCount * measured.blockBytes)],
+      ...['--record', recording, '--record-events'],
     ],
   });
   try {
-    const loads = await measureLoads(designs, {
+    const { loads, runs } = await measureLoads(designs, {
       url: server.url,
       vocabSize: measured.vocabSize,
       rounds: 5,
       budgetSeconds: flags.seconds,
       onProgress: progress.update,
     });
-    return fitServer(measured.step, settings, loads);
+    await server.stop();
+    const history = await readServerHistory(readRecording(createInterface({ input: createReadStream(recording) })));
+    return fitServer(measured.step, settings, history, runs, loads);
   } finally {
     progress.end();
     await server.stop();
+    await rm(folder, { recursive: true, force: true });
   }
 }
 
@@ -172,7 +183,7 @@ function toCalibration(
 ): Calibration {
   return {
     format: 'octavo-calibration',
-    version: 1,
+    version: 2,
     date: new Date().toISOString(),
     model: { name: measured.name, fingerprint: measured.fingerprint, vocabSize: measured.vocabSize },
     machine: {
@@ -181,6 +192,7 @@ function toCalibration(
       memoryBytes: totalmem(),
     },
     backend: measured.backend,
+    build: measured.build,
     threads,
     blockSize: flags.blockSize,
     kvCacheDtype: measured.kvCacheDtype,
@@ -207,7 +219,9 @@ function describe({ model, backend, fit, server, machine }: Calibration, path: s
   if (server !== null) {
     const ms = (seconds: number) => `${(seconds * 1000).toFixed(3)} ms`;
     lines.push(
-      `  server  ${ms(server.stepSeconds)} a step, ${ms(server.sampledSeconds)} a token and ${ms(server.firstSampledSeconds)} for the first eight, ${ms(server.requestSeconds)} a request, ${ms(server.latencySeconds)} on the way`,
+      `  server  ${ms(server.stepSeconds)} between steps; ${ms(server.requestSeconds)} to read a request, ${ms(server.latencySeconds)} on the way, ${ms(server.deliverySeconds)} more a token beside it`,
+      `          a step beside which it publishes takes ${ms(server.disturbedSeconds)} and ${percent(server.disturbedShare)} longer, ${ms(server.sampledSeconds)} more a token and ${ms(server.firstSampledSeconds)} for the first eight,`,
+      `          ${ms(server.endedSeconds)} more where requests end; ${ms(server.readSeconds)} a request that it reads`,
     );
     for (const { concurrency, requests, durationRatio, ttftRatio } of fit.server ?? []) {
       lines.push(

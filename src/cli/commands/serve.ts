@@ -20,7 +20,9 @@ interface ServeFlags extends EngineFlags {
   readonly explainRequests: number;
   readonly record?: string;
   readonly recordEvents: boolean;
-  readonly recordLimit: number;
+  readonly recordLimit?: number;
+  readonly recordMaxBytes?: number;
+  readonly recordFiles: number;
   readonly corsOrigin?: readonly string[];
   readonly logLevel: string;
 }
@@ -51,7 +53,13 @@ export function addServeCommand(program: Command): void {
     .option('--explain-requests <count>', 'ended requests that can still be explained', integerFlag(0, 1_000_000), 1000)
     .option('--record <file>', 'write a line without text for each request to a new file, which simulate can replay')
     .option('--record-events', 'with --record: every event too, so that pages can replay the run', false)
-    .option('--record-limit <bytes>', 'where the recording ends', bytesFlag, 2 ** 30)
+    .option('--record-limit <bytes>', 'where the recording ends (default: 1G)', bytesFlag)
+    .option(
+      '--record-max-bytes <bytes>',
+      'instead: go on in a new file there; full ones become FILE.1, FILE.2, …',
+      bytesFlag,
+    )
+    .option('--record-files <count>', 'full files that --record-max-bytes keeps', integerFlag(1, 10_000), 4)
     .option(
       '--cors-origin <origin>',
       'let pages of this origin call; may be given several times; * is any',
@@ -72,7 +80,12 @@ async function serve(model: string | undefined, flags: ServeFlags): Promise<void
   if (flags.recordEvents && flags.record === undefined) {
     throw new CliError('--record-events needs --record FILE.', null, 2);
   }
-  if (flags.recordLimit < 65536) throw new CliError('--record-limit must be at least 64K.', null, 2);
+  const { recordLimit, recordMaxBytes } = flags;
+  if (recordLimit !== undefined && recordMaxBytes !== undefined) {
+    throw new CliError('--record-limit and --record-max-bytes exclude each other.', null, 2);
+  }
+  if ((recordLimit ?? 65536) < 65536) throw new CliError('--record-limit must be at least 64K.', null, 2);
+  if ((recordMaxBytes ?? 65536) < 65536) throw new CliError('--record-max-bytes must be at least 64K.', null, 2);
   // Imported here, so that --help and wrong flags need not wait for the engine and the server to load.
   const [{ pino }, { startServer }, { loadEngine }] = await Promise.all([
     import('pino'),
@@ -88,7 +101,8 @@ async function serve(model: string | undefined, flags: ServeFlags): Promise<void
         : {
             path: flags.record,
             events: flags.recordEvents,
-            limitBytes: flags.recordLimit,
+            limitBytes: recordMaxBytes ?? recordLimit,
+            keptParts: recordMaxBytes === undefined ? 0 : flags.recordFiles,
             onEnd: (message) => void process.stderr.write(`octavo: ${message}\n`),
           },
   });

@@ -1,6 +1,6 @@
 // Small loads against `octavo serve`: what calibration compares its simulation with.
 
-import type { MeasuredLoad } from '../../simulation/calibration/index.ts';
+import type { ClientRun, MeasuredLoad } from '../../simulation/calibration/index.ts';
 import { distributionOf, type TraceRequest } from '../../simulation/index.ts';
 import { drive, type PlannedRequest } from './drive.ts';
 import { createHttpClient } from './http-client.ts';
@@ -21,6 +21,7 @@ export function designLoads(maxModelLen: number): LoadDesign[] {
     { concurrency: 16, requestCount: 64, promptTokens: 40, outputTokens: 6 },
     { concurrency: 32, requestCount: 64, promptTokens: 16, outputTokens: 16 },
     { concurrency: 4, requestCount: 12, promptTokens: 200, outputTokens: 8 },
+    { concurrency: 12, requestCount: 36, promptTokens: 100, outputTokens: 32 },
   ];
   return wanted.map((load) => ({
     ...load,
@@ -46,13 +47,20 @@ export interface MeasureLoadOptions {
   readonly onProgress: (done: number, total: number) => void;
 }
 
+export interface LoadResults {
+  readonly loads: readonly MeasuredLoad[];
+  /** Every run, the first ones included, in order. */
+  readonly runs: readonly ClientRun[];
+}
+
 /** Runs the loads one after the other, behind a few requests that warm the server up. Rejects if a request fails. */
 export async function measureLoads(
   designs: readonly LoadDesign[],
   { url, vocabSize, rounds, budgetSeconds, onProgress }: MeasureLoadOptions,
-): Promise<MeasuredLoad[]> {
+): Promise<LoadResults> {
   const client = createHttpClient(url);
   const total = rounds * designs.reduce((sum, { requestCount }) => sum + requestCount, 0);
+  const runs: ClientRun[] = [];
   let done = 0;
   let state = 1;
   const token = (): number => {
@@ -74,6 +82,7 @@ export async function measureLoads(
     const failed = driven.records.find(({ error }) => error !== null);
     if (failed) throw new Error(`a request of the calibration failed: ${failed.error}`);
     const ttft = driven.records.map(({ startMs, tokenMs }) => tokenMs[0] - startMs);
+    runs.push({ concurrency: design.concurrency, ttftSeconds: ttft.map((ms) => ms / 1000) });
     return {
       requests: requestsOf(design),
       concurrency: design.concurrency,
@@ -90,11 +99,12 @@ export async function measureLoads(
       if (round > 0 && performance.now() - startedMs > budgetSeconds * 1000) break;
       for (const [i, design] of designs.entries()) measured[i].push(await run(design, true));
     }
-    return measured.map((runs) => ({
-      ...runs[0],
-      durationSeconds: distributionOf(runs.map(({ durationSeconds }) => durationSeconds)).p50,
-      ttftSeconds: distributionOf(runs.map(({ ttftSeconds }) => ttftSeconds)).p50,
+    const loads = measured.map((each) => ({
+      ...each[0],
+      durationSeconds: distributionOf(each.map(({ durationSeconds }) => durationSeconds)).p50,
+      ttftSeconds: distributionOf(each.map(({ ttftSeconds }) => ttftSeconds)).p50,
     }));
+    return { loads, runs };
   } finally {
     client.close();
   }

@@ -25,8 +25,13 @@ export interface RecordingSettings {
   readonly path: string;
   /** Whether every event is written too, so that the run can be replayed block by block. Defaults to false. */
   readonly events?: boolean;
-  /** The file is never longer; the recording ends there. Defaults to 1 GiB. */
+  /** The file is never longer; the recording ends there, or goes on in a new file. Defaults to 1 GiB. */
   readonly limitBytes?: number;
+  /**
+   * At `limitBytes` the file becomes `path.1`, that before it `path.2` and so on, and a new one begins; so many are kept. Each is a recording of its
+   * own. Defaults to 0: the recording ends at its limit.
+   */
+  readonly keptParts?: number;
   /** Where lines go, instead of a file at `path`. */
   readonly file?: RecordingFile;
   /** Told, in a sentence, when the recording ends early. Defaults to nobody. */
@@ -37,6 +42,8 @@ export interface ObserverOptions {
   readonly hub: EventHub;
   readonly hashKey: HashKey;
   readonly now: () => number;
+  /** Calls `action` after that many milliseconds. Without it, what is recorded is written at once. */
+  readonly after?: (ms: number, action: () => void) => void;
   /** Ended requests that are kept for explanations. */
   readonly explainedRequests: number;
   /** Null where text may not be shown. */
@@ -120,6 +127,8 @@ export function createObserver(options: ObserverOptions): Observer {
       hub,
       now,
       limitBytes: settings.limitBytes ?? defaultRecordingBytes,
+      rotates: (settings.keptParts ?? 0) > 0,
+      after: options.after,
       onEnd: (message) => settings.onEnd?.(message),
     });
   }

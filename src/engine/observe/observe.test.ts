@@ -102,6 +102,15 @@ describe('events of an engine', () => {
   ])('add up to its state after every step and at the end, %s', async (name, options) => {
     const engine = await engineOf(options);
     const { view, kinds } = watch(engine);
+    const seen = { pagedOut: 0, evictedTo: new Set<string>(), cameFrom: new Set<string>() };
+    engine.events.listen(
+      (event) => {
+        if (event.type === 'paged_out') seen.pagedOut += event.tiers.host ?? 0;
+        if (event.type === 'evicted' && event.tier !== undefined) seen.evictedTo.add(event.tier);
+        if (event.type === 'cached' && event.source === 'page_in') seen.cameFrom.add(event.tier ?? '');
+      },
+      { blocks: true },
+    );
     await work(engine);
     await work(engine);
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -124,6 +133,10 @@ describe('events of an engine', () => {
       expect(view.counts.pagesOut).toBe(stats.tiers?.pagesOut);
       expect(view.counts.pagesIn).toBe(stats.tiers?.pagesIn);
       expect(kinds.get('paged_out')).toBeGreaterThan(0);
+      expect(seen.pagedOut).toBe(stats.tiers?.pagesOut);
+      expect(seen.evictedTo).toEqual(new Set(['host']));
+      expect(seen.cameFrom).toEqual(new Set(['host']));
+      expect(view.groups[0].tierNames).toEqual(['device', 'host']);
     }
   });
 

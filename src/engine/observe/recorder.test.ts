@@ -144,6 +144,113 @@ describe('recorder', () => {
     expect(isClosed()).toBe(true);
   });
 
+  it.each([false, true])(
+    'goes on in a new part at its limit, each a recording of its own (events: %s)',
+    async (events) => {
+      const parts: string[] = [''];
+      const hub = createEventHub({ now: () => 7, hashKey: [1, 2, 3, 4] });
+      hub.snapshotFrom(() => emptySnapshot(groups));
+      const limitBytes = 20_000;
+      const recorder = createRecorder({
+        file: {
+          append: async (text) => {
+            parts[parts.length - 1] += text;
+          },
+          rotate: async () => void parts.push(''),
+          close: async () => {},
+        },
+        header: header(events),
+        hub,
+        now: () => 9,
+        limitBytes,
+        rotates: true,
+        onEnd: (message) => expect.unreachable(message),
+      });
+      for (let i = 0; i < 200; i++) {
+        recorder.request(request);
+        if (events) hub.emit({ type: 'held', group: 0, cause: 'prefix', blocks: [1] });
+        await Promise.resolve();
+      }
+      expect(recorder.isOpen).toBe(true);
+      await recorder.close('closed');
+      expect(parts.length).toBeGreaterThan(3);
+      let requests = 0;
+      let nextId = 0;
+      for (const [i, part] of parts.entries()) {
+        expect(Buffer.byteLength(part)).toBeLessThan(limitBytes + 2000);
+        const found: RecordingLine[] = [];
+        for await (const line of readRecording(part.split('\n'))) found.push(line);
+        expect(found.slice(0, 2).map(({ kind }) => kind)).toEqual(
+          events ? ['header', 'snapshot'] : ['header', 'request'],
+        );
+        const end = found.at(-1);
+        expect(end).toMatchObject({ kind: 'end', reason: i === parts.length - 1 ? 'closed' : 'rotated' });
+        for (const line of found) {
+          if (line.kind === 'request') requests++;
+          // The state that a part begins with is that before its first event.
+          if (line.kind === 'snapshot') expect(line.snapshot.nextEventId).toBe(nextId);
+          if (line.kind === 'event') expect(line.event.id).toBe(nextId++);
+        }
+      }
+      expect(requests).toBe(200);
+      if (events) expect(nextId).toBe(200);
+      const all: string[] = [];
+      for await (const line of readRecording(parts.join('').split('\n'))) all.push(line.kind);
+      expect(all.filter((kind) => kind === 'header')).toHaveLength(parts.length);
+    },
+  );
+
+  it('ends where a part cannot hold more than the state of the pool', async () => {
+    const hub = createEventHub({ now: () => 7, hashKey: [1, 2, 3, 4] });
+    hub.snapshotFrom(() => emptySnapshot([{ blockSize: 16, blockCount: 2000 }]));
+    const messages: string[] = [];
+    const recorder = createRecorder({
+      file: {
+        append: async () => {},
+        rotate: async () => {},
+        close: async () => {},
+      },
+      header: header(true),
+      hub,
+      now: () => 9,
+      limitBytes: 65536,
+      rotates: true,
+      onEnd: (message) => messages.push(message),
+    });
+    for (let i = 0; i < 1000 && recorder.isOpen; i++) {
+      hub.emit({ type: 'held', group: 0, cause: 'prefix', blocks: [1] });
+      await Promise.resolve();
+    }
+    await recorder.close('closed');
+    expect(messages).toEqual([expect.stringContaining('too few for the state of the pool')]);
+    expect(hub.wantsBlocks).toBe(false);
+  });
+
+  it('gathers lines, and writes them when it closes', async () => {
+    const actions: (() => void)[] = [];
+    const writes: string[] = [];
+    const recorder = createRecorder({
+      file: { append: async (text) => void writes.push(text), close: async () => {} },
+      header: header(false),
+      hub: createEventHub({ now: () => 7, hashKey: [1, 2, 3, 4] }),
+      now: () => 9,
+      limitBytes: 1e9,
+      after: (_ms, action) => void actions.push(action),
+      onEnd: () => {},
+    });
+    for (let i = 0; i < 5; i++) recorder.request(request);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    expect(writes).toEqual([]);
+    expect(actions).toHaveLength(1);
+    actions[0]();
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    expect(writes).toHaveLength(1);
+    recorder.request(request);
+    await recorder.close('closed');
+    expect(writes).toHaveLength(2);
+    expect(writes[1].trim().split('\n')).toHaveLength(2);
+  });
+
   it('loses lines rather than memory where the disk is slow, and says how many', async () => {
     let release = (): void => {};
     const append = (): Promise<void> =>

@@ -7,6 +7,7 @@ import { modelFingerprint } from '../../engine/kv-fingerprint.ts';
 import { planMemory } from '../../engine/memory-plan.ts';
 import { loadModel } from '../../models/load.ts';
 import type { StepCoefficients } from '../cost-model.ts';
+import { backendBuild } from './backend-build.ts';
 import { designSteps } from './design.ts';
 import { type FitQuality, fitSteps } from './fit-steps.ts';
 import { type MeasuredStep, measureSteps } from './measure-steps.ts';
@@ -30,6 +31,8 @@ export interface ModelCalibration {
   readonly name: string;
   readonly fingerprint: string;
   readonly backend: string;
+  /** See backendBuild. */
+  readonly build: string;
   readonly vocabSize: number;
   readonly kvCacheDtype: string;
   readonly blockBytes: number;
@@ -95,6 +98,7 @@ export async function calibrateModel(options: CalibrateOptions): Promise<ModelCa
         name: config.name,
         fingerprint: await modelFingerprint(model),
         backend: backend.description,
+        build: backendBuild(backend.name),
         vocabSize: config.vocabSize,
         kvCacheDtype: formatKvDTypes(plan.kv),
         blockBytes: plan.blockBytes,

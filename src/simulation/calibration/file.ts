@@ -13,7 +13,7 @@ import type { ServerFit } from './fit-server.ts';
 import type { FitQuality } from './fit-steps.ts';
 
 export const calibrationFormat = 'octavo-calibration';
-export const calibrationVersion = 1;
+export const calibrationVersion = 2;
 
 export interface Calibration {
   readonly format: typeof calibrationFormat;
@@ -23,6 +23,8 @@ export interface Calibration {
   readonly model: { readonly name: string; readonly fingerprint: string; readonly vocabSize: number };
   readonly machine: { readonly processor: string; readonly cores: number; readonly memoryBytes: number };
   readonly backend: string;
+  /** Of the kernels that were measured; see backendBuild. */
+  readonly build: string;
   readonly threads: number;
   readonly blockSize: number;
   readonly kvCacheDtype: string;
@@ -62,7 +64,7 @@ export function parseCalibration(text: string, path: string): Calibration {
   const top = object(value, 'a calibration');
   if (top.format !== calibrationFormat) fail(`has no format "${calibrationFormat}"`);
   if (top.version !== calibrationVersion) {
-    fail(`version ${String(top.version)} is unknown; this is ${calibrationVersion}`);
+    fail(`version ${String(top.version)} is unknown; this is ${calibrationVersion}: run octavo calibrate again`);
   }
   const number = (from: Record<string, unknown>, name: string, least: number): void => {
     const given = from[name];
@@ -74,6 +76,7 @@ export function parseCalibration(text: string, path: string): Calibration {
   for (const name of ['name', 'fingerprint']) {
     if (typeof model[name] !== 'string') fail(`model.${name} must be a string`);
   }
+  if (typeof top.build !== 'string') fail('build must be a string');
   number(model, 'vocabSize', 1);
   for (const name of ['threads', 'blockSize', 'blockBytes']) number(top, name, 1);
   number(top, 'pageSeconds', 0);

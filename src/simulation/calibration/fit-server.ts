@@ -1,19 +1,33 @@
-// What a server adds to its kernels, from workloads that were run over HTTP and are simulated with other constants until they agree.
+// What a server adds to its kernels, from its own record of small loads over HTTP; the same loads are simulated to see how well that fits.
 
 import { createPrefillPace } from '../../engine/prefill-pace.ts';
 import { closedLoopArrivals } from '../arrivals.ts';
-import { type FittedCosts, type ServerCosts, type StepCoefficients, serverTermNames } from '../cost-model.ts';
+import {
+  type FittedCosts,
+  firstSampled,
+  kernelSeconds,
+  type ServerCosts,
+  type StepCoefficients,
+} from '../cost-model.ts';
+import { percentile } from '../percentile.ts';
 import { type ReplayOptions, replay } from '../replay.ts';
 import type { TraceRequest } from '../trace.ts';
 import { nonNegativeLeastSquares } from './nnls.ts';
+import type { ServerHistory, ServerRequest, ServerStep } from './server-steps.ts';
 
-/** A closed loop as a client saw it. */
+/** A closed loop as a client saw it, the median of its runs. */
 export interface MeasuredLoad {
   readonly requests: readonly TraceRequest[];
   readonly concurrency: number;
   /** From the start to the last token. */
   readonly durationSeconds: number;
   readonly ttftSeconds: number;
+}
+
+/** One run of a load, in the order in which its requests were sent. */
+export interface ClientRun {
+  readonly concurrency: number;
+  readonly ttftSeconds: readonly number[];
 }
 
 /** The server's settings. */
@@ -36,69 +50,119 @@ export interface ServerFit {
   }[];
 }
 
-const toCosts = (values: readonly number[]): ServerCosts =>
-  Object.fromEntries(serverTermNames.map((name, i) => [name, values[i]])) as unknown as ServerCosts;
-
-/** How little a constant is changed to see what it does. */
-const nudgeSeconds = 0.0001;
-
-/** Medians of TTFT depend on how requests happen to fall into steps: they count less than durations. */
-const ttftWeight = 0.4;
-
-/** Gauss and Newton's method, on relative errors, with constants of at least 0. */
+/** `runs`: all that the history holds, in order. */
 export function fitServer(
   step: StepCoefficients,
   settings: ServerSettings,
+  history: ServerHistory,
+  runs: readonly ClientRun[],
   measured: readonly MeasuredLoad[],
 ): ServerFit {
-  const target = measured.flatMap(({ durationSeconds, ttftSeconds }) => [durationSeconds, ttftSeconds]);
-  const weights = target.map((seconds, i) => (i % 2 === 0 ? 1 : ttftWeight) / seconds);
-  const simulate = (values: readonly number[]): number[] =>
-    measured.flatMap((load) => simulateLoad(load, { step, server: toCosts(values) }, settings));
-  const errorOf = (now: readonly number[]): number =>
-    now.reduce((sum, seconds, i) => sum + ((seconds - target[i]) * weights[i]) ** 2, 0);
-  let values: readonly number[] = serverTermNames.map(() => nudgeSeconds);
-  let now = simulate(values);
-  let error = errorOf(now);
-  for (let round = 0; round < 12; round++) {
-    const slopes = values.map((_, j) => {
-      const nudged = simulate(values.map((value, k) => (k === j ? value + nudgeSeconds : value)));
-      return nudged.map((seconds, i) => (seconds - now[i]) / nudgeSeconds);
-    });
-    const aim = nonNegativeLeastSquares(
-      target.map((_, i) => slopes.map((slope) => slope[i] * weights[i])),
-      target.map(
-        (seconds, i) =>
-          (seconds - now[i] + slopes.reduce((sum, slope, j) => sum + slope[i] * values[j], 0)) * weights[i],
-      ),
-    );
-    // Batches form differently as the constants change: go as far as it helps.
-    let isBetter = false;
-    for (const part of [1, 0.5, 0.25, 0.1, 0.03]) {
-      const next = values.map((value, j) => value + part * (aim[j] - value));
-      const simulated = simulate(next);
-      const nextError = errorOf(simulated);
-      if (nextError >= error * 0.999) continue;
-      values = next;
-      now = simulated;
-      error = nextError;
-      isBetter = true;
-      break;
-    }
-    if (!isBetter) break;
-  }
-  const final = now;
+  const costs = { ...stepCosts(step, history.steps), ...requestCosts(history.requests, runs) };
   return {
-    costs: toCosts(values),
-    loads: measured.map(({ concurrency, requests, durationSeconds, ttftSeconds }, i) => ({
-      concurrency,
-      requests: requests.length,
-      durationSeconds,
-      ttftSeconds,
-      durationRatio: final[2 * i] / target[2 * i],
-      ttftRatio: final[2 * i + 1] / target[2 * i + 1],
-    })),
+    costs,
+    loads: measured.map((load) => {
+      const { concurrency, requests, durationSeconds, ttftSeconds } = load;
+      const [duration, ttft] = simulateLoad(load, { step, server: costs }, settings);
+      return {
+        concurrency,
+        requests: requests.length,
+        durationSeconds,
+        ttftSeconds,
+        durationRatio: duration / durationSeconds,
+        ttftRatio: ttft / ttftSeconds,
+      };
+    }),
   };
+}
+
+type RequestTerm = 'requestSeconds' | 'latencySeconds' | 'deliverySeconds';
+type StepCosts = Omit<ServerCosts, RequestTerm>;
+
+/** Steps that took longer than this share of all beyond their kernels count as that one: a machine has pauses of its own. */
+const longestShare = 0.99;
+
+const noStepCosts: StepCosts = {
+  stepSeconds: 0,
+  disturbedSeconds: 0,
+  disturbedShare: 0,
+  sampledSeconds: 0,
+  firstSampledSeconds: 0,
+  endedSeconds: 0,
+  readSeconds: 0,
+};
+
+/** Means are what counts: a step is disturbed a lot, or not at all. */
+function stepCosts(step: StepCoefficients, steps: readonly ServerStep[]): StepCosts {
+  const kernels = steps.map(({ work }) => kernelSeconds(work, step));
+  const beyond = steps.map(({ seconds }, i) => seconds - kernels[i]);
+  const most = quantile(beyond, longestShare);
+  if (steps.length === 0) return noStepCosts;
+  const rows = steps.map(({ publishedTokens, publishedEnds, readRequests }, i) => [
+    publishedTokens > 0 ? 1 : 0,
+    publishedTokens > 0 ? kernels[i] : 0,
+    publishedTokens,
+    Math.min(publishedTokens, firstSampled),
+    publishedEnds > 0 ? 1 : 0,
+    readRequests,
+  ]);
+  // Of relative errors, as long steps vary more.
+  const [disturbedSeconds, disturbedShare, sampledSeconds, firstSampledSeconds, endedSeconds, readSeconds] =
+    nonNegativeLeastSquares(
+      rows.map((row, i) => row.map((value) => value / kernels[i])),
+      beyond.map((seconds, i) => Math.min(seconds, most) / kernels[i]),
+    );
+  const gaps = steps.flatMap(({ gapSeconds }) => (gapSeconds === null ? [] : [gapSeconds]));
+  return {
+    stepSeconds: mean(gaps),
+    disturbedSeconds,
+    disturbedShare,
+    sampledSeconds,
+    firstSampledSeconds,
+    endedSeconds,
+    readSeconds,
+  };
+}
+
+/** Reading is seen where many requests come at once; what a client waits beyond the server's own times and that is the way. */
+function requestCosts(requests: readonly ServerRequest[], runs: readonly ClientRun[]): Pick<ServerCosts, RequestTerm> {
+  const reads: number[] = [];
+  const ways: number[] = [];
+  const publishedWith: number[] = [];
+  let first = 0;
+  for (const { concurrency, ttftSeconds } of runs) {
+    const served = requests.slice(first, first + ttftSeconds.length);
+    first += ttftSeconds.length;
+    if (served.length < ttftSeconds.length) break;
+    const burst = Math.min(concurrency, served.length);
+    if (burst > 1) reads.push((served[burst - 1].arrivedSeconds - served[0].arrivedSeconds) / (burst - 1));
+    // Requests that were sent together may have come in another order, so single differences say little.
+    const later = served.slice(concurrency);
+    if (later.length === 0) continue;
+    ways.push(trimmedMean(later.map((one, i) => ttftSeconds[concurrency + i] - one.ttftSeconds)));
+    publishedWith.push(mean(later.map((one) => one.publishedWith)));
+  }
+  const requestSeconds = quantile(reads, 0.5);
+  if (ways.length === 0) return { requestSeconds, latencySeconds: 0, deliverySeconds: 0 };
+  const [latencySeconds, deliverySeconds] = nonNegativeLeastSquares(
+    publishedWith.map((count) => [1, count]),
+    ways.map((seconds) => Math.max(0, seconds - requestSeconds)),
+  );
+  return { requestSeconds, latencySeconds, deliverySeconds };
+}
+
+function mean(values: readonly number[]): number {
+  return values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** Without the highest and lowest tenth. */
+function trimmedMean(values: readonly number[]): number {
+  const cut = Math.floor(values.length / 10);
+  return mean([...values].sort((a, b) => a - b).slice(cut, values.length - cut));
+}
+
+function quantile(values: readonly number[], share: number): number {
+  return values.length === 0 ? 0 : percentile(values, share);
 }
 
 /** Seconds to the last token, and the median TTFT. */

@@ -1,5 +1,6 @@
 // Public parts of the calibration.
 
+export { backendBuild } from './backend-build.ts';
 export { type CalibrateOptions, calibrateModel, fingerprintOf, type ModelCalibration } from './calibrate-model.ts';
 export {
   type Calibration,
@@ -8,4 +9,12 @@ export {
   costsOf,
   parseCalibration,
 } from './file.ts';
-export { fitServer, type MeasuredLoad, type ServerFit, type ServerSettings, simulateLoad } from './fit-server.ts';
+export {
+  type ClientRun,
+  fitServer,
+  type MeasuredLoad,
+  type ServerFit,
+  type ServerSettings,
+  simulateLoad,
+} from './fit-server.ts';
+export { readServerHistory, type ServerHistory } from './server-steps.ts';

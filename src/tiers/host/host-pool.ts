@@ -24,13 +24,18 @@ export interface HostPool {
 }
 
 /** `compressedBytes`: null for whole pages only. An entry is a page's number from 0 to `unitCount` - 1. */
-export function createHostPool(budgetBytes: number, pageBytes: number, compressedBytes: number | null): HostPool {
+export function createHostPool(
+  budgetBytes: number,
+  pageBytes: number,
+  compressedBytes: number | null,
+  prepareMemory?: (memory: Uint8Array) => void,
+): HostPool {
   // Whole pages begin where direct I/O can read and write them; compressed ones where vectors load well.
   const unitBytes = compressedBytes === null ? alignUp(pageBytes) : alignUp(compressedBytes, 64);
   const usedBytes = compressedBytes === null ? pageBytes : unitBytes;
   const unitCount = Math.floor(budgetBytes / unitBytes);
   const unitsPerPage = Math.ceil(pageBytes / unitBytes);
-  const units = allocatePages(unitCount, usedBytes, unitBytes);
+  const units = allocatePages(unitCount, usedBytes, unitBytes, prepareMemory);
   const owned = new Int32Array(unitCount * unitsPerPage);
   const ownedCount = new Int32Array(unitCount);
   const free = Int32Array.from({ length: unitCount }, (_, i) => unitCount - 1 - i);

@@ -36,6 +36,8 @@ export interface HostTierOptions {
    * pages fit. Defaults to 0.02.
    */
   readonly hotShare?: number;
+  /** Called with the pool's memory before it is first written: for who can have the system lay it out better. */
+  readonly prepareMemory?: (memory: Uint8Array) => void;
 }
 
 export interface HostTier extends Tier {
@@ -61,7 +63,12 @@ const MAX_FAILED_ROUNDS = 3;
 /** Throws InvalidRequestError if the budget does not hold a page. */
 export function createHostTier(options: HostTierOptions): HostTier {
   const { pageBytes, budgetBytes, clock, codec = null, hotShare = 0.02, onEvict } = options;
-  const pool = createHostPool(budgetBytes, pageBytes, codec === null ? null : codec.compressedBytes);
+  const pool = createHostPool(
+    budgetBytes,
+    pageBytes,
+    codec === null ? null : codec.compressedBytes,
+    options.prepareMemory,
+  );
   const { unitsPerPage, unitCount } = pool;
   if (unitCount < unitsPerPage) {
     throw new InvalidRequestError(

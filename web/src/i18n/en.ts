@@ -107,7 +107,7 @@ export const en = {
     mapPanel: 'Block map',
     keys: 'Arrow keys move the selection by a block or a row, Page Up and Down by eight rows, Home and End to the ends; Escape clears it.',
     colourBy: 'Colour blocks by',
-    colourings: { sequence: 'sequence', tier: 'origin', references: 'references', age: 'age', fill: 'fill' },
+    colourings: { sequence: 'sequence', tier: 'tier', references: 'references', age: 'age', fill: 'fill' },
     group: 'Cache group',
     step: (step: string) => `step ${step}`,
     block: 'Block',
@@ -138,11 +138,14 @@ export const en = {
       },
       tier: {
         free: 'empty',
-        computed: 'computed here',
-        pagedIn: 'paged in from a tier',
-        filled: 'from a session',
         held: 'coming in, or held for a copy',
         writing: 'being written, not cached yet',
+        filled: 'from a session',
+        device: 'computed on the device',
+        host: 'from host memory',
+        file: 'from files',
+        remote: 'from a remote tier',
+        other: 'from another tier',
       },
       references: {
         free: 'empty',
@@ -178,6 +181,13 @@ export const en = {
     referencesAndHolds: (references: number, holds: number) =>
       holds === 0 ? String(references) : `${references}, ${holds} of them for a copy or transfer`,
     ago: (time: string) => `used ${time} ago`,
+    tierNames: {
+      device: 'device',
+      host: 'host memory',
+      file: 'files',
+      remote: 'remote',
+      other: 'another',
+    },
     sources: ['computed here', 'paged in from a tier', 'from a session'] as readonly [string, string, string],
     copiedFrom: (from: number, cause: string) => `from block ${from}, ${cause}`,
     copyCauses: {
@@ -197,6 +207,7 @@ export const en = {
       parent: 'block before',
       index: 'logical block',
       source: 'content',
+      tier: 'came from tier',
       copied: 'copied',
       owners: 'owners',
     },

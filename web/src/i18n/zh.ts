@@ -87,7 +87,7 @@ export const zh: Words = {
     mapPanel: '块图',
     keys: '方向键按块或按行移动选择，Page Up/Down 移动八行，Home/End 到两端，Esc 取消选择。',
     colourBy: '着色方式',
-    colourings: { sequence: '序列', tier: '来源', references: '引用', age: '时间', fill: '填充' },
+    colourings: { sequence: '序列', tier: '层级', references: '引用', age: '时间', fill: '填充' },
     group: '缓存组',
     step: (step) => `第 ${step} 步`,
     block: '块',
@@ -118,11 +118,14 @@ export const zh: Words = {
       },
       tier: {
         free: '空',
-        computed: '本机计算',
-        pagedIn: '从层级调入',
-        filled: '来自会话文件',
         held: '正在调入，或为复制而保留',
         writing: '正在写入，尚未缓存',
+        filled: '来自会话文件',
+        device: '在设备上计算',
+        host: '来自主机内存',
+        file: '来自文件',
+        remote: '来自远程层级',
+        other: '来自其他层级',
       },
       references: {
         free: '空',
@@ -158,6 +161,13 @@ export const zh: Words = {
     referencesAndHolds: (references, holds) =>
       holds === 0 ? String(references) : `${references}，其中 ${holds} 个用于复制或传输`,
     ago: (time) => `${time}前用过`,
+    tierNames: {
+      device: '设备',
+      host: '主机内存',
+      file: '文件',
+      remote: '远程',
+      other: '其他',
+    },
     sources: ['本机计算', '从层级调入', '来自会话文件'],
     copiedFrom: (from, cause) => `来自块 ${from}，${cause}`,
     copyCauses: {
@@ -177,6 +187,7 @@ export const zh: Words = {
       parent: '前一块',
       index: '逻辑块',
       source: '内容',
+      tier: '来自层级',
       copied: '复制',
       owners: '占用者',
     },

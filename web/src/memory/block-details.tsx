@@ -6,6 +6,7 @@ import { type Moment, useTold } from '../live/source.ts';
 import { cssColourOf } from '../parts/sequence-colours.ts';
 import { setParams } from '../shell/route.ts';
 import { darkMode } from '../shell/theme.ts';
+import { tierOf } from './colouring.ts';
 import { shortId, stateOf } from './describe.ts';
 
 function Owners({ moment, group, block }: { moment: Moment; group: number; block: number }) {
@@ -58,6 +59,7 @@ function Facts({ moment, group, block }: { moment: Moment; group: number; block:
     ['parent', text.facts.parent, isCached && state.parents[block] !== '' ? state.parents[block] : '–'],
     ['index', text.facts.index, isCached ? String(state.indices[block]) : '–'],
     ['source', text.facts.source, isCached ? text.sources[state.sources[block] as 0 | 1 | 2] : '–'],
+    ['tier', text.facts.tier, isCached ? text.tierNames[tierOf(state, block)] : '–'],
   ];
   return (
     <dl class="facts">

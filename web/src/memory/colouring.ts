@@ -55,6 +55,24 @@ const sequenceClasses: readonly BlockClass[] = [
   ...Array.from({ length: seriesCount }, (_, index) => hue('own', index)),
 ];
 
+const namedTiers = ['device', 'host', 'file', 'remote'] as const;
+export type NamedTier = (typeof namedTiers)[number] | 'other';
+
+/** The tier that the content of a cached block came from. */
+export function tierOf(group: GroupView, block: number): NamedTier {
+  return namedTiers[tierIndex(tierNameOf(group, block))] ?? 'other';
+}
+
+function tierNameOf({ tiers, tierNames }: GroupView, block: number): string {
+  return tierNames[tiers[block]] ?? '';
+}
+
+/** Of a name that is not known, the one behind all others. */
+function tierIndex(name: string): number {
+  const index = (namedTiers as readonly string[]).indexOf(name);
+  return index < 0 ? namedTiers.length : index;
+}
+
 const ageLimitsMs = [100, 1000, 10_000, 60_000, 600_000];
 const referenceLimits = [1, 2, 4, 8, 16];
 
@@ -76,12 +94,22 @@ const specs: Readonly<Record<Colouring, ColouringSpec>> = {
     },
   },
   tier: {
-    classes: [free, hue('computed', 0), hue('pagedIn', 1), hue('filled', 2), held, hue('writing', 4)],
+    classes: [
+      free,
+      held,
+      hue('writing', 4),
+      hue('filled', 2),
+      hue('device', 0),
+      hue('host', 1),
+      hue('file', 3),
+      hue('remote', 5),
+      hue('other', 6),
+    ],
     classOf(facts, block) {
       const { group } = facts;
-      if (group.cached[block] === 1) return 1 + Math.min(2, group.sources[block]);
+      if (group.cached[block] === 1) return group.sources[block] === 2 ? 3 : 4 + tierIndex(tierNameOf(group, block));
       if (group.references[block] === 0) return 0;
-      return facts.ownerColours[block] < 0 ? 4 : 5;
+      return facts.ownerColours[block] < 0 ? 1 : 2;
     },
   },
   references: {
