@@ -153,6 +153,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     const isSpread = isPaged && plan.pools.length === 1;
     const numa = isSpread ? planNuma(options.numa ?? 'auto', plan.blockCount, executable) : null;
     const pagesReady = { notify: () => {} };
+    const bytesOfBlocks = plan.pools.reduce((sum, { blockBytes }) => sum + blockBytes, 0);
     const memoryOptions = plan.pools.map(
       ({ group: { windowTokens, sinkTokens }, blockCount, blockBytes }, group): KvMemoryOptions => ({
         blockCount,
@@ -179,6 +180,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
                 },
                 now,
                 recomputeMs: pace.promptMs,
+                recomputeShare: blockBytes / bytesOfBlocks,
                 after,
               },
         now,

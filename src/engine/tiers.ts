@@ -1,6 +1,5 @@
 // Makes the tiers below the pool that the options ask for: for each cache group its own.
 
-import { join } from 'node:path';
 import type { Backend, KvLayout } from '../backends/backend.ts';
 import { kvBlockBytes } from '../backends/backend.ts';
 import { createNativePageCodec } from '../backends/cpu/index.ts';
@@ -13,10 +12,9 @@ import {
   createNodeFiles,
   createPageCodec,
   createTierStack,
-  discardPageFolder,
   type EvictionHandler,
   guardTier,
-  openFileTier,
+  openFileTiers,
   type PageCodec,
   type PageShape,
   type Tier,
@@ -65,96 +63,72 @@ export interface TierContext {
 }
 
 const defaultFileBytes = 4 * 2 ** 30;
-/** Folders of the cache groups beside the first, inside its own. */
-const groupFolder = /^group-(\d+)$/;
 
 /**
  * Tiers of each cache group: pages of a group have a size of their own. What the tiers may take is divided so that all groups have room for as many
  * pages. Null if no tier is asked for. Throws InvalidRequestError for settings out of range, TierFolderError for a folder that cannot be had.
  */
 export async function openTiers(settings: TierSettings, context: TierContext): Promise<readonly TierStack[] | null> {
-  const { hostBytes, path, fileBytes = defaultFileBytes, hostForm = 'raw' } = settings;
+  const { hostBytes, path, hostForm = 'raw' } = settings;
   checkSettings(settings);
   if (!asksForTiers(settings)) return null;
-  const { pools } = context;
+  const { pools, now, after } = context;
+  const { onEvent } = settings;
+  const clock = { now };
   const codecs = hostBytes === undefined || hostForm === 'raw' ? pools.map(() => null) : codecsOf(hostForm, context);
-  const stacks: TierStack[] = [];
+  const fileTiers = path === undefined ? [] : await openFiles(path, settings, context, codecs);
   try {
-    // The first one takes the lock of the folder that the others lie in.
-    for (const [group, codec] of codecs.entries()) {
-      stacks.push(
-        await openStack(settings, context, group, codec, {
-          hostBytes: hostBytes === undefined ? undefined : shareOf(hostBytes, pools, group),
-          fileBytes: shareOf(fileBytes, pools, group),
-        }),
-      );
-      if (group === 0 && path !== undefined) await discardOtherGroups(path, pools.length, settings);
-    }
-    return stacks;
+    return pools.map(({ kv }, group) => {
+      const makers: ((onEvict: EvictionHandler | undefined) => Tier)[] = [];
+      if (hostBytes !== undefined) {
+        const budgetBytes = shareOf(hostBytes, pools, group);
+        const sizes = { pageBytes: kvBlockBytes(kv), budgetBytes };
+        const host = { ...sizes, clock, codec: codecs[group], prepareMemory: askHugePages };
+        makers.push((onEvict) => createHostTier({ ...host, onEvict }));
+      }
+      if (path !== undefined) makers.push(() => guardTier(fileTiers[group], { clock, after, onEvent }));
+      return createTierStack({ clock, tiers: makers });
+    });
   } catch (error) {
-    for (const stack of stacks) await stack.close();
+    for (const tier of fileTiers) await tier.close();
     throw error;
   }
+}
+
+async function openFiles(
+  folder: string,
+  { fileBytes = defaultFileBytes, files = createNodeFiles(), hostForm = 'raw', onEvent }: TierSettings,
+  { backend, pools, fingerprint, now }: TierContext,
+  codecs: readonly (PageCodec | null)[],
+): Promise<readonly Tier[]> {
+  const model = await fingerprint();
+  const checksum = choosePageChecksum();
+  return openFileTiers(
+    { folder, files, onEvent },
+    pools.map(({ kv, group: { layers, windowTokens, sinkTokens } }, group) => ({
+      clock: { now },
+      pageBytes: kvBlockBytes(kv),
+      budgetBytes: shareOf(fileBytes, pools, group),
+      identity: JSON.stringify({
+        version: 1,
+        model,
+        arithmetic: arithmeticOf(backend),
+        kv,
+        hostForm,
+        // What lies in one group alone depends on nothing else.
+        ...(pools.length > 1 && { group: { layers, windowTokens, sinkTokens } }),
+      }),
+      onOtherIdentity: 'discard',
+      isLossy: codecs[group] !== null,
+      checksum,
+    })),
+  );
 }
 
 /** In proportion to what a page takes where transfers are aligned. */
 function shareOf(budgetBytes: number, pools: TierContext['pools'], group: number): number {
   const sizes = pools.map(({ kv }) => alignUp(kvBlockBytes(kv)));
   return Math.floor((budgetBytes * sizes[group]) / sizes.reduce((sum, size) => sum + size, 0));
-}
-
-async function openStack(
-  { path, files = createNodeFiles(), hostForm = 'raw', onEvent }: TierSettings,
-  { backend, pools, fingerprint, now, after }: TierContext,
-  group: number,
-  codec: PageCodec | null,
-  { hostBytes, fileBytes }: { readonly hostBytes: number | undefined; readonly fileBytes: number },
-): Promise<TierStack> {
-  const { kv } = pools[group];
-  const pageBytes = kvBlockBytes(kv);
-  const clock = { now };
-  const makers: ((onEvict: EvictionHandler | undefined) => Tier)[] = [];
-  if (hostBytes !== undefined) {
-    makers.push((onEvict) =>
-      createHostTier({ pageBytes, budgetBytes: hostBytes, clock, codec, prepareMemory: askHugePages, onEvict }),
-    );
-  }
-  if (path !== undefined) {
-    const file = await openFileTier({
-      folder: group === 0 ? path : join(path, `group-${group}`),
-      files,
-      clock,
-      pageBytes,
-      budgetBytes: fileBytes,
-      identity: JSON.stringify({
-        version: 1,
-        model: await fingerprint(),
-        arithmetic: arithmeticOf(backend),
-        kv,
-        hostForm,
-        ...(pools.length > 1 && { group: pools[group].group }),
-      }),
-      onOtherIdentity: 'discard',
-      isLossy: codec !== null,
-      checksum: choosePageChecksum(),
-      onEvent,
-    });
-    makers.push(() => guardTier(file, { clock, after, onEvent }));
-  }
-  return createTierStack({ clock, tiers: makers });
-}
-
-/** Pages of groups that a model had here before, and that nobody else will remove: they are no part of the budget. */
-async function discardOtherGroups(path: string, count: number, { files, onEvent }: TierSettings): Promise<void> {
-  const all = files ?? createNodeFiles();
-  try {
-    for (const name of await all.list(path)) {
-      const group = Number(groupFolder.exec(name)?.[1] ?? 0);
-      if (group >= count) await discardPageFolder(all, join(path, name));
-    }
-  } catch (error) {
-    onEvent?.({ tier: 'file', kind: 'fault', message: `old pages in ${path} cannot be removed (${String(error)})` });
-  }
 }
 
 function checkSettings({ hostBytes, hostForm = 'raw', path, fileBytes }: TierSettings): void {

@@ -1,5 +1,6 @@
 // The figures of several cache groups as one.
 
+import { contentKinds } from './return-odds.ts';
 import type {
   KvMemory,
   MemoryCounters,
@@ -48,13 +49,15 @@ export function addCounters(all: readonly MemoryCounters[]): MemoryCounters {
   };
 }
 
-/** What a page of every group takes together: the groups page the same tokens, and have seen the same sequences return. */
+/** What a page of every group takes together; odds are the mean of all groups. */
 function addRates(all: readonly PagingRates[]): PagingRates {
   const pageInMs: Record<string, number> = {};
   for (const rates of all) {
     for (const [place, ms] of Object.entries(rates.pageInMs)) pageInMs[place] = (pageInMs[place] ?? 0) + ms;
   }
-  const { recomputeMs, returnOdds } = all[0];
+  const { recomputeMs } = all[0];
+  const returnOdds = { ...all[0].returnOdds };
+  for (const kind of contentKinds) returnOdds[kind] = sumOf(all, (it) => it.returnOdds[kind]) / all.length;
   return { pageOutMs: sumOf(all, (it) => it.pageOutMs), pageInMs, recomputeMs, returnOdds };
 }
 

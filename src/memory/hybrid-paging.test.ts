@@ -235,6 +235,22 @@ describe('memory of several cache groups over tiers', () => {
     await memory.settled();
   });
 
+  it('learns apart what the window left behind and what a sequence ended with', async () => {
+    const setup = setUp({ blockCounts: [200, 60] });
+    const { memory } = setup;
+    // Prompts come back for what they ended with, and never for the middle.
+    for (let round = 0; round < 40; round++) {
+      const sequence = memory.open(tokens(100, round % 4), '');
+      await memory.pageIn(sequence, memory.match(sequence, 99), 99, 0, false);
+      setup.compute(sequence, 100);
+      memory.release(sequence);
+      await memory.pageOutAll();
+    }
+    const { returnOdds } = memory.otherGroups![0].memory.paging!.rates;
+    expect(returnOdds.left_behind).toBeLessThan(0.5);
+    expect(returnOdds.fresh).toBeGreaterThan(returnOdds.left_behind);
+  });
+
   it('needs nothing of a window that reaches only the next token', async () => {
     const setup = setUp({ windowTokens: 1 });
     const { memory } = setup;

@@ -34,6 +34,8 @@ export interface TierOptions {
    * expected to take longer is not begun, and pages are not kept for it. Defaults to null: always load.
    */
   readonly recomputeMs?: (tokenCount: number, position: number) => number | null;
+  /** The part of that which pages of this cache group save: only those of all groups together save all of it. Over 0; defaults to 1. */
+  readonly recomputeShare?: number;
   /** Page buffers for transfers in each direction. Defaults to 64. */
   readonly stagingPages?: number;
   /** Calls `action` after that many milliseconds. Without it a load is waited for however long it takes. */
@@ -133,7 +135,7 @@ export function createPager(
   options: TierOptions,
   onWritten: (stored: PagesByTier, lost: number) => void = () => {},
 ): Pager {
-  const { tier, bytes, now, recomputeMs, stagingPages = 64, after, patienceMs = 1000 } = options;
+  const { tier, bytes, now, recomputeMs, recomputeShare = 1, stagingPages = 64, after, patienceMs = 1000 } = options;
   const outBuffers = allocatePages(stagingPages, bytes.pageBytes);
   const inBuffers = allocatePages(stagingPages, bytes.pageBytes);
   const loading = new Map<PageKey, Promise<void>>();
@@ -285,7 +287,7 @@ export function createPager(
   function savedMs(place: string, { tokenCount, position }: Omit<PageWorth, 'odds'>): number | null {
     const computeMs = recomputeMs?.(tokenCount, position) ?? null;
     const inMs = rates.inMs(place, batchPages);
-    return computeMs === null || inMs === null ? null : computeMs - inMs / batchPages;
+    return computeMs === null || inMs === null ? null : computeMs * recomputeShare - inMs / batchPages;
   }
 
   const keyAt = (chain: Uint32Array, index: number): PageKey => pageKey(chain, index * HASH_WORDS);

@@ -19,6 +19,8 @@ export interface Paging {
   noteCached(block: number, chain: Uint32Array, index: number): void;
   /** The block is one of a sequence that was preempted and will come back for it. */
   noteWanted(block: number): void;
+  /** A window has left the block behind. */
+  noteLeftBehind(block: number): void;
   /** Pages of a sequence were in a tier, and it computes them because that is faster. */
   noteRecompute(sequence: KvSequenceState): void;
   /** A sequence found the block by its prefix. */
@@ -69,6 +71,7 @@ export function createPaging(
   const positions = new Int32Array(blockCount);
   const isReused = new Uint8Array(blockCount);
   const isWanted = new Uint8Array(blockCount);
+  const isBehind = new Uint8Array(blockCount);
   /** Those whose pages were computed again: one that waits is asked for in every step. */
   const recomputing = new WeakSet<KvSequenceState>();
   let recomputed = 0;
@@ -96,8 +99,11 @@ export function createPaging(
     wasted = 0;
   }
 
-  const kindOf = (block: number): ContentKind =>
-    isWanted[block] === 1 ? 'preempted' : isReused[block] === 1 ? 'reused' : 'fresh';
+  function kindOf(block: number): ContentKind {
+    if (isWanted[block] === 1) return 'preempted';
+    if (isReused[block] === 1) return 'reused';
+    return isBehind[block] === 1 ? 'left_behind' : 'fresh';
+  }
 
   function rateFigures(): PagingRates {
     const { rates } = pager;
@@ -141,9 +147,13 @@ export function createPaging(
       positions[block] = (index - 1) * blockSize;
       isReused[block] = 0;
       isWanted[block] = 0;
+      isBehind[block] = 0;
     },
     noteWanted(block) {
       isWanted[block] = 1;
+    },
+    noteLeftBehind(block) {
+      isBehind[block] = 1;
     },
     noteRecompute(sequence) {
       if (recomputing.has(sequence)) return;
@@ -166,6 +176,7 @@ export function createPaging(
       positions[to] = positions[from];
       isReused[to] = isReused[from];
       isWanted[to] = isWanted[from];
+      isBehind[to] = isBehind[from];
       isAhead[to] = isAhead[from];
       isAhead[from] = 0;
     },

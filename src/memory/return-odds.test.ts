@@ -6,6 +6,7 @@ describe('the odds that evicted content is wanted again', () => {
     const odds = createReturnOdds(64, 256);
     expect(odds.of('fresh')).toBe(0.5);
     expect(odds.of('preempted')).toBeGreaterThan(0.8);
+    expect(odds.of('left_behind')).toBeLessThan(0.5);
   });
 
   it('fall where nothing comes back, and wait for that as long as it may take', () => {

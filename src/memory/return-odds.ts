@@ -3,9 +3,10 @@
 import { createGhostList } from './eviction/ghost-list.ts';
 
 /**
- * What is told apart: blocks of a preempted sequence, which comes back for them; blocks that a prompt has hit since they were computed; others.
+ * What is told apart: blocks of a preempted sequence, which comes back for them; blocks that a prompt has hit since they were computed; blocks that a
+ * window left behind while their sequence went on, which only a prompt that ends there wants; others.
  */
-export type ContentKind = 'preempted' | 'reused' | 'fresh';
+export type ContentKind = 'preempted' | 'reused' | 'left_behind' | 'fresh';
 
 export interface ReturnOdds {
   /** Content is evicted, whether or not a tier keeps it. The key is the first two words of its hash. */
@@ -16,12 +17,13 @@ export interface ReturnOdds {
   of(kind: ContentKind): number;
 }
 
-export const contentKinds = ['preempted', 'reused', 'fresh'] as const satisfies readonly ContentKind[];
+export const contentKinds = ['preempted', 'reused', 'left_behind', 'fresh'] as const satisfies readonly ContentKind[];
 
 /** What is believed before anything is seen, as so many contents that came back, and that did not. */
 const PRIORS = [
   [4, 0.5],
   [2, 1],
+  [0.5, 1.5],
   [1, 1],
 ] as const;
 /** Observations of a kind by which older ones count half. */

@@ -22,7 +22,7 @@ export interface SequenceBlocks {
 }
 
 export function createSequenceBlocks(parts: MemoryParts): SequenceBlocks {
-  const { allocatorName, table, reach, store, journal, holders, placement } = parts;
+  const { allocatorName, table, reach, store, journal, holders, placement, paging } = parts;
   const { allocate, drop } = store;
 
   function append(sequence: KvSequenceState, block: number): void {
@@ -73,6 +73,7 @@ export function createSequenceBlocks(parts: MemoryParts): SequenceBlocks {
     for (let index = first; index < end; index++) {
       const block = table.get(sequence.row, index);
       table.clear(sequence.row, index);
+      paging?.noteLeftBehind(block);
       drop(block);
     }
   }

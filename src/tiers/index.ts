@@ -3,8 +3,8 @@
 export { alignUp, allocatePages } from '../tensor/aligned-memory.ts';
 export { createPageCodec } from './compress/page-codec.ts';
 export { type FileTierOptions, openFileTier } from './file/file-tier.ts';
+export { openFileTiers } from './file/group-folders.ts';
 export { createNodeFiles } from './file/node-files.ts';
-export { discardPageFolder } from './file/page-folder.ts';
 export type { TierFile, TierFiles, TierLock } from './file/tier-files.ts';
 export { type GuardOptions, guardTier } from './guarded-tier.ts';
 export { createHostTier, type HostTier, type HostTierOptions } from './host/host-tier.ts';

@@ -19,14 +19,14 @@ import {
   createTierStack,
   type EvictionHandler,
   guardTier,
-  openFileTier,
+  openFileTiers,
   type Page,
   type PageKey,
   type Tier,
   type TierFiles,
   type TierStack,
 } from '../../tiers/index.ts';
-import { createStubExecutor, type StubExecutor, type StubGroup, type StubPool } from './stub-model.ts';
+import { createStubExecutor, type StubExecutor, type StubGroup } from './stub-model.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
 export interface ServerSettings {
@@ -127,62 +127,48 @@ const topologyOf = (count: number): NumaTopology => ({
   distances: Array.from({ length: count }, (_, a) => Array.from({ length: count }, (_, b) => (a === b ? 10 : 20))),
 });
 
-async function openStack(
-  settings: ServerSettings,
-  { time, files, log }: ServerContext,
-  pool: StubPool,
-  group: number,
-): Promise<TierStack | null> {
-  const { hostPages, filePages, isHostCompressed } = settings;
-  const { pageBytes } = pool;
-  const codec = isHostCompressed ? pool.codec(() => time.sleep(CODEC_MS)) : null;
-  const hostBytes = hostPages * (isHostCompressed ? Math.ceil(pageBytes / 64) * 64 : SECTOR_BYTES);
-  const clock = { now: () => time.nowMs };
-  const onEvent = ({ tier, kind, message }: { tier: string; kind: string; message: string }) =>
-    log(`${tier} ${kind}: ${message}`);
-  const makers: ((onEvict: EvictionHandler | undefined) => Tier)[] = [];
-  if (hostPages > 0) {
-    makers.push((onEvict) =>
-      createHostTier({ pageBytes, budgetBytes: hostBytes, clock, codec, hotShare: 0.2, onEvict }),
-    );
-  }
-  if (filePages > 0) {
-    const file = await openFileTier({
-      folder: group === 0 ? FOLDER : `${FOLDER}/group-${group}`,
-      files,
-      clock,
-      pageBytes,
-      budgetBytes: groupFileBytes(settings),
-      identity: `simulation of group ${group}`,
-      isLossy: isHostCompressed && hostPages > 0,
-      segmentBytes: 16 * SECTOR_BYTES,
-      growthBytes: 4 * SECTOR_BYTES,
-      transferBytes: 3 * SECTOR_BYTES,
-      inFlightLimit: 3,
-      onEvent,
-    });
-    makers.push(() => guardTier(file, { clock, after: time.after, slowMs: 2000, writeLimitMs: 1000, onEvent }));
-  }
-  return makers.length === 0 ? null : createTierStack({ clock, tiers: makers });
-}
-
 /** Null without tiers. */
 async function openStacks(
   settings: ServerSettings,
-  context: ServerContext,
+  { time, files, log }: ServerContext,
   { pools }: StubExecutor,
 ): Promise<readonly TierStack[] | null> {
-  const stacks: TierStack[] = [];
-  try {
-    for (const [group, pool] of pools.entries()) {
-      const stack = await openStack(settings, context, pool, group);
-      if (stack !== null) stacks.push(stack);
+  const { hostPages, filePages, isHostCompressed } = settings;
+  if (hostPages + filePages === 0) return null;
+  const clock = { now: () => time.nowMs };
+  const onEvent = ({ tier, kind, message }: { tier: string; kind: string; message: string }) =>
+    log(`${tier} ${kind}: ${message}`);
+  const fileTiers =
+    filePages === 0
+      ? []
+      : await openFileTiers(
+          { folder: FOLDER, files, onEvent },
+          pools.map(({ pageBytes }, group) => ({
+            clock,
+            pageBytes,
+            budgetBytes: groupFileBytes(settings),
+            identity: `simulation of group ${group}`,
+            isLossy: isHostCompressed && hostPages > 0,
+            segmentBytes: 16 * SECTOR_BYTES,
+            growthBytes: 4 * SECTOR_BYTES,
+            transferBytes: 3 * SECTOR_BYTES,
+            inFlightLimit: 3,
+          })),
+        );
+  return pools.map((pool, group) => {
+    const { pageBytes } = pool;
+    const codec = isHostCompressed ? pool.codec(() => time.sleep(CODEC_MS)) : null;
+    const budgetBytes = hostPages * (isHostCompressed ? Math.ceil(pageBytes / 64) * 64 : SECTOR_BYTES);
+    const makers: ((onEvict: EvictionHandler | undefined) => Tier)[] = [];
+    if (hostPages > 0) {
+      makers.push((onEvict) => createHostTier({ pageBytes, budgetBytes, clock, codec, hotShare: 0.2, onEvict }));
     }
-  } catch (error) {
-    for (const stack of stacks) await stack.close();
-    throw error;
-  }
-  return stacks.length === 0 ? null : stacks;
+    if (filePages > 0) {
+      const guard = { clock, after: time.after, slowMs: 2000, writeLimitMs: 1000, onEvent };
+      makers.push(() => guardTier(fileTiers[group], guard));
+    }
+    return createTierStack({ clock, tiers: makers });
+  });
 }
 
 /** The same, with the keys of all pages that are offered to it noted. */

@@ -32,10 +32,20 @@ const JOURNAL = 'index';
 const LOCK = 'lock';
 const MAX_SEGMENTS = 256;
 
-/** Removes the pages of a folder that no process uses. Rejects as the file operations do. */
+/** Removes the pages of a folder, unless a process uses it or there is none. Rejects as the file operations do. */
 export async function discardPageFolder(files: TierFiles, folder: string): Promise<void> {
-  for (const entry of await files.list(folder)) {
-    if (isSegmentName(entry) || entry === JOURNAL) await files.remove(join(folder, entry));
+  const names = await files.list(folder).catch((error: unknown) => {
+    if (faultOf(error) === 'ENOENT') return [];
+    throw error;
+  });
+  const entries = names.filter((entry) => isSegmentName(entry) || entry === JOURNAL);
+  if (entries.length === 0) return;
+  const lock = await files.lock(join(folder, LOCK));
+  if (lock === null) return;
+  try {
+    for (const entry of entries) await files.remove(join(folder, entry));
+  } finally {
+    await lock.release();
   }
 }
 
