@@ -21,7 +21,7 @@ async function buildScript(): Promise<string> {
 /** Names, units, and words that writing in Chinese about these things takes as they are. */
 const untranslated = new Set(
   [
-    'Octavo Stories Llama LLaMA GPT ShareGPT SmolLM Qwen Intel Xeon AMD EPYC Processor CPUs Node linux English Poisson gamma cv',
+    'Octavo Stories Tiny Llama LLaMA GPT ShareGPT SmolLM Qwen Intel Xeon AMD EPYC Processor CPUs Node linux English Poisson gamma cv',
     'ns ms min GB GiB KiB MiB TiB token Token KV CPU HTTP API JSON TTFT ITL TPOT LRU ID softmax bf fp int',
     // Values of options, as they are typed.
     'octavo serve FILE ',

@@ -43,18 +43,19 @@ export function byteAxis(label: Text, values: readonly number[]): Axis {
   return { label, scale: 'log', ticks, format, domain: [2 ** from, 2 ** to] };
 }
 
-/** Logarithmic, from a one, two or five of a decade below the values to one above, marked at these, or at powers of ten where they are many. */
+/** Logarithmic, from one of 1, 2, 5, 10, 20 … to another, marked at these; over many decades from and to powers of ten, marked at these. */
 export function decadeAxis(label: Text, values: readonly number[], format = formatNumber): Axis {
   const [least, most] = [Math.min(...values), Math.max(...values)];
   const marks = roundMarks(least / 10, most * 10);
-  const low = marks.findLastIndex((mark) => mark <= least * 0.9);
-  const high = marks.findIndex((mark) => mark >= most * 0.999_999);
-  const shown = marks.slice(low, Math.max(high, low + 2) + 1);
-  const domain = [shown[0], shown[shown.length - 1]] as const;
-  const decades = shown.filter(isPowerOfTen);
-  const step = Math.ceil((decades.length - 1) / 7);
-  const ticks = shown.length <= 8 ? shown : everyNth(decades, step);
-  return { label, scale: 'log', ticks, format, domain };
+  const between = (candidates: readonly number[]): number[] => {
+    const low = candidates.findLastIndex((mark) => mark <= least * 1.000_001);
+    const high = candidates.findIndex((mark) => mark >= most * 0.999_999);
+    return candidates.slice(low, Math.max(high, low + 1) + 1);
+  };
+  const fine = between(marks);
+  const shown = fine.length <= 8 ? fine : between(marks.filter(isPowerOfTen));
+  const ticks = everyNth(shown, Math.ceil((shown.length - 1) / 7));
+  return { label, scale: 'log', ticks, format, domain: [shown[0], shown[shown.length - 1]] };
 }
 
 const isPowerOfTen = (value: number): boolean => Number(value.toExponential().split('e')[0]) === 1;

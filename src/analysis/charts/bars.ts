@@ -55,7 +55,8 @@ export function barChart({ id, title, caption, x, rows, legend, levels = [] }: B
         let start = origin;
         return segments.map(({ value, color }) => {
           const from = start;
-          start = x.scale === 'log' ? Math.max(origin, value) : start + value;
+          // A value at the left end of a logarithmic axis still shows.
+          start = x.scale === 'log' ? Math.max(origin * 1.03, value) : start + value;
           return { from, to: start, top: barTop(row), bottom: barTop(row) + 20, color: colorOf(colors, color) };
         });
       });

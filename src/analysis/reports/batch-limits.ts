@@ -74,6 +74,10 @@ export const batchLimits: Report = {
           lineChart({
             id: `card-${gib}`,
             title: text(`${subject.name} on a card of ${gib} GB`, `${gib} GB 显卡上的 ${subject.name}`),
+            caption: text(
+              'Where paged memory holds as many as the exact lengths would, their lines lie on each other.',
+              '分页与按实际长度分配的序列数相同时，两条线重合。',
+            ),
             x: tokenAxis(text('Longest sequence (tokens)', '最大序列长度（token）'), limits[0], limits.at(-1)!),
             y: decadeAxis(
               words.sequencesThatFit,

@@ -240,11 +240,11 @@ export const blockSizes: Report = {
         times.length === 0
           ? text(
               'The native kernels are not built here: attention was not measured.',
-              '此处未构建本地内核，未测量注意力。',
+              '此处未构建原生核函数，未测量注意力。',
             )
           : text(
               `Attention: the native kernels alone, heads of ${subject.name}, f16, ${attention.layerCount} layers, median of ${runs} interleaved runs.`,
-              `注意力：仅本地内核，${subject.name} 的头结构，f16，${attention.layerCount} 层，${runs} 次交错运行的中位数。`,
+              `注意力：仅原生核函数，${subject.name} 的头结构，f16，${attention.layerCount} 层，${runs} 次交错运行的中位数。`,
             ),
       ],
       data: {

@@ -56,7 +56,7 @@ export const traffic: Report = {
   title: text('What attention reads and writes', '注意力的内存读写量'),
   summary: text(
     'Bytes that one layer moves with materialised scores, with keys and values gathered into one run first, and with kernels that read the pages where they lie; and how fast the native kernels really read them.',
-    '一层注意力所搬运的字节数：物化分数、先拼接 K/V、以及直接读取分页的内核；并实测本地内核的读取速度。',
+    '一层注意力所搬运的字节数：物化分数、先拼接 K/V、以及直接读取分页的内核；并实测原生核函数的读取速度。',
   ),
   async run({ model, seed, quick, onProgress }) {
     const subject = await openSubject(model ?? 'llama-3.2-1b');
@@ -175,7 +175,7 @@ export const traffic: Report = {
                 ),
                 series: [
                   {
-                    label: text('Native kernels, one sequence', '本地内核，单序列'),
+                    label: text('Native kernels, one sequence', '原生核函数，单序列'),
                     color: 2,
                     points: measured.map((one) => [one.tokens, one.gigabytesPerSecond]),
                   },
@@ -233,10 +233,10 @@ export const traffic: Report = {
           `字节数为公式，基于引擎的 KV 布局（${subject.name}，f16，块大小 ${blockSize}）：分数为 f32，写一次、softmax 读写各一次、再读一次；分页内核每 ${kernelRows} 行查询读取一次 K 与 V，分数留在寄存器与缓存中。`,
         ),
         measured.length === 0
-          ? text('The native kernels are not built here: nothing was measured.', '此处未构建本地内核，未作实测。')
+          ? text('The native kernels are not built here: nothing was measured.', '此处未构建原生核函数，未作实测。')
           : text(
               'Measured: the native kernels alone over scattered blocks of random numbers, all cores, median of interleaved runs.',
-              '实测：仅本地内核，读取分散的随机数据块，使用全部核心，取多次运行的中位数。',
+              '实测：仅原生核函数，读取分散的随机数据块，使用全部核心，取多次运行的中位数。',
             ),
       ],
       data: { model: subject.name, blockSize, kernelRows, rows, measured },

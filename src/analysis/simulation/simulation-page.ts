@@ -32,7 +32,7 @@ function common({ arrivals, requestCount, calibration }: SimulationSubject, meas
     title,
     summary: text(
       `${formatCount(requestCount)} requests (${arrivals.en}) through the real scheduler and memory manager, with a cost model in place of kernels.`,
-      `${formatCount(requestCount)} 个请求（${arrivals.zh}）经真实调度器与内存管理器运行，以成本模型代替计算内核。`,
+      `${formatCount(requestCount)} 个请求（${arrivals.zh}）经真实调度器与内存管理器运行，以成本模型代替核函数。`,
     ),
     measured: {
       ...measured,

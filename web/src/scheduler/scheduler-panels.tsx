@@ -47,9 +47,10 @@ function Preemptions(props: {
   log: StepLog;
   /** The last step that counts. */
   until: number;
+  selectedStep: number | null;
   select: (step: number, lane: number) => void;
 }) {
-  const { log, until, select } = props;
+  const { log, until, selectedStep, select } = props;
   useTold();
   const text = words.value.scheduler;
   const steps = log.entries.filter(({ step, preempted }) => preempted.length > 0 && step <= until);
@@ -73,7 +74,12 @@ function Preemptions(props: {
             .flatMap(({ step, preempted }) =>
               preempted.map(({ sequence, by, reason }) => (
                 <li key={`${step}:${sequence}`}>
-                  <button type="button" class="quiet" onClick={() => select(step, sequence)}>
+                  <button
+                    type="button"
+                    class="quiet"
+                    aria-current={step === selectedStep ? 'true' : undefined}
+                    onClick={() => select(step, sequence)}
+                  >
                     {text.preemption(count(step), name(sequence), name(by), text.preemptionReasons[reason])}
                   </button>
                 </li>
@@ -175,7 +181,7 @@ export function SchedulerPanels({ explains, until }: SchedulerPanelsProps) {
       <div class="columns">
         <StepDetails entry={entry} log={steps} />
         <div class="side">
-          <Preemptions log={steps} until={until ?? newest} select={show} />
+          <Preemptions log={steps} until={until ?? newest} selectedStep={selectedStep} select={show} />
           {explains && <Explanation requestId={request} />}
         </div>
       </div>

@@ -38,7 +38,7 @@ export function Timeline({
             <th scope="row">{words.value.timelineStep}</th>
             {frames.map((frame) => (
               <td key={frame.step} class={frame.step === step ? 'now' : ''}>
-                {frame.step % numberedEvery === 0 ? frame.step : ''}
+                {frame.step % numberedEvery === 0 || frame.step === step ? frame.step : ''}
               </td>
             ))}
           </tr>
