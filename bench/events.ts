@@ -21,6 +21,7 @@ const options = {
   runs: integer(20, 'runs of each way', 1, 1000),
 };
 
+const settleMs = 250;
 const ways = ['no viewer', 'a viewer'] as const;
 
 /** Milliseconds from the start of a step to the start of the next, over the steps in which all sequences decode. */
@@ -80,6 +81,8 @@ await runBench('bench:events', 'What a viewer of the event stream costs decoding
     for (let turn = 0; turn < ways.length; turn++) {
       const way = (turn + run) % ways.length;
       const viewer = way === 1 ? await startViewer(server.url) : null;
+      // A process that has just started is still busy with itself.
+      await new Promise((resolve) => setTimeout(resolve, settleMs));
       const stepMs = await measure(engine, sequences, tokens, run);
       viewer?.kill();
       if (viewer !== null) await new Promise((resolve) => setTimeout(resolve, 100));

@@ -73,6 +73,24 @@ describe('event hub', () => {
     }
   });
 
+  it('tells a viewer when a step is planned', async () => {
+    const hub = hubOf();
+    const viewer = hub.view();
+    const seen: string[] = [];
+    void viewer.nextStep().then(() => seen.push('step'));
+    hub.emit(held(0));
+    await Promise.resolve();
+    expect(seen).toEqual([]);
+    const counts = { tokenCount: 1, tokenBudget: 1, running: 1, waiting: 0, waitingSequences: [] };
+    hub.emit({ type: 'scheduled', sequences: [0], positions: [0], tokens: [1], ...counts });
+    await Promise.resolve();
+    expect(seen).toEqual(['step']);
+    void viewer.nextStep().then(() => seen.push('closed'));
+    viewer.close();
+    await viewer.nextStep();
+    expect(seen).toEqual(['step', 'closed']);
+  });
+
   it('lets a viewer go on after an event that is still there, without a gap, and else begins anew', () => {
     const hub = hubOf({ ringEvents: 16 });
     const other = hub.view();

@@ -52,6 +52,8 @@ export interface EventViewer extends AsyncIterable<ViewerBatch> {
   read(limit?: number): ViewerBatch | null;
   /** Resolves when `read` has something, or the viewer is closed. */
   ready(): Promise<void>;
+  /** Resolves when the next step is planned, or the viewer is closed: what is done in the turn after that is done while the step runs. */
+  nextStep(): Promise<void>;
   /** Ends the iteration. */
   close(): void;
   readonly isClosed: boolean;
@@ -97,7 +99,7 @@ export function createEventHub(options: EventHubOptions): EventHub {
   let blocksFromId = Number.POSITIVE_INFINITY;
   let stepsFromId = Number.POSITIVE_INFINITY;
   const listeners = new Map<EventListener, boolean>();
-  const viewers = new Set<{ readonly blocks: boolean; wake(): void }>();
+  const viewers = new Set<{ readonly blocks: boolean; wake(): void; stepPlanned(): void }>();
   const sources: (() => void)[] = [];
   let take: (() => Omit<Snapshot, 'nextEventId' | 'step' | 'timeMs'>) | null = null;
 
@@ -136,7 +138,8 @@ export function createEventHub(options: EventHubOptions): EventHub {
   }
 
   function emit(body: EventBody): void {
-    const event = { id: nextId, step: hub.step, timeMs: now(), ...body } as OctavoEvent;
+    // Microseconds are enough, and short numbers are quickly written.
+    const event = { id: nextId, step: hub.step, timeMs: Math.round(now() * 1000) / 1000, ...body } as OctavoEvent;
     if (viewers.size > 0) keep(event);
     nextId++;
     if (viewers.size === 0) firstId = nextId;
@@ -151,7 +154,10 @@ export function createEventHub(options: EventHubOptions): EventHub {
         options.onListenerError?.(error);
       }
     }
-    for (const viewer of viewers) viewer.wake();
+    for (const viewer of viewers) {
+      viewer.wake();
+      if (event.type === 'scheduled') viewer.stepPlanned();
+    }
   }
 
   function snapshot(): Snapshot {
@@ -164,7 +170,8 @@ export function createEventHub(options: EventHubOptions): EventHub {
     const wanted = kinds === undefined ? null : new Set(kinds);
     const blocks = wanted === null || blockEventKinds.some((kind) => wanted.has(kind));
     const hasState = wanted === null || blockEventKinds.every((kind) => wanted.has(kind));
-    let awaited: { readonly promise: Promise<void>; readonly resolve: () => void } | null = null;
+    let awaited: Awaited | null = null;
+    let awaitedStep: Awaited | null = null;
     let isClosed = false;
     let cursor = nextId;
     let resync: 'start' | 'behind' | null = 'start';
@@ -184,6 +191,10 @@ export function createEventHub(options: EventHubOptions): EventHub {
         const { resolve } = awaited;
         awaited = null;
         resolve();
+      },
+      stepPlanned() {
+        awaitedStep?.resolve();
+        awaitedStep = null;
       },
     };
     viewers.add(entry);
@@ -216,14 +227,13 @@ export function createEventHub(options: EventHubOptions): EventHub {
       },
       ready() {
         if (isClosed || resync !== null || cursor < nextId) return Promise.resolve();
-        if (awaited === null) {
-          let resolve = (): void => {};
-          const promise = new Promise<void>((done) => {
-            resolve = done;
-          });
-          awaited = { promise, resolve };
-        }
+        awaited ??= createAwaited();
         return awaited.promise;
+      },
+      nextStep() {
+        if (isClosed) return Promise.resolve();
+        awaitedStep ??= createAwaited();
+        return awaitedStep.promise;
       },
       close() {
         if (isClosed) return;
@@ -234,6 +244,7 @@ export function createEventHub(options: EventHubOptions): EventHub {
           while (firstId < nextId) forgetOldest();
         }
         entry.wake();
+        entry.stepPlanned();
       },
       async *[Symbol.asyncIterator]() {
         try {
@@ -282,6 +293,19 @@ export function createEventHub(options: EventHubOptions): EventHub {
     snapshot,
   };
   return hub;
+}
+
+interface Awaited {
+  readonly promise: Promise<void>;
+  readonly resolve: () => void;
+}
+
+function createAwaited(): Awaited {
+  let resolve = (): void => {};
+  const promise = new Promise<void>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
 }
 
 /** A sink that wants nothing. */

@@ -1,5 +1,6 @@
 // GET /v1/events: what memory and scheduler do, live, as server-sent events.
 
+import { setImmediate as turn } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { type EventViewer, type OctavoEvent, parseKinds, type ViewerBatch } from '../../events/index.ts';
 import { ApiError } from '../api-error.ts';
@@ -7,10 +8,12 @@ import { clientGoneSignal, type ServerContext } from '../context.ts';
 import { documented } from '../openapi.ts';
 import { sendEventStream } from '../sse.ts';
 
-/** Events are gathered for so long, so that many small steps are few messages. */
-const gatherMs = 50;
-/** The most events of a message. */
-const eventsPerMessage = 512;
+/** Events are gathered for so long: each message wakes the viewer and disturbs the kernels once, however small it is. */
+const gatherMs = 100;
+/** Then a message is made while the next step runs, if one starts within this time. */
+const stepWaitMs = 20;
+/** The most events of a message; with the time between messages, the most in a second. */
+const eventsPerMessage = 1024;
 /** After this long without an event a comment goes out, so that the viewer and what is between know that the server lives. */
 const keepAliveMs = 10_000;
 const mostViewers = 32;
@@ -70,6 +73,9 @@ export function registerEvents(app: FastifyInstance, context: ServerContext, lin
         if (batch.type === 'resync') resyncedMs = performance.now();
         yield frameOf(batch);
         await wait(gatherMs);
+        await Promise.race([viewer.nextStep(), wait(stepWaitMs)]);
+        cancel();
+        await turn();
       }
     } finally {
       viewers--;
