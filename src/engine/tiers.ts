@@ -23,7 +23,7 @@ import {
   type TierState,
 } from '../tiers/index.ts';
 import { arithmeticOf } from './kv-fingerprint.ts';
-import { askHugePages, choosePageChecksum } from './page-memory.ts';
+import { choosePageChecksum, populateArenas } from './page-memory.ts';
 
 /** Where pages go that are evicted from the pool. Without `hostBytes` and `path` they are forgotten. */
 export interface TierSettings {
@@ -64,10 +64,18 @@ export async function openTiers(settings: TierSettings, context: TierContext): P
   const pageBytes = kvBlockBytes(context.kv);
   const clock = { now: context.now };
   const codec = hostBytes === undefined || hostForm === 'raw' ? null : codecOf(hostForm, context);
+  const arenas: Uint8Array[] = [];
   const makers: ((onEvict: EvictionHandler | undefined) => Tier)[] = [];
   if (hostBytes !== undefined) {
     makers.push((onEvict) =>
-      createHostTier({ pageBytes, budgetBytes: hostBytes, clock, codec, prepareMemory: askHugePages, onEvict }),
+      createHostTier({
+        pageBytes,
+        budgetBytes: hostBytes,
+        clock,
+        codec,
+        prepareMemory: (arena) => arenas.push(arena),
+        onEvict,
+      }),
     );
   }
   if (path !== undefined) {
@@ -91,7 +99,9 @@ export async function openTiers(settings: TierSettings, context: TierContext): P
     });
     makers.push(() => guardTier(file, { clock, after: context.after, onEvent: settings.onEvent }));
   }
-  return createTierStack({ clock, tiers: makers });
+  const stack = createTierStack({ clock, tiers: makers });
+  await populateArenas(arenas, context, () => stack.state === 'closed');
+  return stack;
 }
 
 function checkSettings({ hostBytes, hostForm = 'raw', path, fileBytes }: TierSettings): void {
