@@ -24,7 +24,7 @@ export interface LocalityOptions {
   readonly steps: number;
 }
 
-const ROUNDS = 3;
+const ROUNDS = 2;
 const runs = { allocator: 'best-fit', compactionBlocksPerStep: 4 } as const;
 
 /** Engines side by side, shuffled by requests of unlike lengths that come and go; measured in turn, so that all see the same moments. */
@@ -101,7 +101,7 @@ async function openSubject(name: string, options: LocalityOptions, more: Partial
       // The warm-up does not count.
       stepMs.length = 0;
       await Promise.all(
-        Array.from({ length: 24 * sequences }, (_, i) => ask(1 + ((i * 53) % 160), i, 1 + ((i * 29) % 90)).result()),
+        Array.from({ length: 12 * sequences }, (_, i) => ask(1 + ((i * 53) % 160), i, 1 + ((i * 29) % 90)).result()),
       );
     },
     result: () => ({ name, meanRunBlocks, heldSpread, stepMs: summarize(stepMs) }),

@@ -79,7 +79,10 @@ export function createFirstFitAllocator(blockCount: number): AddressableAllocato
     allocate(near) {
       if (freeCount === 0) return -1;
       const after = near === undefined || near + 1 >= blockCount ? -1 : bits.atLeast(near + 1);
-      return take(after === -1 ? lowest() : after, 1);
+      const block = after === -1 ? lowest() : after;
+      bits.remove(block);
+      freeCount--;
+      return block;
     },
     allocateRun(count, near) {
       requireSize('count', count);
