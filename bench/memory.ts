@@ -11,7 +11,7 @@ import { measureGrowth } from './memory/growth.ts';
 import { chatRequests } from './memory/lengths.ts';
 import { measureLocality } from './memory/locality.ts';
 import { measureSaving, type Saving } from './memory/sharing.ts';
-import { measureUse, type TraceUse } from './memory/slot-use.ts';
+import { type ModeUse, measureUse, type TraceUse } from './memory/slot-use.ts';
 import { formatSummary } from './stats.ts';
 
 const options = {
@@ -29,22 +29,42 @@ const options = {
 
 const azureFiles = ['AzureLLMInferenceTrace_conv.csv', 'AzureLLMInferenceTrace_code.csv'];
 
-function printUse({ name, modes, inFlightRatio, losslessRatio }: TraceUse): void {
+function printUse({ name, modes, buddyModes, overcommitted, inFlight }: TraceUse): void {
+  const exact = { firstFit: modes, buddy: buddyModes };
+  const exactInFlight = (all: readonly ModeUse[]) =>
+    all.find(({ mode }) => mode === 'contiguous-exact')!.requestsInFlight;
+  const rows = [
+    ...modes.map((use) => ({ label: use.mode as string, use })),
+    { label: 'paged, while blocks are free', use: overcommitted },
+    ...buddyModes.map((use) => ({ label: `${use.mode}, buddy`, use })),
+  ];
   console.log(`\n${name}, saturated, blocks of 16`);
   console.log(
     formatTable(
-      ['memory', 'slot use', 'of the pool', 'in flight', 'preemptions'],
-      modes.map(({ mode, slotUse, poolUse, requestsInFlight, preemptions }) => [
-        mode,
+      [
+        'memory',
+        'slot use',
+        'of the pool',
+        'in flight',
+        'of exact',
+        'of exact, buddy',
+        'preemptions',
+        'computed / needed',
+      ],
+      rows.map(({ label, use: { slotUse, poolUse, requestsInFlight, preemptions, computedRatio } }) => [
+        label,
         formatShare(slotUse),
         formatShare(poolUse),
         requestsInFlight.toFixed(1),
+        formatRatio(requestsInFlight / exactInFlight(exact.firstFit)),
+        formatRatio(requestsInFlight / exactInFlight(exact.buddy)),
         String(preemptions),
+        computedRatio.toFixed(3),
       ]),
     ),
   );
   console.log(
-    `in flight against the exact length: ${formatRatio(inFlightRatio)} (${formatRatio(losslessRatio)} if neither lost a slot)`,
+    `in flight against the exact length: ${formatRatio(inFlight.firstFit)}, and ${formatRatio(inFlight.buddy)} where a buddy system places it (${formatRatio(inFlight.lossless)} if neither lost a slot)`,
   );
 }
 
@@ -116,17 +136,22 @@ await runBench(
           threads: 2,
           sequences: 8,
           contextTokens: 768,
-          steps: 80,
+          steps: 40,
         })
       : null;
     if (locality !== null) {
       console.log(
-        '\ndecoding with blocks that lie together and that do not, 8 sequences of 768 tokens of smollm2-135m\n',
+        '\ndecoding where blocks lie together and where they do not, 8 sequences of 768 tokens of smollm2-135m\n',
       );
       console.log(
         formatTable(
-          ['tables', 'blocks per run', 'ms in kernels per step'],
-          locality.map(({ name, meanRunBlocks, stepMs }) => [name, meanRunBlocks.toFixed(2), formatSummary(stepMs, 1)]),
+          ['tables', 'blocks per run', 'spread', 'ms in kernels per step'],
+          locality.map(({ name, meanRunBlocks, heldSpread, stepMs }) => [
+            name,
+            meanRunBlocks.toFixed(2),
+            heldSpread.toFixed(2),
+            formatSummary(stepMs, 1),
+          ]),
         ),
       );
     }

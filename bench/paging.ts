@@ -1,6 +1,6 @@
 // What paging between tiers is worth: a warm prefix from disk against computing it, and a pool that is too small with and without tiers.
 
-import { choices, integer, integers, runBench, text } from './common/options.ts';
+import { choices, flag, integer, integers, runBench, text } from './common/options.ts';
 import { formatRatio, formatTable } from './common/table.ts';
 import { measurePressure } from './paging/pressure.ts';
 import { measureWarm } from './paging/warm.ts';
@@ -14,6 +14,7 @@ const options = {
   runs: integer(3, 'runs of each'),
   threads: integer(2, 'threads', 1, 256),
   'pressure-shape': text('smollm2-135m', 'pressure: shape of the synthesised model'),
+  'pairs-only': flag('pressure: without an ample pool, for more rounds in the time'),
   requests: integer(32, 'pressure: requests at once', 1, 4096),
   'input-tokens': integer(256, 'pressure: length of a prompt', 1, 4096),
   'output-tokens': integer(128, 'pressure: length of an answer', 1, 4096),
@@ -52,22 +53,25 @@ await runBench(
         outputTokens: values['output-tokens'],
         runs,
         threads,
+        ample: !values['pairs-only'],
       });
       result.pressure = pressure;
       console.log(`\n${values.requests} requests on ${values['pressure-shape']}, a pool of a quarter of their need\n`);
       console.log(
         formatTable(
-          ['', 'output tok/s', 'ratio', 'preemptions', 'tokens computed', 'pages in'],
+          ['', 'output tok/s', 'ratio of rounds', 'preemptions', 'tokens computed', 'pages out / in'],
           pressure.rows.map((row) => [
             row.name,
             formatSummary(row.rate),
-            formatRatio(row.ratio),
+            formatSummary(row.ratio, 2),
             String(row.preemptions),
             String(row.computedTokens),
-            String(row.pagesIn),
+            `${row.pagesOut} / ${row.pagesIn}`,
           ]),
         ),
       );
+      const rates = pressure.rows[1].rates;
+      if (rates !== null) console.log(`\nrates and odds of the last run: ${JSON.stringify(rates)}`);
       console.log(`\nTokens equal to those with ample memory: ${pressure.isEqual ? 'yes' : 'NO'}`);
     }
     return result;

@@ -66,11 +66,15 @@ int prefer_node(void* data, size_t bytes, int node) {
 #endif
 }
 
-void ask_huge_pages(void* data, size_t bytes) {
-#ifdef MADV_HUGEPAGE
+void populate(void* data, size_t bytes) {
+#ifdef __linux__
   const uintptr_t first = (reinterpret_cast<uintptr_t>(data) + kPage - 1) / kPage * kPage;
   const uintptr_t end = (reinterpret_cast<uintptr_t>(data) + bytes) / kPage * kPage;
-  if (end >= first + kHugePage) madvise(reinterpret_cast<void*>(first), end - first, MADV_HUGEPAGE);
+  if (end <= first) return;
+  // Of linux/mman.h from 5.14 on, which not every machine has.
+  constexpr int kPopulateWrite = 23;
+  madvise(reinterpret_cast<void*>(first), end - first, MADV_HUGEPAGE);
+  madvise(reinterpret_cast<void*>(first), end - first, kPopulateWrite);
 #else
   (void)data, (void)bytes;
 #endif

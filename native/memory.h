@@ -36,10 +36,10 @@ class MappedMemory {
 int prefer_node(void* data, size_t bytes, int node);
 
 /**
- * Asks that [data, data + bytes) lie in huge pages, which the system clears hundreds at a time when they are first written. A wish: nothing is said
- * of systems that do not grant it.
+ * Has the system give memory to the whole pages in [data, data + bytes) now, huge ones where it can, so that whoever writes there first does not wait for it.
+ * What they hold stays as it is, and others may use them meanwhile. Where the system cannot, nothing happens.
  */
-void ask_huge_pages(void* data, size_t bytes);
+void populate(void* data, size_t bytes);
 
 /** How many of an open file's bytes lie in the system's page cache, by whole pages; -1 where that cannot be told. */
 int64_t cached_bytes(int descriptor, size_t file_bytes);

@@ -34,12 +34,6 @@ void checksum(const Napi::CallbackInfo& info) {
   into.Data()[offset + 1] = sums[1];
 }
 
-/** askHugePages(bytes) */
-void huge_pages(const Napi::CallbackInfo& info) {
-  const Bytes bytes = bytes_of(info[0]);
-  ask_huge_pages(bytes.data, bytes.length);
-}
-
 /** Shapes as [layers, kvHeads, headSize, blockSize, element, keysTransposed, form]. */
 PageShape shape_of(const Napi::Value& value) {
   Napi::Int32Array fields = value.As<Napi::Int32Array>();
@@ -88,6 +82,30 @@ Napi::Value run_codec(const Napi::CallbackInfo& info, bool encodes) {
   return work->promise();
 }
 
+class PopulateWork final : public Napi::AsyncWorker {
+ public:
+  PopulateWork(Napi::Env env, Napi::Value memory)
+      : Napi::AsyncWorker(env), deferred_(Napi::Promise::Deferred::New(env)), memory_(bytes_of(memory)), keep_(Napi::Persistent(memory)) {}
+  Napi::Promise promise() const { return deferred_.Promise(); }
+
+ protected:
+  void Execute() override { populate(memory_.data, memory_.length); }
+  void OnOK() override { deferred_.Resolve(Env().Undefined()); }
+  void OnError(const Napi::Error& error) override { deferred_.Reject(error.Value()); }
+
+ private:
+  const Napi::Promise::Deferred deferred_;
+  const Bytes memory_;
+  const Napi::Reference<Napi::Value> keep_;
+};
+
+/** populateMemory(bytes), off the thread */
+Napi::Value populate_memory(const Napi::CallbackInfo& info) {
+  auto* work = new PopulateWork(info.Env(), info[0]);
+  work->Queue();
+  return work->promise();
+}
+
 Napi::Value encode(const Napi::CallbackInfo& info) { return run_codec(info, true); }
 Napi::Value decode(const Napi::CallbackInfo& info) { return run_codec(info, false); }
 
@@ -95,7 +113,7 @@ Napi::Value decode(const Napi::CallbackInfo& info) { return run_codec(info, fals
 
 void export_page_codec(Napi::Env env, Napi::Object exports) {
   exports.Set("checksumBytes", Napi::Function::New(env, checksum));
-  exports.Set("askHugePages", Napi::Function::New(env, huge_pages));
+  exports.Set("populateMemory", Napi::Function::New(env, populate_memory));
   exports.Set("encodePage", Napi::Function::New(env, encode));
   exports.Set("decodePage", Napi::Function::New(env, decode));
 }

@@ -18,9 +18,16 @@ function use(paged: number, longest: number): TraceUse {
       requestsInFlight: 1,
       preemptions: 0,
       finishedRequests: 1,
+      computedRatio: 1,
     }),
   );
-  return { name: 'a load', modes, inFlightRatio: 1, losslessRatio: 1 };
+  return {
+    name: 'a load',
+    modes,
+    buddyModes: [],
+    overcommitted: modes[0],
+    inFlight: { firstFit: 1, buddy: 1, lossless: 1 },
+  };
 }
 
 const run = (tokensPerSecond: number) => ({

@@ -1,6 +1,7 @@
 // Requests that need four times the pool: preempted and computed again, or paged out and back, against ample memory.
 
 import { createEngine, type Engine, type EngineOptions } from '../../src/index.ts';
+import type { PagingRates } from '../../src/memory/index.ts';
 import type { SynthDType, SynthShapeName } from '../../src/models/synth/index.ts';
 import { ensureModel } from '../common/models.ts';
 import { progress } from '../common/progress.ts';
@@ -14,16 +15,21 @@ export interface PressureOptions {
   readonly outputTokens: number;
   readonly runs: number;
   readonly threads: number;
+  /** Whether to run with an ample pool too, whose tokens the others are compared with; else with each other. */
+  readonly ample: boolean;
 }
 
 export interface PressureRow {
   readonly name: string;
   readonly rate: Summary;
-  /** Of medians, to recompute alone. */
-  readonly ratio: number;
+  /** To recompute alone in the same round: the median, lowest and highest of all rounds. */
+  readonly ratio: Summary;
   readonly preemptions: number;
   readonly computedTokens: number;
   readonly pagesIn: number;
+  readonly pagesOut: number;
+  /** What decided about pages; null without tiers. */
+  readonly rates: PagingRates | null;
 }
 
 interface Run {
@@ -32,6 +38,8 @@ interface Run {
   readonly preemptions: number;
   readonly computedTokens: number;
   readonly pagesIn: number;
+  readonly pagesOut: number;
+  readonly rates: PagingRates | null;
 }
 
 async function runAll(engine: Engine, options: PressureOptions, seed: number): Promise<Run> {
@@ -53,36 +61,54 @@ async function runAll(engine: Engine, options: PressureOptions, seed: number): P
     preemptions,
     computedTokens,
     pagesIn: tiers?.pagesIn ?? 0,
+    pagesOut: tiers?.pagesOut ?? 0,
+    rates: tiers?.rates ?? null,
   };
 }
 
-/** Interleaved runs, each in a new engine; all runs of one number have the same prompts. */
+/** Interleaved rounds, forwards and backwards in turn, each run in a new engine; all runs of a round have the same prompts. The first round warms up. */
 export async function measurePressure(options: PressureOptions): Promise<{ rows: PressureRow[]; isEqual: boolean }> {
   const model = await ensureModel(options.shape as SynthShapeName, options.type as SynthDType);
   const blocks = options.requests * Math.ceil((options.inputTokens + options.outputTokens) / 16);
-  const base = { model, threads: options.threads, maxNumSeqs: options.requests, maxModelLen: 1024 };
+  const base = {
+    model,
+    threads: options.threads,
+    maxNumSeqs: options.requests,
+    maxModelLen: Math.max(1024, options.inputTokens + options.outputTokens),
+  };
   const probe = await createEngine({ ...base, maxNumSeqs: 1 });
   const blockBytes = probe.memory.kvBytes / probe.stats().totalBlocks;
   await probe.close();
-  const poolBytes = (share: number) => Math.max(Math.ceil(1024 / 16), Math.ceil(blocks * share)) * blockBytes;
+  const longestBlocks = Math.ceil(base.maxModelLen / 16);
+  const poolBytes = (share: number) => Math.max(longestBlocks, Math.ceil(blocks * share)) * blockBytes;
   const kinds: readonly (readonly [string, Partial<EngineOptions>])[] = [
     ['recompute alone', { kvCacheMemoryBytes: poolBytes(1 / 4) }],
     ['host tier', { kvCacheMemoryBytes: poolBytes(1 / 4), tiers: { hostBytes: 2 * blocks * blockBytes } }],
     ['ample pool', { kvCacheMemoryBytes: poolBytes(1.1) }],
   ];
   const runs: Run[][] = kinds.map(() => []);
-  for (let run = 0; run < options.runs; run++) {
-    for (const [i, [name, more]] of kinds.entries()) {
-      progress(`run ${run + 1} of ${options.runs}: ${name} ...`);
+  const wanted = kinds.filter((_, i) => options.ample || i < 2);
+  for (let round = 0; round <= options.runs; round++) {
+    const order = round === 0 ? [0] : wanted.map((_, i) => (round % 2 === 0 ? wanted.length - 1 - i : i));
+    for (const i of order) {
+      const [name, more] = kinds[i];
+      progress(round === 0 ? 'warming up ...' : `round ${round} of ${options.runs}: ${name} ...`);
       await using engine = await createEngine({ ...base, ...more });
-      runs[i].push(await runAll(engine, options, run * 15485863));
+      const run = await runAll(engine, options, round * 15485863);
+      if (round > 0) runs[i].push(run);
     }
   }
-  const rates = runs.map((of) => summarize(of.map(({ rate }) => rate)));
-  const rows = kinds.map(([name], i) => {
-    const { preemptions, computedTokens, pagesIn } = runs[i][runs[i].length - 1];
-    return { name, rate: rates[i], ratio: rates[i].median / rates[0].median, preemptions, computedTokens, pagesIn };
+  const rates = runs.slice(0, wanted.length).map((of) => summarize(of.map(({ rate }) => rate)));
+  const rows = wanted.map(([name], i) => {
+    const { rate: _, tokens: __, ...last } = runs[i][runs[i].length - 1];
+    return {
+      name,
+      rate: rates[i],
+      ratio: summarize(runs[i].map(({ rate }, run) => rate / runs[0][run].rate)),
+      ...last,
+    };
   });
-  const isEqual = runs.every((of) => of.every(({ tokens }, run) => tokens === runs[2][run].tokens));
+  const expected = runs[wanted.length - 1];
+  const isEqual = wanted.every((__, i) => runs[i].every(({ tokens }, run) => tokens === expected[run].tokens));
   return { rows, isEqual };
 }

@@ -43,6 +43,7 @@ const flagNames: Readonly<Record<string, string>> = {
   evictionPolicy: '--eviction-policy',
   allocator: '--allocator',
   compactionBlocksPerStep: '--compaction-blocks-per-step',
+  placeBatchTogether: '--place-batch-together',
   threads: '--threads',
   sequenceTokens: '--sequence-tokens',
 };

@@ -36,6 +36,7 @@ export interface EngineFlags {
   readonly growthQuantile: number;
   readonly allocator: AllocatorName;
   readonly compactionBlocksPerStep: number;
+  readonly placeBatchTogether: boolean;
   readonly numa: 'auto' | 'off';
   readonly hybridCacheGroups: boolean;
   readonly attentionWindow?: number;
@@ -138,6 +139,11 @@ export function addEngineFlags(command: Command): Command {
       integerFlag(0, 4096),
       0,
     )
+    .option(
+      '--place-batch-together',
+      'lay blocks of sequences that run together side by side, with an allocator that looks for runs',
+      false,
+    )
     .addOption(
       new Option(
         '--numa <how>',
@@ -199,6 +205,7 @@ export function toEngineOptions(flags: EngineFlags, model: string): EngineOption
     growthQuantile: flags.growthQuantile,
     allocator: flags.allocator,
     compactionBlocksPerStep: flags.compactionBlocksPerStep,
+    placeBatchTogether: flags.placeBatchTogether,
     numa: flags.numa,
     hybridCacheGroups: flags.hybridCacheGroups ? undefined : false,
     attentionWindow:

@@ -258,6 +258,11 @@ export interface EngineOptions {
   /** Blocks that a step may move to rebuild runs while free space is fragmented; 0 for none. Paged memory only. Defaults to 0. */
   readonly compactionBlocksPerStep?: number;
   /**
+   * Whether blocks of sequences that run together are laid together. Only with an `allocator` that looks for runs. Defaults to false: it has
+   * not been measured to be faster (docs/memory.md).
+   */
+  readonly placeBatchTogether?: boolean;
+  /**
    * On a machine of several NUMA nodes: the pool is spread over them, a sequence keeps to one, and its blocks that lie elsewhere are moved a few a
    * step. Defaults to `auto`, which changes nothing on one node; `off` treats all memory alike.
    */

@@ -165,6 +165,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
         evictionPolicy: options.evictionPolicy ?? (windowTokens === null ? defaultEvictionPolicy : 'lru'),
         allocator,
         compactionBlocksPerStep,
+        placesBatchTogether: options.placeBatchTogether,
         windowTokens,
         sinkTokens,
         numa: numa?.options,

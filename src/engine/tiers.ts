@@ -25,7 +25,7 @@ import {
 } from '../tiers/index.ts';
 import { arithmeticOf } from './kv-fingerprint.ts';
 import type { PoolPlan } from './memory-plan.ts';
-import { askHugePages, choosePageChecksum } from './page-memory.ts';
+import { choosePageChecksum, populateArenas } from './page-memory.ts';
 
 /** Where pages go that are evicted from the pool. Without `hostBytes` and `path` they are forgotten. */
 export interface TierSettings {
@@ -77,13 +77,20 @@ export async function openTiers(settings: TierSettings, context: TierContext): P
   const clock = { now };
   const codecs = hostBytes === undefined || hostForm === 'raw' ? pools.map(() => null) : codecsOf(hostForm, context);
   const fileTiers = path === undefined ? [] : await openFiles(path, settings, context, codecs);
+  const arenas: Uint8Array[] = [];
+  let stacks: readonly TierStack[];
   try {
-    return pools.map(({ kv }, group) => {
+    stacks = pools.map(({ kv }, group) => {
       const makers: ((onEvict: EvictionHandler | undefined) => Tier)[] = [];
       if (hostBytes !== undefined) {
         const budgetBytes = shareOf(hostBytes, pools, group);
         const sizes = { pageBytes: kvBlockBytes(kv), budgetBytes };
-        const host = { ...sizes, clock, codec: codecs[group], prepareMemory: askHugePages };
+        const host = {
+          ...sizes,
+          clock,
+          codec: codecs[group],
+          prepareMemory: (arena: Uint8Array) => arenas.push(arena),
+        };
         makers.push((onEvict) => createHostTier({ ...host, onEvict }));
       }
       if (path !== undefined) makers.push(() => guardTier(fileTiers[group], { clock, after, onEvent }));
@@ -93,6 +100,8 @@ export async function openTiers(settings: TierSettings, context: TierContext): P
     for (const tier of fileTiers) await tier.close();
     throw error;
   }
+  await populateArenas(arenas, context, () => stacks.every(({ state }) => state === 'closed'));
+  return stacks;
 }
 
 async function openFiles(

@@ -103,8 +103,7 @@ function createAllocatorPool(blockCount: number, allocator: AddressableAllocator
       return block;
     },
     allocateRun(count, near) {
-      const isBehind = near !== undefined && allocator.allocateAt(near + 1, count);
-      const first = isBehind ? near + 1 : allocator.allocateRun(count, near);
+      const first = allocator.allocateRun(count, near);
       if (first !== -1) references.fill(1, first, first + count);
       return first;
     },

@@ -143,6 +143,41 @@ it('moves a shared block for all that share it, and the cache finds it at its ne
   expect(memory.match(memory.open(tokenIds, ''), 16).wholeBlocks).toEqual(moved);
 });
 
+it.each(allocatorNames.filter((name) => name !== 'free-list'))(
+  'lays what runs together side by side where it is told to: %s',
+  (allocator) => {
+    const join = (placesBatchTogether: boolean): number[][] => {
+      const memory = createKvMemory({
+        blockCount: 64,
+        blockSize,
+        maxNumSeqs: 24,
+        maxBlocksPerSequence: 16,
+        enablePrefixCaching: false,
+        allocator,
+        placesBatchTogether,
+      });
+      const run = (sequence: KvSequence): void => {
+        expect(memory.reserve(sequence, 7, memory.match(sequence, 0))).toBe(true);
+      };
+      const open = (): KvSequence => memory.open([1, 2, 3, 4, 5, 6, 7, 8], '');
+      const old = Array.from({ length: 16 }, open);
+      for (const sequence of old) run(sequence);
+      memory.commit();
+      // Holes of two blocks, between those that stay; behind them all is free.
+      for (const at of [1, 5, 9]) memory.release(old[at]);
+      const batch = [old[15], ...Array.from({ length: 3 }, open)];
+      expect(memory.reserve(old[15], 1)).toBe(true);
+      for (const sequence of batch.slice(1)) run(sequence);
+      memory.commit();
+      memory.checkIntegrity();
+      return batch.map((sequence) => memory.blocksOf(sequence));
+    };
+    const together = join(true);
+    expect(together.slice(1)).toEqual([1, 2, 3].map((i) => [together[0][1] + 2 * i - 1, together[0][1] + 2 * i]));
+    expect(join(false)).not.toEqual(together);
+  },
+);
+
 it('does nothing by default, refuses a wrong budget, and gives whole runs where there are some', () => {
   const { memory, step } = fragmented({ allocator: 'best-fit' });
   expect(memory.relocationsPerStep).toBe(0);

@@ -23,6 +23,8 @@ export interface CompactorParts {
   readonly blocksPerStep: number;
   /** Blocks stay on the node that they are on. */
   readonly nodeOf: (block: number) => number;
+  /** The last block of the sequence that runs beside a row's, or -1. Defaults to none: what moves goes to the lowest hole. */
+  readonly mateBlock?: (row: number) => number;
 }
 
 /** Moves blocks of the open step, within its budget. Returns how many. */
@@ -31,10 +33,10 @@ export type Compactor = () => number;
 /**
  * Two cursors as in Linux's compaction: from the top of the pool down to blocks to move, from the bottom up to holes. Every move is downwards,
  * so a pass ends; a run only moves to where it stays whole: behind the block before it in its sequence, else into the lowest hole
- * that holds it. Short neighbours in a sequence that lie apart are laid together where a hole holds them all.
+ * that holds it, or with `mateBlock` behind the blocks of a sequence that runs beside it. Short neighbours in a sequence that lie apart are laid together where a hole holds them all.
  */
 export function createCompactor(parts: CompactorParts): Compactor {
-  const { allocator, pool, table, holders, relocator, blocksPerStep, nodeOf } = parts;
+  const { allocator, pool, table, holders, relocator, blocksPerStep, nodeOf, mateBlock = () => -1 } = parts;
   const { blockCount } = allocator;
   let top = blockCount - 1;
   /** No hole begins below this one, as far as this pass has seen. */
@@ -71,10 +73,11 @@ export function createCompactor(parts: CompactorParts): Compactor {
     let lowest = blockCount;
     for (let column = start; column < end; column++) lowest = Math.min(lowest, table.get(row, column));
     const count = end - start;
-    if (start > 0) {
-      const behind = table.get(row, start - 1) + 1;
-      const isHere = behind + count <= lowest && nodeOf(behind) === nodeOf(top);
-      if (isHere && isFreeRun(behind, count)) return behind;
+    // A window may have left the block before behind.
+    const before = start > 0 ? table.get(row, start - 1) : -1;
+    for (const near of [before, mateBlock(row)]) {
+      const isHere = near !== -1 && near + 1 + count <= lowest && nodeOf(near + 1) === nodeOf(top);
+      if (isHere && isFreeRun(near + 1, count)) return near + 1;
     }
     return findHole(count, lowest);
   }

@@ -44,6 +44,16 @@ describe('runs', () => {
     expect(memory.usage().freeBlocks).toBe(32);
   });
 
+  it('keep what a buddy system rounds up, and are no longer than its longest', () => {
+    const memory = setUp({ allocator: 'buddy', blockCount: 12 });
+    expect(memory.longestSequenceTokens).toBe(32);
+    const sequence = join(memory, 3, 18)!;
+    expect(memory.usage()).toMatchObject({ referencedBlocks: 8, freeBlocks: 4 });
+    expect(join(memory, 3, 18)).toBeNull();
+    memory.release(sequence);
+    expect(memory.usage().freeBlocks).toBe(12);
+  });
+
   it('are as long as the table is wide, or the pool, when the final length is not given or longer', () => {
     const wide = setUp();
     expect(wide.room(join(wide, 1, 1000)!)).toBe(63);

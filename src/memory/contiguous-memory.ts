@@ -48,7 +48,8 @@ export interface ContiguousSequence extends KvSequence {
 
 /**
  * A KvMemory that shares nothing and caches nothing: `match` finds nothing, `fork` copies, `reserve` of a sequence that joins takes its whole run, first
- * fit, or fails. A sequence that has its run can grow to its end, so `spareBlocks` are not asked for, and nobody is ever
+ * fit or as `allocator` says, or fails. With `buddy` a run takes the power of two blocks above it, and keeps what it rounds up: the buddy system of the
+ * baselines of Kwon et al. (2023). A sequence that has its run can grow to its end, so `spareBlocks` are not asked for, and nobody is ever
  * preempted. Its `blockCount` is that of its run. Throws InvalidRequestError like createKvMemory.
  */
 export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemory {
@@ -58,9 +59,12 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
       throw new InvalidRequestError(`${name} must be a positive integer, not ${options[name]}`, name, options[name]);
     }
   }
-  const allocator = createAllocator('first-fit', blockCount);
+  const placement = options.allocator ?? 'free-list';
+  // The free list knows no runs.
+  const allocator = createAllocator(placement === 'free-list' ? 'first-fit' : placement, blockCount);
   const table = createPageTable(maxNumSeqs, maxBlocksPerSequence);
-  const longestRun = Math.min(maxBlocksPerSequence, blockCount);
+  // A buddy system has no run longer than a power of two.
+  const longestRun = Math.min(maxBlocksPerSequence, allocator.largestRun());
   const holders: (ContiguousSequence | null)[] = new Array(maxNumSeqs).fill(null);
   const stepSequences: ContiguousSequence[] = [];
   const copies: number[] = [];
@@ -74,9 +78,12 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
   const state = (sequence: KvSequence): ContiguousSequence => sequence as ContiguousSequence;
 
   function runLength(sequence: ContiguousSequence): number {
-    if (reservation === 'max') return longestRun;
     const tokens = Math.max(sequence.finalTokens, sequence.tokenIds.length);
-    return Math.min(longestRun, blocksFor(reservation === 'pow2' ? 2 ** Math.ceil(Math.log2(tokens)) : tokens));
+    const reserved =
+      reservation === 'max'
+        ? longestRun
+        : blocksFor(reservation === 'pow2' ? 2 ** Math.ceil(Math.log2(tokens)) : tokens);
+    return Math.min(longestRun, placement === 'buddy' ? 2 ** Math.ceil(Math.log2(reserved)) : reserved);
   }
 
   /** Gives a sequence its row and its run, or nothing. */

@@ -12,6 +12,8 @@ export interface MemoryLayout {
   readonly externalFragmentation: number;
   /** Neighbours in the block tables of sequences that hold memory that are neighbours in the pool too make a run: blocks per run, 0 without blocks. */
   readonly meanRunBlocks: number;
+  /** From the lowest to the highest block that sequences hold, per block that they hold: 1 where all lie together, 0 without blocks. */
+  readonly heldSpread: number;
 }
 
 /** O(blocks + table entries): for whoever asks, not for every step. */
@@ -22,10 +24,19 @@ export function measureLayout(
 ): MemoryLayout {
   let blocks = 0;
   let runs = 0;
+  let lowest = Number.POSITIVE_INFINITY;
+  let highest = -1;
+  const seen = new Set<number>();
   for (const holder of holders) {
     if (holder === null) continue;
     for (let index = 0; index < holder.blockCount; index++) {
       blocks++;
+      const block = table.get(holder.row, index);
+      if (block !== -1) {
+        seen.add(block);
+        lowest = Math.min(lowest, block);
+        highest = Math.max(highest, block);
+      }
       if (index === 0 || table.get(holder.row, index) !== table.get(holder.row, index - 1) + 1) runs++;
     }
   }
@@ -33,6 +44,7 @@ export function measureLayout(
     largestFreeRun: free.largestRun(),
     externalFragmentation: externalFragmentation(free),
     meanRunBlocks: runs === 0 ? 0 : blocks / runs,
+    heldSpread: seen.size === 0 ? 0 : (highest - lowest + 1) / seen.size,
   };
 }
 

@@ -55,6 +55,7 @@ export function createMemoryParts(options: KvMemoryOptions) {
   const allocatorName = options.allocator ?? 'free-list';
   const nodes = numa ? createNodeMap(blockCount, numa.topology) : null;
   // The stack behind the default serves where nobody asks which blocks are neighbours.
+  const placesBatchTogether = (options.placesBatchTogether ?? false) && allocatorName !== 'free-list';
   const isStack = allocatorName === 'free-list' && !moves && nodes === null;
   const create = (count: number): AddressableAllocator => createAllocator(allocatorName, count);
   const allocator = isStack ? null : nodes ? createNodeAllocator(nodes, create) : create(blockCount);
@@ -89,6 +90,15 @@ export function createMemoryParts(options: KvMemoryOptions) {
   const stepSequences: KvSequenceState[] = [];
   const copies: number[] = [];
   const pins = new Map<number, CopyPin>();
+
+  /** The last block of the sequence that the open step scheduled before this one (before all others if it takes no part yet), or -1. */
+  function mateBlock(sequence: KvSequenceState | null): number {
+    let index = sequence === null ? -1 : stepSequences.indexOf(sequence);
+    if (index === -1) index = stepSequences.length;
+    const mate = stepSequences[index - 1];
+    return mate === undefined || mate.blockCount === 0 ? -1 : table.get(mate.row, mate.blockCount - 1);
+  }
+
   const onMove = (from: number, to: number): void => paging?.noteMove(from, to);
   const relocator = moves
     ? createRelocator({ blockSize, pool, store, table, holders, pins, copies, journal, onMove })
@@ -103,6 +113,7 @@ export function createMemoryParts(options: KvMemoryOptions) {
           relocator,
           blocksPerStep: compactionBlocks,
           nodeOf: nodes?.nodeOf ?? (() => 0),
+          mateBlock: placesBatchTogether ? (row) => mateBlock(holders[row]) : undefined,
         })
       : null;
   const placement = nodes
@@ -136,6 +147,8 @@ export function createMemoryParts(options: KvMemoryOptions) {
     hasher,
     allocatorName,
     allocator,
+    /** The block that a sequence's first one is to be near, or -1. */
+    mateBlock: placesBatchTogether ? mateBlock : () => -1,
     pool,
     table,
     cache,

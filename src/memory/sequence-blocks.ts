@@ -22,7 +22,7 @@ export interface SequenceBlocks {
 }
 
 export function createSequenceBlocks(parts: MemoryParts): SequenceBlocks {
-  const { allocatorName, table, reach, store, journal, holders, placement, paging } = parts;
+  const { allocatorName, mateBlock, table, reach, store, journal, holders, placement, paging } = parts;
   const { allocate, drop } = store;
 
   function append(sequence: KvSequenceState, block: number): void {
@@ -31,7 +31,7 @@ export function createSequenceBlocks(parts: MemoryParts): SequenceBlocks {
 
   function near(sequence: KvSequenceState): number | undefined {
     if (placement !== null) return placement.near(sequence);
-    const block = sequence.blockCount === 0 ? -1 : table.get(sequence.row, sequence.blockCount - 1);
+    const block = sequence.blockCount === 0 ? mateBlock(sequence) : table.get(sequence.row, sequence.blockCount - 1);
     return block === -1 ? undefined : block;
   }
 

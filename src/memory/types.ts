@@ -30,6 +30,11 @@ export interface KvMemoryOptions {
    * a run of neighbours where there is one, and single ones behind its last block.
    */
   readonly allocator?: AllocatorName;
+  /**
+   * Whether blocks of sequences that run together are laid together: a sequence that joins gets its first blocks behind those of the one scheduled before it,
+   * and what compaction moves goes there too, where there is room. Only with allocators that look for runs. Defaults to false.
+   */
+  readonly placesBatchTogether?: boolean;
   /** Blocks that a step may move to rebuild runs; 0 for none. Defaults to 0. */
   readonly compactionBlocksPerStep?: number;
   /**

@@ -9,6 +9,7 @@ const transfers: readonly (readonly [name: string, help: string, read: (stats: T
   ['pages_out_total', 'Evicted blocks that a tier took.', (s) => s.pagesOut],
   ['pages_in_total', 'Blocks that came back from a tier: major faults served without computing.', (s) => s.pagesIn],
   ['clean_evictions_total', 'Evicted blocks that a tier had already.', (s) => s.cleanEvictions],
+  ['declined_pages_total', 'Evicted blocks that were not worth a copy.', (s) => s.declinedPages],
   ['lost_pages_total', 'Evicted blocks that no tier took.', (s) => s.lostPages],
   ['failed_pages_total', 'Pages that a tier promised and did not deliver.', (s) => s.failedPages],
   ['page_loads_total', 'Batches of pages read for a request.', (s) => s.loads],
@@ -46,6 +47,7 @@ const tierCounters: readonly (readonly [name: string, help: string, read: (tier:
 /** `stats` is asked for at every scrape. */
 export function addTierMetrics(registry: Registry, stats: () => TierStats): void {
   const registers = [registry];
+  addRateMetrics(registry, stats);
   for (const [name, help, read] of transfers) {
     new Counter({
       name: `octavo_kv_${name}`,
@@ -80,4 +82,43 @@ export function addTierMetrics(registry: Registry, stats: () => TierStats): void
       },
     });
   }
+}
+
+/** What decides whether pages move: measured rates, and odds. */
+function addRateMetrics(registry: Registry, stats: () => TierStats): void {
+  const registers = [registry];
+  new Gauge({
+    name: 'octavo_kv_page_out_seconds',
+    help: 'What copying a page out of the pool is expected to take.',
+    registers,
+    collect() {
+      this.set(stats().rates.pageOutMs / 1000);
+    },
+  });
+  new Gauge({
+    name: 'octavo_kv_page_in_seconds',
+    help: 'What bringing a page in among others is expected to take, by the tier that it lies in; absent until measured.',
+    registers,
+    labelNames: ['tier'],
+    collect() {
+      for (const [tier, ms] of Object.entries(stats().rates.pageInMs)) this.set({ tier }, ms / 1000);
+    },
+  });
+  new Gauge({
+    name: 'octavo_kv_page_compute_seconds',
+    help: 'What computing a page at the start of a prompt is expected to take; NaN until measured.',
+    registers,
+    collect() {
+      this.set((stats().rates.recomputeMs ?? Number.NaN) / 1000);
+    },
+  });
+  new Gauge({
+    name: 'octavo_kv_page_return_odds',
+    help: 'Odds that an evicted page is wanted again, by what it was: of a preempted sequence, hit before, other.',
+    registers,
+    labelNames: ['kind'],
+    collect() {
+      for (const [kind, odds] of Object.entries(stats().rates.returnOdds)) this.set({ kind }, odds);
+    },
+  });
 }

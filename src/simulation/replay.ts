@@ -2,7 +2,7 @@
 
 import type { PrefillPace } from '../engine/prefill-pace.ts';
 import { IntegrityError } from '../errors/index.ts';
-import type { EvictionPolicyName, MemoryMode } from '../memory/index.ts';
+import type { AllocatorName, EvictionPolicyName, MemoryMode } from '../memory/index.ts';
 import { type Arrivals, listArrivals } from './arrivals.ts';
 import type { CostModel } from './cost-model.ts';
 import type { LoadFigures, Objectives } from './measures.ts';
@@ -15,6 +15,8 @@ export interface ReplayOptions {
   readonly blockCount: number;
   readonly blockSize: number;
   readonly memory: MemoryMode;
+  /** As for memory. Defaults to its default. */
+  readonly allocator?: AllocatorName;
   readonly enablePrefixCaching: boolean;
   /** Defaults to the memory's. */
   readonly evictionPolicy?: EvictionPolicyName;
@@ -29,6 +31,8 @@ export interface ReplayOptions {
   /** Of a list of requests. `trace`: they arrive when it says; `saturated`: all are there at the start. */
   readonly arrivals: 'trace' | 'saturated';
   readonly watermarkBlocks?: number;
+  /** As for the scheduler. Defaults to its default. */
+  readonly adaptsHeadroom?: boolean;
   /** Of the scheduler. Defaults to 0. */
   readonly growthQuantile?: number;
   readonly cost: CostModel;

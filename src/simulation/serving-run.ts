@@ -59,6 +59,7 @@ export function startServingRun(
     maxNumSeqs,
     maxBlocksPerSequence: Math.ceil(maxModelLen / blockSize),
     enablePrefixCaching: options.enablePrefixCaching,
+    allocator: options.allocator,
     evictionPolicy: options.evictionPolicy,
     tiers: tiers === null ? null : { ...tiers, recomputeMs: pace.promptMs },
   });
@@ -73,6 +74,7 @@ export function startServingRun(
     maxModelLen,
     maxQueuedRequests: QUEUE_LIMIT,
     watermarkBlocks: options.watermarkBlocks,
+    adaptsHeadroom: options.adaptsHeadroom,
     growthQuantile: options.growthQuantile,
     promptTokensBesideDecoding:
       options.maxStepStretch === undefined && options.pace === undefined ? undefined : pace.allowance,

@@ -75,8 +75,8 @@ export interface Addon {
   probeMachine(options: Required<ProbeOptions>): Promise<Pick<MachineProbe, 'f32' | 'read' | 'readSmall'>>;
   /** See page-codec.ts. */
   checksumBytes(bytes: Uint8Array, seed0: number, seed1: number, into: Uint32Array, offset: number): void;
-  /** A wish: the memory is cleared by the system in large pieces when it is first written. */
-  askHugePages(bytes: Uint8Array): void;
+  /** See loadPopulate. */
+  populateMemory(bytes: Uint8Array): Promise<void>;
   encodePage(shape: Int32Array, page: Uint8Array, into: Uint8Array): Promise<boolean>;
   decodePage(shape: Int32Array, compressed: Uint8Array, into: Uint8Array): Promise<boolean>;
   memory(model: ModelHandle): { weightBytes: number; kvBytes: number; scratchBytes: number };

@@ -6,8 +6,8 @@ export { availableInstructionSets, createCpuBackend } from './cpu-backend.ts';
 export { type LimitSamples, type MachineProbe, type ProbeOptions, probeMachine } from './machine.ts';
 export {
   createNativePageCodec,
-  loadHugePages,
   loadPageChecksum,
+  loadPopulate,
   type NativeCodecShape,
   type NativePageCodec,
 } from './page-codec.ts';

@@ -26,9 +26,12 @@ export function loadPageChecksum(): Addon['checksumBytes'] {
   return loadAddon().checksumBytes;
 }
 
-/** Asks the system to back memory with huge pages. Throws BackendError when the addon is absent. */
-export function loadHugePages(): Addon['askHugePages'] {
-  return loadAddon().askHugePages;
+/**
+ * Has the system give its memory to a buffer now, off the thread, in huge pages where it can: what the buffer holds stays. Throws BackendError when the
+ * addon is absent.
+ */
+export function loadPopulate(): Addon['populateMemory'] {
+  return loadAddon().populateMemory;
 }
 
 /** Equal to the bit to `createPageCodec` of src/tiers. Throws BackendError when the addon is absent. */

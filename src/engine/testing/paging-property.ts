@@ -82,6 +82,7 @@ export interface Scenario {
   readonly numa: EngineOptions['numa'];
   readonly allocator: AllocatorName;
   readonly compactionBlocksPerStep: number;
+  readonly placeBatchTogether: boolean;
   readonly tiers: TierSpec | null;
   readonly requests: readonly RequestSpec[];
 }
@@ -162,6 +163,7 @@ export const scenario: fc.Arbitrary<Scenario> = fc.record({
   numa: fc.constantFrom('off' as const, 'off' as const, twoNodes),
   allocator: fc.constantFrom(...allocatorNames),
   compactionBlocksPerStep: fc.constantFrom(0, 1, 4, 16),
+  placeBatchTogether: fc.boolean(),
   tiers: fc.option(
     fc.record({
       hostPages: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 30 })),

@@ -59,6 +59,20 @@ export function describeAllocator({ label, create, exactRuns }: AllocatorSubject
       expect(allocator.allocate(first + 19)).toBe(first + 20);
     });
 
+    it('gives a run behind a near block where there is one that is long enough', () => {
+      const allocator = create(64);
+      for (let i = 0; i < 64; i++) allocator.allocate();
+      for (const hole of [4, 24, 48]) allocator.releaseRun(hole, 4);
+      expect(allocator.allocateRun(4, 23)).toBe(24);
+      expect(allocator.allocateRun(3, 47)).toBe(48);
+      // None is there, or a shorter one: any other.
+      expect(allocator.allocateRun(2, 47)).toBe(4);
+      expect(allocator.allocateRun(2, 63)).toBe(6);
+      expect(allocator.allocateRun(1, 30)).toBe(51);
+      expect(allocator.allocateRun(1, 30)).toBe(-1);
+      allocator.checkIntegrity();
+    });
+
     it('refuses to release what is free, and changes nothing', () => {
       const allocator = create(16);
       const first = allocator.allocateRun(4);

@@ -91,13 +91,13 @@ export function createBuddyAllocator(blockCount: number): AddressableAllocator {
     return order < orderCount ? order : -1;
   }
 
-  /** A free block in the smallest aligned runs around `near`, else any; some block is free. */
-  function nearest(near: number): number {
-    for (let k = 0; k < orderCount; k++) {
+  /** A free run of at least 2^order blocks in the smallest aligned runs around `near`, else any; there is one. */
+  function nearest(near: number, order = 0): number {
+    for (let k = order; k < orderCount; k++) {
       const buddy = ((near >> k) ^ 1) << k;
-      if (buddy < blockCount && orders[buddy] !== NOT_A_HEAD) return buddy;
+      if (buddy < blockCount && orders[buddy] >= order) return buddy;
     }
-    return heads[orderFor(1)];
+    return heads[orderFor(1 << order)];
   }
 
   const allocator: AddressableAllocator = {
@@ -111,12 +111,13 @@ export function createBuddyAllocator(blockCount: number): AddressableAllocator {
       cut(first, 0);
       return first;
     },
-    allocateRun(count) {
+    allocateRun(count, near) {
       requireSize('count', count);
       const order = count > freeCount ? -1 : orderFor(count);
       if (order === -1) return -1;
+      if (near !== undefined && allocator.allocateAt(near + 1, count)) return near + 1;
       const wanted = count === 1 ? 0 : 32 - Math.clz32(count - 1);
-      const first = heads[order];
+      const first = near === undefined ? heads[order] : nearest(near, wanted);
       cut(first, wanted);
       const excess = (1 << wanted) - count;
       if (excess > 0) giveRange(first + count, excess);

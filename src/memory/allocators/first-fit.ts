@@ -79,10 +79,14 @@ export function createFirstFitAllocator(blockCount: number): AddressableAllocato
     allocate(near) {
       if (freeCount === 0) return -1;
       const after = near === undefined || near + 1 >= blockCount ? -1 : bits.atLeast(near + 1);
-      return take(after === -1 ? lowest() : after, 1);
+      const block = after === -1 ? lowest() : after;
+      bits.remove(block);
+      freeCount--;
+      return block;
     },
-    allocateRun(count) {
+    allocateRun(count, near) {
       requireSize('count', count);
+      if (near !== undefined && isFreeRun(allocator, near + 1, count)) return take(near + 1, count);
       const first = count > freeCount ? -1 : lowestRun(count);
       return first === -1 ? -1 : take(first, count);
     },

@@ -73,8 +73,12 @@ export function createFreeListAllocator(blockCount: number): AddressableAllocato
       take(block);
       return block;
     },
-    allocateRun(count) {
+    allocateRun(count, near) {
       requireSize('count', count);
+      if (near !== undefined && isFreeRun(allocator, near + 1, count)) {
+        for (let block = near + 1; block <= near + count; block++) take(block);
+        return near + 1;
+      }
       const first = count > freeCount ? -1 : findRun(count);
       if (first !== -1) for (let block = first; block < first + count; block++) take(block);
       return first;

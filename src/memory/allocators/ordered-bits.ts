@@ -21,6 +21,23 @@ export function createOrderedBits(limit: number): OrderedBits {
     if (count === 1) break;
   }
 
+  const [bottom] = levels;
+
+  /** Word `index` of the lowest level has a member now; or it has none any more. */
+  function addAbove(index: number): void {
+    for (let level = 1, at = index; level < levels.length; level++, at >>= 5) {
+      const before = levels[level][at >> 5];
+      levels[level][at >> 5] = before | (1 << (at & 31));
+      if (before !== 0) return;
+    }
+  }
+  function removeAbove(index: number): void {
+    for (let level = 1, at = index; level < levels.length; level++, at >>= 5) {
+      levels[level][at >> 5] &= ~(1 << (at & 31));
+      if (levels[level][at >> 5] !== 0) return;
+    }
+  }
+
   const lowestBit = (word: number): number => 31 - Math.clz32(word & -word);
   /** From a member word of `level` down to the lowest member below it. */
   function descend(level: number, index: number): number {
@@ -30,25 +47,20 @@ export function createOrderedBits(limit: number): OrderedBits {
   }
 
   return {
-    words: levels[0],
+    words: bottom,
     add(value) {
-      let at = value;
-      for (const words of levels) {
-        const before = words[at >> 5];
-        words[at >> 5] = before | (1 << (at & 31));
-        if (before !== 0) return;
-        at >>= 5;
-      }
+      const word = value >> 5;
+      const before = bottom[word];
+      bottom[word] = before | (1 << (value & 31));
+      if (before === 0) addAbove(word);
     },
     remove(value) {
-      let at = value;
-      for (const words of levels) {
-        words[at >> 5] &= ~(1 << (at & 31));
-        if (words[at >> 5] !== 0) return;
-        at >>= 5;
-      }
+      const word = value >> 5;
+      const after = bottom[word] & ~(1 << (value & 31));
+      bottom[word] = after;
+      if (after === 0) removeAbove(word);
     },
-    has: (value) => (levels[0][value >> 5] & (1 << (value & 31))) !== 0,
+    has: (value) => (bottom[value >> 5] & (1 << (value & 31))) !== 0,
     atLeast(value) {
       let at = value;
       for (let level = 0; level < levels.length; level++) {

@@ -143,6 +143,15 @@ export function createSlabAllocator({ arenaBytes, slabBytes, objectBytes }: Slab
       return -1;
     }
 
+    /** Whether blocks lie free in one slab of this class. */
+    function isOwnRun(first: number, count: number): boolean {
+      const slab = Math.floor(first / perSlab);
+      const start = first % perSlab;
+      if (slab >= slabCount || owners[slab] !== self || start + count > perSlab) return false;
+      for (let i = start; i < start + count; i++) if (!hasBit(slab, i)) return false;
+      return true;
+    }
+
     function requireOwn(first: number, count: number): void {
       if (!Number.isInteger(first) || !Number.isInteger(count) || first < 0 || count < 1) {
         fail(`${count} blocks from ${first} on are not a run`);
@@ -166,9 +175,14 @@ export function createSlabAllocator({ arenaBytes, slabBytes, objectBytes }: Slab
         takeObject(slab, i);
         return slab * perSlab + i;
       },
-      allocateRun(count) {
+      allocateRun(count, near) {
         requireSize('count', count);
         if (count > perSlab) return -1;
+        if (near !== undefined && isOwnRun(near + 1, count)) {
+          for (let block = near + 1; block <= near + count; block++)
+            takeObject(Math.floor(block / perSlab), block % perSlab);
+          return near + 1;
+        }
         let slab = head;
         let first = -1;
         for (; slab !== NOBODY; slab = nexts[slab]) {

@@ -15,7 +15,8 @@ export interface BlockAllocator {
   allocate(near?: number): number;
   /**
    * The first of `count` neighbouring blocks, all now allocated, or -1 (nothing changed): exactly if `count` exceeds `largestRun()`.
-   * `near` is heeded only where pools have parts (NUMA nodes).
+   * Right behind `near` where a run that is long enough begins there, else close to it if that costs no more than any other; on the node of `near` where
+   * pools have parts.
    */
   allocateRun(count: number, near?: number): number;
   /** Throws IntegrityError for a block that is not allocated. */

@@ -49,10 +49,13 @@ export function createNodeAllocator(
     },
     allocateRun(count, near) {
       requireSize('count', count);
-      for (const node of nearest(near === undefined ? freest() : nodeOf(near))) {
+      const home = near === undefined ? freest() : nodeOf(near);
+      for (const node of nearest(home)) {
         if (count > parts[node].blockCount) continue;
-        const block = parts[node].allocateRun(count);
-        if (block !== -1) return ranges[node].first + block;
+        const { first } = ranges[node];
+        const isNear = near !== undefined && node === home;
+        const block = parts[node].allocateRun(count, isNear ? near - first : undefined);
+        if (block !== -1) return first + block;
       }
       return -1;
     },

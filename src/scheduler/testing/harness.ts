@@ -26,6 +26,7 @@ export interface HarnessConfig {
   readonly enablePrefixCaching: boolean;
   readonly allocator?: AllocatorName;
   readonly compactionBlocksPerStep?: number;
+  readonly placesBatchTogether?: boolean;
   /** Defaults to paged. */
   readonly memoryMode?: MemoryMode;
   readonly watermarkBlocks?: number;

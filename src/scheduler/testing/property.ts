@@ -87,6 +87,7 @@ const config: fc.Arbitrary<HarnessConfig> = fc
     enablePrefixCaching: fc.nat(4).map((n) => n > 0),
     allocator: fc.constantFrom<AllocatorName>(...allocatorNames),
     compactionBlocksPerStep: fc.constantFrom(0, 0, 1, 8),
+    placesBatchTogether: fc.boolean(),
     memoryMode: fc.oneof(
       { weight: 4, arbitrary: fc.constant<MemoryMode>('paged') },
       { weight: 1, arbitrary: fc.constantFrom(...memoryModes) },

@@ -43,6 +43,7 @@ export interface ServerSettings {
   readonly evictionPolicy: EvictionPolicyName;
   readonly allocator: AllocatorName;
   readonly compactionBlocksPerStep: number;
+  readonly placesBatchTogether: boolean;
   /** Nodes that the pool is spread over. */
   readonly numaNodes: number;
   readonly windowTokens: number | null;

@@ -88,7 +88,8 @@ export function fuzzAllocator(allocator: BlockAllocator, options: FuzzOptions): 
     } else if (kind < 6 || (filling && kind < 14)) {
       const count = 1 + draw(draw(8) === 0 ? blockCount : 12);
       const largest = allocator.largestRun();
-      const first = allocator.allocateRun(count);
+      const near = draw(3) === 0 ? draw(blockCount) : undefined;
+      const first = allocator.allocateRun(count, near);
       expectEqual(first === -1, count > largest, `a run of ${count} refused, with a largest of ${largest}`);
       if (first !== -1) mark(first, count, 1);
     } else {
