@@ -45,6 +45,7 @@ const Kernels& amx_kernels() {
     made.begin_linear = begin_linear;
     made.end_linear = end_linear;
     made.linear_panel = linear_panel;
+    made.attention_for = amx_attention_for;
     return made;
   }();
   return kernels;
