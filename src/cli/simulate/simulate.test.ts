@@ -34,11 +34,12 @@ async function simulate(line: string): Promise<string> {
 
 const calibration = {
   format: 'octavo-calibration',
-  version: 1,
+  version: 2,
   date: '2026-01-01T00:00:00.000Z',
   model: { name: 'another model', fingerprint: 'f', vocabSize: 100 },
   machine: { processor: 'p', cores: 2, memoryBytes: 1 },
   backend: 'b',
+  build: 'cpu 0',
   threads: 2,
   blockSize: 16,
   kvCacheDtype: 'f16',
