@@ -32,7 +32,7 @@ const options = {
   type: choices(dtypeNames, dtypeNames.join(','), 'types of the weights'),
   rows: integers('1,4,16,32,512', 'numbers of rows', 1, 4096),
   threads: integer(availableParallelism(), 'threads', 1, 512),
-  isa: choices(['auto', 'amx', 'avx512', 'avx2', 'portable'] as const, 'auto', 'instruction set'),
+  isa: choices(['auto', 'amx', 'avx512bf16', 'avx512', 'avx2', 'portable'] as const, 'auto', 'instruction set'),
   'weight-mib': integer(256, 'weights that a product streams over at least, so that they are not in cache', 1, 16_384),
   runs: integer(5, 'runs of each', 1, 1000),
 };

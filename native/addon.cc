@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "amx_support.h"
+#include "bf16_support.h"
 #include "executor.h"
 #include "page_codec_addon.h"
 #include "probe/probe.h"
@@ -30,6 +31,7 @@ bool supports(const std::string& isa) {
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
   if (isa == "avx2") return avx2;
   if (isa == "amx") return supports("avx512") && __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vbmi") && allow_amx().bf16;
+  if (isa == "avx512bf16") return supports("avx512") && has_bf16_kernels() && has_bf16_dots();
   if (isa == "avx512") {
     return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
@@ -42,6 +44,7 @@ const Kernels& kernels_of(const std::string& isa) {
   if (!supports(isa)) throw PlanError("this machine does not run the instruction set '" + isa + "'");
 #ifdef OCTAVO_X86
   if (isa == "amx") return amx_kernels();
+  if (isa == "avx512bf16") return avx512_bf16_kernels();
   if (isa == "avx512") return avx512_kernels();
   if (isa == "avx2") return avx2_kernels();
 #endif
@@ -421,8 +424,12 @@ Napi::Value is_supported(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), supports(info[0].As<Napi::String>().Utf8Value()));
 }
 
+/** prefersBf16Dots(): whether this processor's vdpbf16ps is faster than its FMA; see bf16_support.h. */
+Napi::Value prefers_bf16_dots_here(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), prefers_bf16_dots()); }
+
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("isSupported", Napi::Function::New(env, is_supported));
+  exports.Set("prefersBf16Dots", Napi::Function::New(env, prefers_bf16_dots_here));
   exports.Set("createPool", Napi::Function::New(env, create_pool));
   exports.Set("destroyPool", Napi::Function::New(env, destroy_pool));
   exports.Set("createModel", Napi::Function::New(env, create_model));

@@ -16,14 +16,14 @@
   'targets': [
     {
       'target_name': 'octavo',
-      'sources': ['addon.cc', 'amx_support.cc', 'attention.cc', 'bindings.cc', 'candidates.cc', 'executor.cc', 'memory.cc', 'pack.cc', 'page_codec.cc', 'page_codec_addon.cc', 'plan.cc', 'quant_codes.cc',
+      'sources': ['addon.cc', 'amx_support.cc', 'attention.cc', 'bf16_support.cc', 'bindings.cc', 'candidates.cc', 'executor.cc', 'memory.cc', 'pack.cc', 'page_codec.cc', 'page_codec_addon.cc', 'plan.cc', 'quant_codes.cc',
                   'shared_prefixes.cc', 'thread_pool.cc',
                   'probe/probe.cc', 'probe/portable.cc', 'probe/avx2.cc', 'probe/avx512.cc', 'probe/amx.cc'],
       'include_dirs': ['<!@(node -p "require(\'node-addon-api\').include_dir")'],
       'defines': ['NAPI_VERSION=8', 'NAPI_CPP_EXCEPTIONS', 'NODE_ADDON_API_DISABLE_DEPRECATED'],
       'dependencies': ['kernels_portable'],
       'conditions': [
-        ['target_arch=="x64"', { 'defines': ['OCTAVO_X86=1'], 'dependencies': ['kernels_amx', 'kernels_avx2', 'kernels_avx512'] }],
+        ['target_arch=="x64"', { 'defines': ['OCTAVO_X86=1'], 'dependencies': ['kernels_amx', 'kernels_avx2', 'kernels_avx512', 'kernels_avx512_bf16'] }],
       ],
     },
     {
@@ -49,6 +49,15 @@
           'cflags_cc': ['-mavx2', '-mfma', '-mf16c', '-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mavx512vnni', '-mprefer-vector-width=512'],
           'xcode_settings': {
             'OTHER_CPLUSPLUSFLAGS': ['-mavx2', '-mfma', '-mf16c', '-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mavx512vnni'],
+          },
+        },
+        {
+          'target_name': 'kernels_avx512_bf16',
+          'type': 'static_library',
+          'sources': ['kernels/avx512_bf16.cc'],
+          'cflags_cc': ['-mavx2', '-mfma', '-mf16c', '-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mavx512vnni', '-mavx512bf16', '-mprefer-vector-width=512'],
+          'xcode_settings': {
+            'OTHER_CPLUSPLUSFLAGS': ['-mavx2', '-mfma', '-mf16c', '-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mavx512vnni', '-mavx512bf16'],
           },
         },
         {

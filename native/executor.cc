@@ -93,6 +93,7 @@ Executor::Executor(std::shared_ptr<ThreadPool> threads, const Kernels& kernels, 
   uint8_t* at = weight_memory_.data();
   for (Matrix& matrix : matrices_) {
     matrix.data = at;
+    matrix.paired = kernels_.pairs_bf16 && matrix.dtype == DType::kBF16;
     at += static_cast<size_t>(matrix.panel_count) * matrix.panel_bytes;
   }
   bytes = 0;

@@ -6,6 +6,8 @@
 //
 //   F32, F16, BF16     column 0: rows 0..31 | column 1: rows 0..31 | ...          one element each
 //
+//   BF16 in pairs      columns 0, 1: row 0, row 0 | row 1, row 1 | ...; columns 2, 3: ...      for vdpbf16ps (Kernels::pairs_bf16)
+//
 //   quantised          units of 32 columns in the operand order of vpdpbusd (quant_format.h)
 //
 // Activations of quantised weights are prepared for the products (RowForm). Sixteen rows form a tile, in which every 32 columns
@@ -58,6 +60,7 @@ struct Matrix {
   int32_t panel_count;
   size_t panel_bytes;
   uint8_t* data;
+  bool paired = false;  // BF16 in pairs of columns
 };
 
 inline constexpr size_t panel_bytes_of(DType dtype, int32_t columns) {
@@ -65,7 +68,9 @@ inline constexpr size_t panel_bytes_of(DType dtype, int32_t columns) {
     const QuantFormat format = quant_format_of(dtype);
     return static_cast<size_t>(columns / kQuantBlock / format.units_per_super) * format.super_bytes();
   }
-  return round_up(static_cast<size_t>(columns) * static_cast<size_t>(geometry_of(dtype).block_bytes) * kPanelRows, 64);
+  // An odd number of columns leaves half a pair of zeros.
+  const size_t stored = dtype == DType::kBF16 ? round_up(static_cast<size_t>(columns), 2) : static_cast<size_t>(columns);
+  return round_up(stored * static_cast<size_t>(geometry_of(dtype).block_bytes) * kPanelRows, 64);
 }
 
 /**

@@ -9,6 +9,11 @@ namespace octavo {
 
 namespace {
 
+/** The byte of (lane, column) in a panel of pairs. */
+size_t pair_offset(int32_t lane, int32_t column) {
+  return (static_cast<size_t>(column / 2) * kPanelRows + static_cast<size_t>(lane)) * 4 + static_cast<size_t>(column % 2) * 2;
+}
+
 template <typename T>
 void pack_plain(const Matrix& matrix, uint8_t* panel, int32_t lane, int32_t row_count, const uint8_t* source, size_t row_bytes) {
   T* out = reinterpret_cast<T*>(panel) + lane;
@@ -17,6 +22,14 @@ void pack_plain(const Matrix& matrix, uint8_t* panel, int32_t lane, int32_t row_
     for (int32_t row = 0; row < row_count; ++row) {
       std::memcpy(out + static_cast<size_t>(column) * kPanelRows + row, in + static_cast<size_t>(row) * row_bytes, sizeof(T));
     }
+  }
+}
+
+void pack_pairs(const Matrix& matrix, uint8_t* panel, int32_t lane, int32_t row_count, const uint8_t* source, size_t row_bytes) {
+  for (int32_t column = 0; column < matrix.columns; ++column) {
+    const uint8_t* in = source + static_cast<size_t>(column) * 2;
+    uint8_t* out = panel + pair_offset(lane, column);
+    for (int32_t row = 0; row < row_count; ++row) std::memcpy(out + row * 4, in + static_cast<size_t>(row) * row_bytes, 2);
   }
 }
 
@@ -140,8 +153,10 @@ void pack_panel_rows(const Matrix& matrix, int32_t panel_index, int32_t first_ro
   const int32_t lane = first_row - panel_index * kPanelRows;
   switch (matrix.dtype) {
     case DType::kF32: return pack_plain<uint32_t>(matrix, panel, lane, row_count, source, row_bytes);
-    case DType::kF16:
-    case DType::kBF16: return pack_plain<uint16_t>(matrix, panel, lane, row_count, source, row_bytes);
+    case DType::kF16: return pack_plain<uint16_t>(matrix, panel, lane, row_count, source, row_bytes);
+    case DType::kBF16:
+      if (matrix.paired) return pack_pairs(matrix, panel, lane, row_count, source, row_bytes);
+      return pack_plain<uint16_t>(matrix, panel, lane, row_count, source, row_bytes);
     default: break;
   }
   const PackRow pack_row = pack_row_of(matrix.dtype);
@@ -191,7 +206,9 @@ void unpack_row(const Matrix& matrix, int32_t row, float* out) {
   }
   const size_t element_bytes = static_cast<size_t>(geometry_of(matrix.dtype).block_bytes);
   for (int32_t column = 0; column < matrix.columns; ++column) {
-    dequantize_block(matrix.dtype, panel + (static_cast<size_t>(column) * kPanelRows + static_cast<size_t>(lane)) * element_bytes, out + column);
+    const size_t offset =
+        matrix.paired ? pair_offset(lane, column) : (static_cast<size_t>(column) * kPanelRows + static_cast<size_t>(lane)) * element_bytes;
+    dequantize_block(matrix.dtype, panel + offset, out + column);
   }
 }
 

@@ -98,6 +98,8 @@ struct Kernels {
   void (*attention_fold)(const AttentionFold& fold);
   /** out = running_out * factor / running_sum; the factor is a power of two. */
   void (*attention_finish)(const float* running_out, float running_sum, float factor, int32_t head_size, float* out);
+  /** BF16 matrices are packed in pairs of columns (layout.h), and their products round activations to bf16. */
+  bool pairs_bf16 = false;
 };
 
 /** Work on linears is split over rows in multiples of this: whole tiles of every kernel. */
@@ -121,6 +123,9 @@ const Kernels& portable_kernels();
 /** Linked on x86-64 only; call them only where the machine has the instructions. */
 const Kernels& avx2_kernels();
 const Kernels& avx512_kernels();
+/** Those of AVX-512 with products of BF16 weights by vdpbf16ps; those of AVX-512 where the compiler does not know it. */
+const Kernels& avx512_bf16_kernels();
+bool has_bf16_kernels();
 /** Those of AVX-512 with products on tiles; only after allow_amx() (amx_support.h). Without a compiler for them, those of AVX-512. */
 const Kernels& amx_kernels();
 /** Attention on tiles where the machine and the pool allow it, else that of AVX-512. */

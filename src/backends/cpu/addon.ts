@@ -6,7 +6,7 @@ import type { StepBindings } from '../backend.ts';
 import type { MachineProbe, ProbeOptions } from './machine.ts';
 
 /** Instruction sets that kernels exist for, best first. */
-export const instructionSets = ['amx', 'avx512', 'avx2', 'portable'] as const;
+export const instructionSets = ['amx', 'avx512bf16', 'avx512', 'avx2', 'portable'] as const;
 export type InstructionSet = (typeof instructionSets)[number];
 
 /** Opaque handles of native objects. */
@@ -54,6 +54,8 @@ export interface RawPicks {
 
 export interface Addon {
   isSupported(isa: InstructionSet): boolean;
+  /** Whether this processor's vdpbf16ps is faster than its f32 FMA, by vendor and family; see native/bf16_support.h. */
+  prefersBf16Dots(): boolean;
   createPool(threads: number): PoolHandle;
   destroyPool(pool: PoolHandle): void;
   createModel(pool: PoolHandle, isa: InstructionSet, spec: ModelSpec): ModelHandle;

@@ -13,7 +13,7 @@ describeInstructionSets('cpu', (isa) => {
       name: `cpu, ${isa}, ${threads} threads`,
       create: () => createCpuBackend({ threads, isa }),
       tolerance: { f32: 2e-5, quantized: 2e-2 },
-      quantizedProducts: dtypeNames.filter(isQuantized),
+      quantizedProducts: dtypeNames.filter((it) => isQuantized(it) || (isa === 'avx512bf16' && it === 'bf16')),
     });
     describePickConformance(`cpu, ${isa}, ${threads} threads`, () => createCpuBackend({ threads, isa }));
   }

@@ -45,7 +45,9 @@ export function createCpuBackend(options: CpuBackendOptions): Backend {
   }
   const addon = loadAddon();
   const wanted = options.isa ?? 'auto';
-  const isa = instructionSets.find((it) => (wanted === 'auto' || wanted === it) && addon.isSupported(it));
+  const isa = instructionSets.find(
+    (it) => (wanted === 'auto' ? isPreferred(it, addon) : wanted === it) && addon.isSupported(it),
+  );
   if (isa === undefined) {
     throw new BackendError('cpu', `This machine cannot run the ${wanted} kernels.`);
   }
@@ -70,6 +72,11 @@ export function createCpuBackend(options: CpuBackendOptions): Backend {
       addon.destroyPool(pool);
     },
   };
+}
+
+/** Whether a set may be chosen unasked: products in bf16 only where they are faster, since they round activations. */
+function isPreferred(isa: InstructionSet, addon: Addon): boolean {
+  return isa !== 'avx512bf16' || addon.prefersBf16Dots();
 }
 
 /** Runs `body` and turns what native code throws into BackendError. */

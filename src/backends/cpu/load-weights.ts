@@ -36,7 +36,10 @@ export async function loadWeights(
   const pieces = planPieces(weights, options.weights, pieceBytes);
   const totalBytes = pieces.reduce((sum, piece) => sum + piece.bytes, 0);
   const slotBytes = alignUp(pieces.reduce((max, { bytes }) => Math.max(max, bytes), 0)) + 2 * IO_ALIGNMENT;
-  const staging = allocateAligned(slotBytes * Math.min(slotCount, pieces.length));
+  const stagedBytes = slotBytes * Math.min(slotCount, pieces.length);
+  // Only direct I/O wants memory that begins on a page, and reserving it is no small matter to the JavaScript engine.
+  const hasPlaces = pieces.some(({ place }) => place !== null);
+  const staging = hasPlaces ? allocateAligned(stagedBytes) : new Uint8Array(stagedBytes);
   const freeSlots = Array.from({ length: Math.min(slotCount, pieces.length) }, (_, slot) => slot);
   const direct = createDirectFiles(addon, staging.length);
   const waiting: (() => void)[] = [];

@@ -1,0 +1,16 @@
+// Whether the processor has vdpbf16ps, and whether it pays there.
+#pragma once
+
+namespace octavo {
+
+/** CPUID leaf 7.1, EAX bit 5. Says nothing about AVX-512 itself. */
+bool has_bf16_dots();
+
+/**
+ * Whether vdpbf16ps does twice the products of f32 FMA in a time: AMD's Zen 4 and Zen 5 (family 0x19 from model 0x10 on, family 0x1a).
+ * On Intel's processors it does half of them (docs/decisions/0003-bf16-products.md). Never measured, since bits differ between the two
+ * and a model must give the same ones in every run on a machine.
+ */
+bool prefers_bf16_dots();
+
+}  // namespace octavo

@@ -1,0 +1,48 @@
+// The kernels of AVX-512 with products of BF16 weights by vdpbf16ps.
+#include <cstring>
+
+#include "kernels.h"
+
+// The first compilers with avx512bf16.
+#if defined(__AVX512BF16__)
+#include "linear_bf16.h"
+#include "panel_output.h"
+
+namespace octavo {
+namespace {
+
+void linear_panel(const LinearJob& job, int32_t panel, int32_t first_row, int32_t last_row, float* scratch) {
+  const Matrix& matrix = *job.weight;
+  if (!matrix.paired) return avx512_kernels().linear_panel(job, panel, first_row, last_row, scratch);
+  const int32_t rows = last_row - first_row;
+  // Outputs are read and written once for every piece of the columns.
+  const PanelOutput output = panel_output(job, panel, first_row, scratch, rows > kPairTileRows);
+  pair_panel(matrix.data + static_cast<size_t>(panel) * matrix.panel_bytes, matrix.columns,
+             job.input + static_cast<size_t>(first_row) * job.input_stride, job.input_stride, rows, output.out, output.stride, scratch);
+  finish_panel(output, rows);
+}
+
+}  // namespace
+
+const Kernels& avx512_bf16_kernels() {
+  static const Kernels kernels = [] {
+    Kernels made = avx512_kernels();
+    made.name = "avx512bf16";
+    made.linear_panel = linear_panel;
+    made.pairs_bf16 = true;
+    return made;
+  }();
+  return kernels;
+}
+
+bool has_bf16_kernels() { return true; }
+
+}  // namespace octavo
+#else
+namespace octavo {
+
+const Kernels& avx512_bf16_kernels() { return avx512_kernels(); }
+bool has_bf16_kernels() { return false; }
+
+}  // namespace octavo
+#endif
