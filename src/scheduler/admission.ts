@@ -35,10 +35,14 @@ export interface Admission {
   admitWaiting(): void;
 }
 
+/** Looking for the pages of those who wait costs every step: most have none. */
+const LONGEST_AHEAD_WAIT = 8;
+
 export function createAdmission(parts: AdmissionParts): Admission {
   const { memory, maxRunning, running, waiting, step, growth, quota, events, watermark, onPagesReady } = parts;
   const { blockSize } = memory;
   let pagingCount = 0;
+  let steps = 0;
   let admitted: { id: number; cachedTokens: number; resumed: boolean; cache: CacheReport }[] = [];
 
   /** Blocks that a running sequence will need for the tokens known now. */
@@ -90,9 +94,11 @@ export function createAdmission(parts: AdmissionParts): Admission {
     let left = memory.readaheadLimit;
     for (let sequence = waiting.head; sequence !== null && left > 0; sequence = sequence.next) {
       left--;
-      if (sequence.paging || sequence.paged || owesPromptRows(sequence)) continue;
+      if (sequence.paging || sequence.paged || sequence.aheadStep > steps || owesPromptRows(sequence)) continue;
       const limit = sequence.tokenIds.length - 1;
-      pageIn(sequence, memory.match(sequence.memory, limit, false), limit, spareBlocks, true);
+      if (pageIn(sequence, memory.match(sequence.memory, limit, false), limit, spareBlocks, true)) continue;
+      sequence.aheadStep = steps + sequence.aheadWait;
+      sequence.aheadWait = Math.min(LONGEST_AHEAD_WAIT, 2 * sequence.aheadWait);
     }
   }
 
@@ -182,6 +188,7 @@ export function createAdmission(parts: AdmissionParts): Admission {
     },
     begin() {
       admitted = [];
+      steps++;
     },
     admitWaiting,
   };

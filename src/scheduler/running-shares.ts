@@ -64,6 +64,8 @@ export function createRunningShares(parts: RunningParts): RunningShares {
     running.splice(running.indexOf(victim), 1);
     growth.release(victim);
     victim.running = false;
+    victim.aheadStep = 0;
+    victim.aheadWait = 1;
     waiting.pushFront(victim);
     preemptions++;
     preempted.push(victim.id);

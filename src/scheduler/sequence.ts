@@ -29,6 +29,9 @@ export interface SequenceState {
   paging: boolean;
   /** Whether pages were asked for since it last ran: it does not wait twice. */
   paged: boolean;
+  /** When its pages are next looked for ahead of its turn, and the steps between such looks: more with each that found nothing. */
+  aheadStep: number;
+  aheadWait: number;
   /** Whether it waits at the head of the queue because it lost its place or was forked, not because it is new. */
   atHead: boolean;
   next: SequenceState | null;
@@ -54,6 +57,8 @@ export function createSequenceState(
     waitCause: 'queue',
     paging: false,
     paged: false,
+    aheadStep: 0,
+    aheadWait: 1,
     atHead: false,
     next: null,
     previous: null,
