@@ -328,7 +328,10 @@ Napi::Value logits(const Napi::CallbackInfo& info) {
 void copy_block(const Napi::CallbackInfo& info, bool read) {
   guarded(info.Env(), [&] {
     // Also while a step runs: the caller sees to it that the step does not touch the block.
-    const KvPool& pool = model_of(info).executor->pool(0);
+    const Executor& executor = *model_of(info).executor;
+    const int32_t index = info[3].As<Napi::Number>().Int32Value();
+    if (index < 0 || static_cast<size_t>(index) >= executor.pool_count()) throw PlanError("there is no pool " + std::to_string(index));
+    const KvPool& pool = executor.pool(static_cast<size_t>(index));
     const int32_t block = info[1].As<Napi::Number>().Int32Value();
     const auto [bytes, count] = elements<uint8_t>(info[2], napi_uint8_array, "bytes");
     if (block < 0 || block >= pool.block_count) {
@@ -439,6 +442,8 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("execute", Napi::Function::New(env, execute));
   exports.Set("logits", Napi::Function::New(env, logits));
   exports.Set("bindBlocks", Napi::Function::New(env, bind_blocks));
+  // readBlock and writeBlock take a pool.
+  exports.Set("movesAllPools", Napi::Boolean::New(env, true));
   exports.Set("readBlock", Napi::Function::New(env, read_block));
   exports.Set("writeBlock", Napi::Function::New(env, write_block));
   exports.Set("probeMachine", Napi::Function::New(env, probe_machine));

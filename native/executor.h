@@ -72,6 +72,7 @@ class Executor {
   float* logits() const { return reinterpret_cast<float*>(logits_->data()); }
   const std::shared_ptr<MappedMemory>& logits_memory() const { return logits_; }
   const KvPool& pool(size_t index) const { return pools_[index]; }
+  size_t pool_count() const { return pools_.size(); }
   size_t kv_bytes() const;
   const Limits& limits() const { return limits_; }
   int32_t vocab_size() const { return vocab_size_; }
