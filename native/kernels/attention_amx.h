@@ -194,59 +194,45 @@ OCTAVO_INLINE void step_keys(TilePiece& at, int32_t step) {
   if (!at.is_alone) at.make_values(at, step);
 }
 
-/** Scores of two tiles of rows at 32 positions, or of one at 32 or 64: four products that do not wait for each other where there can be. */
-template <int kTiles, int kSteps>
+/** Scores of one or two tiles of rows at 32 positions. */
+template <int kTiles>
 OCTAVO_INLINE void step_scores(const TilePiece& at, const RowTiles& rows, int32_t step) {
-  static_assert(kTiles * kSteps <= 2, "four tiles of scores");
   const int32_t depth = at.piece->pool->head_size / kTileDims;
-  const size_t sixteen_bytes = static_cast<size_t>(depth) * kTileBytes;
   const uint8_t* keys = at.keys(step);
-  const uint8_t* next_keys = kSteps == 2 ? at.keys(step + 1) : keys;
   const uint8_t* queries = rows.queries;
   tile_zero<0>();
   tile_zero<1>();
-  if (kTiles * kSteps == 2) {
+  if (kTiles == 2) {
     tile_zero<2>();
     tile_zero<3>();
   }
-  for (int32_t k = 0; k < depth; ++k, keys += kTileBytes, next_keys += kTileBytes, queries += kTileBytes) {
+  for (int32_t k = 0; k < depth; ++k, keys += kTileBytes, queries += kTileBytes) {
     tile_load<4>(queries, kTileRowBytes);
     tile_load<6>(keys, kTileRowBytes);
     tile_dot_bf16<0, 4, 6>();
-    tile_load<7>(keys + sixteen_bytes, kTileRowBytes);
+    tile_load<7>(keys + static_cast<size_t>(depth) * kTileBytes, kTileRowBytes);
     tile_dot_bf16<1, 4, 7>();
     if (kTiles == 2) {
       tile_load<5>(queries + rows.query_bytes, kTileRowBytes);
       tile_dot_bf16<2, 5, 6>();
       tile_dot_bf16<3, 5, 7>();
-    } else if (kSteps == 2) {
-      tile_load<6>(next_keys, kTileRowBytes);
-      tile_dot_bf16<2, 4, 6>();
-      tile_load<7>(next_keys + sixteen_bytes, kTileRowBytes);
-      tile_dot_bf16<3, 4, 7>();
     }
   }
-  float* const scores = at.scores(0) + step * kStepPositions;
+  float* scores = at.scores(0) + step * kStepPositions;
   tile_store<0>(scores, kScoreStride * 4);
   tile_store<1>(scores + 16, kScoreStride * 4);
-  if (kTiles * kSteps == 2) {
-    float* const others = scores + (kTiles == 2 ? kTileQueries * static_cast<int32_t>(kScoreStride) : kStepPositions);
-    tile_store<2>(others, kScoreStride * 4);
-    tile_store<3>(others + 16, kScoreStride * 4);
+  if (kTiles == 2) {
+    scores += kTileQueries * kScoreStride;
+    tile_store<2>(scores, kScoreStride * 4);
+    tile_store<3>(scores + 16, kScoreStride * 4);
   }
 }
 
 template <typename Format, int kTiles>
 OCTAVO_INLINE void score_rows(TilePiece& at, const RowTiles& rows) {
-  int32_t step = rows.first_step;
-  for (; kTiles == 1 && step + 2 <= rows.last_step; step += 2) {
+  for (int32_t step = rows.first_step; step < rows.last_step; ++step) {
     step_keys<Format>(at, step);
-    step_keys<Format>(at, step + 1);
-    step_scores<1, 2>(at, rows, step);
-  }
-  for (; step < rows.last_step; ++step) {
-    step_keys<Format>(at, step);
-    step_scores<kTiles, 1>(at, rows, step);
+    step_scores<kTiles>(at, rows, step);
   }
 }
 

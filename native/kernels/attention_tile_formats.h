@@ -20,9 +20,8 @@ OCTAVO_INLINE __m512i words_of(int value) { return _mm512_set1_epi16(static_cast
 OCTAVO_INLINE __m256i load_32(const uint8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
 OCTAVO_INLINE __m128i load_16(const uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
 OCTAVO_INLINE __m512i load_64(const uint8_t* p) { return _mm512_loadu_si512(p); }
-/** Thirty-two bytes at each of two places, which follow each other in blocks of sixteen. */
+/** Thirty-two bytes at each of two places. */
 OCTAVO_INLINE __m512i load_32_32(const uint8_t* first, const uint8_t* second) {
-  if (second == first + 32) return load_64(first);
   return _mm512_inserti64x4(_mm512_castsi256_si512(load_32(first)), load_32(second), 1);
 }
 OCTAVO_INLINE __m256i load_16_16(const uint8_t* first, const uint8_t* second) {
