@@ -4,17 +4,12 @@
 #if defined(OCTAVO_X86) && defined(__linux__) && (defined(__clang__) ? __clang_major__ >= 12 : __GNUC__ >= 11)
 #define OCTAVO_AMX 1
 #endif
-// Attention on tiles uses instructions of AVX512-FP16 beside them, which assemblers know since then.
-#if defined(OCTAVO_AMX) && (defined(__clang__) ? __clang_major__ >= 14 : __GNUC__ >= 12)
-#define OCTAVO_AMX_ATTENTION 1
-#endif
 
 namespace octavo {
 
 struct AmxSupport {
   bool int8 = false;
   bool bf16 = false;
-  bool half_vectors = false;  // AVX512-FP16, which every processor with tiles has so far
 };
 
 /**

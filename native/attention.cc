@@ -11,6 +11,8 @@ namespace {
 constexpr int64_t kPartialBytesLimit = int64_t{32} << 20;
 /** Sequences with more rows of a K/V head than this keep the arithmetic busy by themselves and share no items. */
 constexpr int32_t kShareRows = kMaxAttentionRows / 2;
+/** What reading a piece costs, in rows of arithmetic. */
+constexpr int32_t kPieceCost = 4;
 /** Heads that one merge takes. */
 constexpr int32_t kMergeHeads = 8;
 /** Arrays of one number per row are read in vectors of sixteen. */
@@ -38,10 +40,7 @@ Attention::Attention(ThreadPool& threads, const Kernels& kernels, const std::vec
                      const StepBindings& bindings, const std::vector<RopeTable>& ropes, bool cascade)
     : threads_(threads), kernels_(kernels), pools_(pools), head_size_(pools[0].head_size), regions_(regions), bindings_(bindings), ropes_(ropes), cascade_(cascade),
       head_stride_(round_up(static_cast<size_t>(head_size_), 16)) {
-  for (const KvPool& pool : pools) {
-    prefixes_.emplace_back(limits.max_sequences);
-    pool_kernels_.push_back(&kernels.attention_for(pool));
-  }
+  for (size_t i = 0; i < pools.size(); ++i) prefixes_.emplace_back(limits.max_sequences);
   int64_t most_heads = 0;
   for (const Region& region : regions) {
     int32_t index = -1;
@@ -144,7 +143,7 @@ void Attention::plan_shape(Shape& shape) {
     for (int32_t s = 0; s < bindings_.sequence_count; ++s) count += ceil_div(token_count(s) * shape.group, tile_rows);
     return count;
   };
-  while (threads_.size() > 1 && tile_rows >= 4 * kernels_of(shape).tile_rows && tile_count() * shape.kv_head_count < 4 * threads_.size()) {
+  while (threads_.size() > 1 && tile_rows >= 4 * kernels_.attention_tile_rows && tile_count() * shape.kv_head_count < 4 * threads_.size()) {
     tile_rows /= 2;
   }
 
@@ -186,7 +185,7 @@ void Attention::plan_shape(Shape& shape) {
 void Attention::add_items(Shape& shape, int32_t first_row, int32_t last_row, int32_t from, int32_t to, int32_t sequence, int32_t tile_rows,
                           bool partial) const {
   const int32_t rows = last_row - first_row;
-  const int32_t step = whole_tiles(shape, ceil_div(rows, ceil_div(rows, tile_rows)));
+  const int32_t step = ceil_div(ceil_div(rows, ceil_div(rows, tile_rows)), kernels_.attention_tile_rows) * kernels_.attention_tile_rows;
   for (int32_t row = first_row; row < last_row; row += step) {
     const int32_t count = std::min(step, last_row - row);
     int32_t earliest = std::numeric_limits<int32_t>::max();
@@ -204,7 +203,7 @@ void Attention::add_items(Shape& shape, int32_t first_row, int32_t last_row, int
 
 void Attention::add_aged_items(Shape& shape, int32_t first_row, int32_t last_row, int32_t sequence, int32_t tile_rows) const {
   const int32_t rows = last_row - first_row;
-  const int32_t step = whole_tiles(shape, ceil_div(rows, ceil_div(rows, tile_rows)));
+  const int32_t step = ceil_div(ceil_div(rows, ceil_div(rows, tile_rows)), kernels_.attention_tile_rows) * kernels_.attention_tile_rows;
   for (int32_t row = first_row; row < last_row; row += step) {
     const int32_t count = std::min(step, last_row - row);
     int32_t earliest = std::numeric_limits<int32_t>::max();  // recent position
@@ -278,10 +277,9 @@ bool Attention::reserve_slots(Shape& shape, int32_t first_row, int32_t last_row)
 void Attention::split_long_items(Shape& shape) {
   std::vector<Item>& items = shape.items;
   const int64_t threads = threads_.size();
-  const int32_t piece_cost = kernels_of(shape).piece_cost;
   int64_t total = 0;
   for (Item& item : items) {
-    item.cost = static_cast<int64_t>(item.last_piece - item.first_piece) * (item.row_count + piece_cost);
+    item.cost = static_cast<int64_t>(item.last_piece - item.first_piece) * (item.row_count + kPieceCost);
     total += item.cost * shape.kv_head_count;
   }
   const auto is_long = [&](const Item& item) { return item.last_piece - item.first_piece > 1 && item.cost * 4 * threads > total; };
@@ -299,31 +297,17 @@ void Attention::split_long_items(Shape& shape) {
   for (Item& item : items) {
     // The heads of a block lie side by side: a thread that takes all of them reads long runs of memory.
     // Many rows are bound by arithmetic instead: they take one head and long runs of pieces, of which little is left to merge.
-    const bool few_rows = item.row_count <= kernels_of(shape).tile_rows || !item.partial;
+    const bool few_rows = item.row_count <= kernels_.attention_tile_rows || !item.partial;
     const int64_t aim = few_rows ? aim_of_few_rows : 2 * aim_of_few_rows;
-    const int64_t head_rows = whole_tiles(shape, item.row_count);
+    const int64_t head_rows = ceil_div(item.row_count, kernels_.attention_tile_rows) * kernels_.attention_tile_rows;
     const int64_t most_heads = few_rows ? std::min<int64_t>(shape.kv_head_count, kMaxAttentionRows / head_rows) : 1;
-    const int64_t cost = item.row_count + piece_cost;
+    const int64_t cost = item.row_count + kPieceCost;
     const int64_t pieces = item.last_piece - item.first_piece;
     const int64_t heads = std::clamp<int64_t>(aim / (item.partial ? cost : cost * pieces), 1, most_heads);
     item.heads_per_task = static_cast<int32_t>(heads);
     if (item.partial) item.pieces_per_task = static_cast<int32_t>(std::clamp<int64_t>(aim / (cost * heads), 1, pieces));
     item.cost = cost * heads * item.pieces_per_task;
   }
-}
-
-int32_t Attention::whole_tiles(const Shape& shape, int32_t rows) const {
-  const auto whole = [rows](const AttentionKernels& kernels) { return ceil_div(rows, kernels.tile_rows) * kernels.tile_rows; };
-  const int32_t count = whole(kernels_of(pool_of(shape)));
-  return shape.recent_tokens == 0 ? count : std::max(count, whole(kernels_of(pools_[static_cast<size_t>(shape.recent_pool)])));
-}
-
-const AttentionKernels& Attention::kernels_of(const Shape& shape) const {
-  // Tiles are to be had where either pool needs them.
-  const AttentionKernels& own = kernels_of(pool_of(shape));
-  if (shape.recent_tokens == 0) return own;
-  const AttentionKernels& recent = kernels_of(pools_[static_cast<size_t>(shape.recent_pool)]);
-  return recent.tile_rows > own.tile_rows ? recent : own;
 }
 
 Attention::Scratch Attention::scratch_of(int32_t thread) const {
@@ -358,9 +342,7 @@ void Attention::run(size_t index, const float* queries, size_t query_stride, flo
     const int32_t task = counters[0].next.fetch_add(1, std::memory_order_relaxed);
     if (task >= tasks) break;
     while (shape.task_starts[item + 1] <= task) ++item;
-    kernels_of(shape).begin(shape.items[item].row_count);
     run_task(region, shape, rows, shape.items[item], task - shape.task_starts[item], scratch);
-    kernels_of(shape).end();
   }
   if (shape.merged_tokens.empty()) return;
   threads_.barrier();
@@ -417,22 +399,19 @@ void Attention::run_task(const Region& region, const Shape& shape, const Rows& r
   }
   if (part == 0 && (shape.sink_tokens > 0 || shape.recent_sinks > 0)) run_sinks(region, shape, rows, item, tokens, heads, first_head, last_head, scratch);
   const size_t head_size = static_cast<size_t>(region.head_size);
-  const size_t query_floats = static_cast<size_t>(whole_tiles(shape, count)) * head_size;
-  const auto pack_queries = [&](const KvPool& pool) {
-    for (int32_t head = first_head; head < last_head; ++head) {
-      const float* queries[kMaxAttentionRows];
-      for (int32_t i = 0; i < count; ++i) queries[i] = rows.query(tokens[i]) + static_cast<size_t>(head * shape.group + heads[i]) * head_size;
-      kernels_of(pool).pack(pool, queries, count, region.scale * kv_decode_factor(pool.key_type),
+  const size_t query_floats = static_cast<size_t>(ceil_div(count, kernels_.attention_tile_rows) * kernels_.attention_tile_rows) * head_size;
+  for (int32_t head = first_head; head < last_head; ++head) {
+    const float* queries[kMaxAttentionRows];
+    for (int32_t i = 0; i < count; ++i) queries[i] = rows.query(tokens[i]) + static_cast<size_t>(head * shape.group + heads[i]) * head_size;
+    kernels_.attention_pack(queries, count, region.head_size, region.scale * kv_decode_factor(pool_of(shape).key_type),
                             scratch.queries + static_cast<size_t>(head - first_head) * query_floats);
-    }
-  };
+  }
   float* outs[kMaxAttentionRows];
   bool touched[kMaxAttentionRows];
   size_t slots[kMaxAttentionRows];
   for (int32_t i = 0; i < count; ++i) outs[i] = scratch.outs + static_cast<size_t>(i) * head_stride_;
   AttentionPiece piece = {&pool_of(shape), region.layer, 0, bindings_.pool(shape.pool).block_table(item.sequence), count, nullptr, begins, ends, 0, 0, 0,
                           scratch.maxima, scratch.sums, outs, touched, scratch.kernel};
-  const KvPool* packed_for = nullptr;
   for (int32_t at = first_piece; at < last_piece; ++at) {
     const bool recent = at >= item.old_end;
     if (recent) {
@@ -442,8 +421,6 @@ void Attention::run_task(const Region& region, const Shape& shape, const Rows& r
       piece.begins = recent_begins;
       piece.ends = recent_ends;
     }
-    if (piece.pool != packed_for) pack_queries(*piece.pool);
-    packed_for = piece.pool;
     piece.piece = recent ? at - item.old_end + item.recent_first : at;
     for (piece.kv_head = first_head; piece.kv_head < last_head; ++piece.kv_head) {
       const bool is_last_head = piece.kv_head + 1 == last_head;
@@ -460,7 +437,7 @@ void Attention::run_task(const Region& region, const Shape& shape, const Rows& r
           outs[i] = reaches ? partial_out(slots[i]) : scratch.outs + static_cast<size_t>(i) * head_stride_;
         }
       }
-      kernels_of(*piece.pool).piece(piece);
+      kernels_.attention_piece(piece);
       for (int32_t i = 0; i < count; ++i) {
         if (!touched[i] || folds[i]) continue;
         partial_maxima_[slots[i]] = scratch.maxima[i];
@@ -492,7 +469,7 @@ void Attention::run_task(const Region& region, const Shape& shape, const Rows& r
   }
 }
 
-void Attention::pack_sink_queries(const Region& region, const Shape& shape, const Rows& rows, const KvPool& pool, const int32_t* tokens, const int32_t* heads,
+void Attention::pack_sink_queries(const Region& region, const Shape& shape, const Rows& rows, const int32_t* tokens, const int32_t* heads,
                                   int32_t count, int32_t head, const Scratch& scratch, float* packed) {
   const size_t head_size = static_cast<size_t>(region.head_size);
   const float* queries[kMaxAttentionRows];
@@ -510,7 +487,7 @@ void Attention::pack_sink_queries(const Region& region, const Shape& shape, cons
     kernels_.rope_row({1, region.head_size, table.rotary_dim, region.sink_interleaved, angles.cosine, backwards}, rotated);
     queries[i] = rotated;
   }
-  kernels_of(pool).pack(pool, queries, count, region.scale * kv_decode_factor(pool.key_type), packed);
+  kernels_.attention_pack(queries, count, region.head_size, region.scale * kv_decode_factor(pool_of(shape).key_type), packed);
 }
 
 void Attention::run_sinks(const Region& region, const Shape& shape, const Rows& rows, const Item& item, const int32_t* tokens, const int32_t* heads,
@@ -534,10 +511,10 @@ void Attention::run_sinks(const Region& region, const Shape& shape, const Rows& 
                           bindings_.pool(pool).block_table(item.sequence), count, scratch.queries, begins, ends, 0, -1, 0,
                           scratch.maxima, scratch.sums, outs, touched, scratch.kernel};
   for (int32_t head = first_head; head < last_head; ++head) {
-    pack_sink_queries(region, shape, rows, *piece.pool, tokens, heads, count, head, scratch, scratch.queries);
+    pack_sink_queries(region, shape, rows, tokens, heads, count, head, scratch, scratch.queries);
     piece.kv_head = head;
     piece.next_kv_head = head;
-    kernels_of(*piece.pool).piece(piece);
+    kernels_.attention_piece(piece);
     if (!item.partial) {
       const size_t row = static_cast<size_t>((head - first_head) * count);
       kernels_.attention_fold({count, touched, scratch.maxima, scratch.sums, scratch.outs, scratch.running_maxima + row, scratch.running_sums + row,

@@ -131,17 +131,13 @@ class Attention {
   void run_sinks(const Region& region, const Shape& shape, const Rows& rows, const Item& item, const int32_t* tokens, const int32_t* heads,
                  int32_t first_head, int32_t last_head, const Scratch& scratch);
   /** The queries of sinks: as if the token stood where the last slot of sinks and window is. */
-  void pack_sink_queries(const Region& region, const Shape& shape, const Rows& rows, const KvPool& pool, const int32_t* tokens, const int32_t* heads,
-                         int32_t count, int32_t head, const Scratch& scratch, float* packed);
+  void pack_sink_queries(const Region& region, const Shape& shape, const Rows& rows, const int32_t* tokens, const int32_t* heads, int32_t count,
+                         int32_t head, const Scratch& scratch, float* packed);
   void merge_heads(const Shape& shape, const Rows& rows, int32_t token, int32_t first_head, const Scratch& scratch);
   /** Of heads whose first `folded` pieces are folded into one result. */
   void merge_run(const Shape& shape, const Rows& rows, int32_t token, int32_t first_head, int32_t count, int32_t folded, const Scratch& scratch);
   Scratch scratch_of(int32_t thread) const;
   const KvPool& pool_of(const Shape& shape) const { return pools_[static_cast<size_t>(shape.pool)]; }
-  const AttentionKernels& kernels_of(const KvPool& pool) const { return *pool_kernels_[static_cast<size_t>(&pool - pools_.data())]; }
-  const AttentionKernels& kernels_of(const Shape& shape) const;
-  /** `rows` rounded up to register tiles, of every pool of the shape. */
-  int32_t whole_tiles(const Shape& shape, int32_t rows) const;
   /** Of a token's partial result in the `piece`th piece that it attends; those of one piece lie together. */
   size_t slot_of(const Shape& shape, int32_t token, int32_t piece, int32_t head) const {
     return static_cast<size_t>(shape.first_slots[static_cast<size_t>(token)]) +
@@ -159,7 +155,6 @@ class Attention {
   const bool cascade_;
   const size_t head_stride_;  // head size rounded up to 16
   std::vector<SharedPrefixes> prefixes_;  // of each pool
-  std::vector<const AttentionKernels*> pool_kernels_;
   std::vector<SharedPrefixes::Leaf> leaves_;  // of the shape being planned
   std::vector<int32_t> region_shapes_;  // of attention regions: index into shapes_
   std::vector<Shape> shapes_;

@@ -64,7 +64,7 @@
           # Its tile instructions are written out (kernels/amx_tiles.h): the compiler needs no flag for them.
           'target_name': 'kernels_amx',
           'type': 'static_library',
-          'sources': ['kernels/amx.cc', 'kernels/amx_attention.cc'],
+          'sources': ['kernels/amx.cc'],
           'defines': ['OCTAVO_X86=1'],
           'cflags_cc': ['-mavx2', '-mfma', '-mf16c', '-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mavx512vnni', '-mavx512bf16', '-mavx512vbmi', '-mprefer-vector-width=512'],
           'xcode_settings': {

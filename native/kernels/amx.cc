@@ -49,7 +49,6 @@ const Kernels& amx_kernels() {
     made.end_linear = end_linear;
     made.linear_panel = linear_panel;
     made.prepare_row = prepare_row;
-    made.attention_for = amx_attention_for;
     return made;
   }();
   return kernels;

@@ -211,8 +211,7 @@ void attention_piece(const AttentionPiece& piece) {
   }
 }
 
-void attention_pack(const KvPool& pool, const float* const* queries, int32_t row_count, float scale, float* packed) {
-  const int32_t head_size = pool.head_size;
+void attention_pack(const float* const* queries, int32_t row_count, int32_t head_size, float scale, float* packed) {
   // Scores come out in units of log2.
   const float factor = scale * 1.44269504f;
   const int32_t step = tile_rows_of(row_count);
@@ -220,11 +219,6 @@ void attention_pack(const KvPool& pool, const float* const* queries, int32_t row
     float* to = packed + static_cast<size_t>(row / step) * head_size * kAttentionTileRows + row % step;
     for (int32_t d = 0; d < head_size; ++d) to[d * kAttentionTileRows] = queries[row][d] * factor;
   }
-}
-
-const AttentionKernels& attention_for(const KvPool&) {
-  static constexpr AttentionKernels kernels = {kAttentionTileRows, 4, [](int32_t) {}, [] {}, attention_pack, attention_piece};
-  return kernels;
 }
 
 void attention_fold(const AttentionFold& fold) {

@@ -109,7 +109,7 @@ OCTAVO_INLINE int32_t decoded_positions(int32_t head_size) {
 }
 
 /** Copies the keys of [begin, end) to `keys`, [sixteen of positions, from begin's on][dimension][16], as f32 without scales. */
-inline void decode_keys(const AttentionPiece& piece, int32_t begin, int32_t end, float* keys) {
+void decode_keys(const AttentionPiece& piece, int32_t begin, int32_t end, float* keys) {
   const KvPool& pool = *piece.pool;
   const int32_t head_size = pool.head_size;
   const size_t chunk_floats = static_cast<size_t>(head_size) * 16;
@@ -132,7 +132,7 @@ inline void decode_keys(const AttentionPiece& piece, int32_t begin, int32_t end,
 }
 
 /** Copies the values of [begin, end) to `values`, [position, from begin's sixteen on][head size rounded up to 16], as f32 without scales. */
-inline void decode_values(const AttentionPiece& piece, int32_t begin, int32_t end, float* values) {
+void decode_values(const AttentionPiece& piece, int32_t begin, int32_t end, float* values) {
   const KvPool& pool = *piece.pool;
   const size_t value_floats = round_up(static_cast<size_t>(pool.head_size), 16);
   const int32_t first = begin / 16 * 16;

@@ -26,7 +26,7 @@ struct RopeJob {
   const float* sine;
 };
 
-/** Rows that one call of AttentionKernels::piece may hold: a multiple of every instruction set's register tile. */
+/** Rows that one call of attention_piece may hold: a multiple of every instruction set's register tile. */
 constexpr int32_t kMaxAttentionRows = 96;
 
 /** Attention of up to kMaxAttentionRows (token, head) rows of one K/V head over one piece of a context that they share. */
@@ -36,7 +36,7 @@ struct AttentionPiece {
   int32_t kv_head;
   const int32_t* block_table;
   int32_t row_count;
-  const float* queries;  // as AttentionKernels::pack left them
+  const float* queries;  // as attention_pack left them
   const int32_t* begins;  // [row_count] first position attended
   const int32_t* ends;  // [row_count] one past the last
   int32_t piece;  // index: positions piece * kAttentionPiece ...
@@ -63,20 +63,6 @@ struct AttentionFold {
   size_t stride;  // head_size rounded up to 16
 };
 
-/** Attention over one kind of pool; chosen by its types and its head size alone, so that a row's bits depend on nothing else. */
-struct AttentionKernels {
-  /** (token, head) rows of one register tile. */
-  int32_t tile_rows;
-  /** What reading a piece costs, in rows of arithmetic. */
-  int32_t piece_cost;
-  /** Called by a thread before and after its calls of `piece` for up to `rows` rows each. */
-  void (*begin)(int32_t rows);
-  void (*end)();
-  /** Lays out the queries of rows, times `scale`, for `piece`: attention_query_floats. */
-  void (*pack)(const KvPool& pool, const float* const* queries, int32_t row_count, float scale, float* packed);
-  void (*piece)(const AttentionPiece& piece);
-};
-
 struct Kernels {
   const char* name;
   /** Products of quantised weights take rows in bf16 (RowForm); else in int8. */
@@ -84,6 +70,8 @@ struct Kernels {
   /** Called by a thread before and after its calls of linear_panel over up to `rows` rows at a time. */
   void (*begin_linear)(int32_t rows);
   void (*end_linear)(int32_t rows);
+  /** (token, head) rows of one register tile of attention_piece. */
+  int32_t attention_tile_rows;
   /** Computes 32 outputs (panel) of rows [first_row, last_row); first_row is a multiple of kTileRows, as kLinearRowStep is. `scratch`: linear_scratch_floats(row count). */
   void (*linear_panel)(const LinearJob& job, int32_t panel, int32_t first_row, int32_t last_row, float* scratch);
   /** Writes a row into slot `slot` of a tile. */
@@ -94,7 +82,9 @@ struct Kernels {
   void (*add_row)(float* target, const float* addend, int32_t width);
   void (*rope_row)(const RopeJob& job, float* row);
   void (*write_kv_row)(const KvPool& pool, int32_t layer, int32_t slot, const float* key, const float* value);
-  const AttentionKernels& (*attention_for)(const KvPool& pool);
+  /** Lays out the queries of rows, times `scale`, for attention_piece: attention_query_floats. */
+  void (*attention_pack)(const float* const* queries, int32_t row_count, int32_t head_size, float scale, float* packed);
+  void (*attention_piece)(const AttentionPiece& piece);
   void (*attention_fold)(const AttentionFold& fold);
   /** out = running_out * factor / running_sum; the factor is a power of two. */
   void (*attention_finish)(const float* running_out, float running_sum, float factor, int32_t head_size, float* out);
@@ -111,12 +101,10 @@ constexpr size_t kLinearScratchFloats = static_cast<size_t>(kPieceColumns) * kPa
 /** Per-thread floats that linear_panel needs for one call over at most `rows` rows. */
 inline constexpr size_t linear_scratch_floats(size_t rows) { return kLinearScratchFloats + round_up(rows, kTileRows) * kPanelRows + 256; }
 inline constexpr size_t attention_query_floats(size_t head_size) { return static_cast<size_t>(kMaxAttentionRows) * head_size + 16; }
-/** Scores of the rows, the scales of the piece's keys and values, and the keys or values that are decoded at a time: as f32, or as operands of tiles. */
+/** Scores of the rows, the scales of the piece's keys and values, and the keys or values that are decoded at a time. */
 inline constexpr size_t attention_scratch_floats(size_t head_size) {
   const size_t sixteen = 16 * round_up(head_size, 16);
-  const size_t operands = (4 * kAttentionPiece + 64) * head_size / 4 + 1024;
-  const size_t most = sixteen > operands ? sixteen : operands;
-  return static_cast<size_t>(kMaxAttentionRows) * (kAttentionPiece + 32) + 2 * kAttentionPiece + (most > 4096 ? most : 4096) + 64;
+  return static_cast<size_t>(kMaxAttentionRows) * (kAttentionPiece + 32) + 2 * kAttentionPiece + (sixteen > 4096 ? sixteen : 4096) + 64;
 }
 
 const Kernels& portable_kernels();
@@ -128,7 +116,5 @@ const Kernels& avx512_bf16_kernels();
 bool has_bf16_kernels();
 /** Those of AVX-512 with products on tiles; only after allow_amx() (amx_support.h). Without a compiler for them, those of AVX-512. */
 const Kernels& amx_kernels();
-/** Attention on tiles where the machine and the pool allow it, else that of AVX-512. */
-const AttentionKernels& amx_attention_for(const KvPool& pool);
 
 }  // namespace octavo

@@ -28,10 +28,6 @@ const shapes: Shape[] = [
   { heads: 6, kvHeads: 2, headSize: 40, window: 500, keyDType: 'int8', valueDType: 'fp8_e4m3', blockSize: 16 },
   { heads: 4, kvHeads: 1, headSize: 24, window: null, keyDType: 'fp8_e5m2', valueDType: 'int4', blockSize: 48 },
   { heads: 2, kvHeads: 1, headSize: 10, window: null, keyDType: 'int4', valueDType: 'int8', blockSize: 5 },
-  // Heads that go through tiles where there are any.
-  { heads: 6, kvHeads: 2, headSize: 64, window: 500, keyDType: 'f16', valueDType: 'f16', blockSize: 16 },
-  { heads: 2, kvHeads: 1, headSize: 96, window: null, keyDType: 'bf16', valueDType: 'int8', blockSize: 12 },
-  { heads: 4, kvHeads: 2, headSize: 32, window: 300, keyDType: 'fp8_e4m3', valueDType: 'int4', blockSize: 48 },
 ];
 const vocabSize = 40;
 const maxContextTokens = 1300;
