@@ -61,14 +61,14 @@
           },
         },
         {
-          # Its tile instructions are written out (kernels/amx_tiles.h): the compiler needs no flag for them.
+          # Its tile instructions are written out (kernels/linear_amx.h): the compiler needs no flag for them.
           'target_name': 'kernels_amx',
           'type': 'static_library',
           'sources': ['kernels/amx.cc'],
           'defines': ['OCTAVO_X86=1'],
-          'cflags_cc': ['-mavx2', '-mfma', '-mf16c', '-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mavx512vnni', '-mavx512bf16', '-mavx512vbmi', '-mprefer-vector-width=512'],
+          'cflags_cc': ['-mavx2', '-mfma', '-mf16c', '-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mavx512vnni', '-mprefer-vector-width=512'],
           'xcode_settings': {
-            'OTHER_CPLUSPLUSFLAGS': ['-mavx2', '-mfma', '-mf16c', '-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mavx512vnni', '-mavx512bf16', '-mavx512vbmi'],
+            'OTHER_CPLUSPLUSFLAGS': ['-mavx2', '-mfma', '-mf16c', '-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mavx512vnni'],
           },
         },
       ],

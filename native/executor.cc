@@ -31,7 +31,7 @@ std::vector<Matrix> plan_matrices(const std::vector<MatrixSpec>& specs) {
   return matrices;
 }
 
-std::vector<Region> plan_regions(const ModelSpec& spec, const Kernels& kernels) {
+std::vector<Region> plan_regions(const ModelSpec& spec) {
   const std::vector<Matrix> matrices = plan_matrices(spec.matrices);
   std::vector<int32_t> rope_dims;
   for (const RopeTable& rope : spec.ropes) rope_dims.push_back(rope.rotary_dim);
@@ -41,7 +41,7 @@ std::vector<Region> plan_regions(const ModelSpec& spec, const Kernels& kernels) 
     const size_t available = buffer.logits ? static_cast<size_t>(spec.limits.max_outputs) * spec.vocab_size * 4 : spec.arena_bytes;
     if (buffer.stride_bytes % 4 != 0 || buffer.offset + rows * buffer.stride_bytes > available) throw PlanError("a buffer leaves the arena");
   }
-  return decode_plan(spec.plan.data(), spec.plan.size(), {spec.buffers, matrices, spec.vector_lengths, rope_dims, spec.pools, kernels.bf16_tiles});
+  return decode_plan(spec.plan.data(), spec.plan.size(), {spec.buffers, matrices, spec.vector_lengths, rope_dims, spec.pools});
 }
 
 /** What the attentions of each pool's layers reach together. */
@@ -82,7 +82,7 @@ Executor::Executor(std::shared_ptr<ThreadPool> threads, const Kernels& kernels, 
       buffers_(spec.buffers),
       matrices_(plan_matrices(spec.matrices)),
       vector_lengths_(spec.vector_lengths),
-      regions_(plan_regions(spec, kernels)),
+      regions_(plan_regions(spec)),
       bindings_(limits_, pools_, embedded_rows(regions_, spec.matrices), reaches_of(regions_, pools_.size())),
       attention_(*threads_, kernels_, pools_, limits_, regions_, bindings_, ropes_, spec.cascade),
       picker_(candidates_of(kernels.name), vocab_size_, threads_->size()) {
@@ -232,7 +232,7 @@ void Executor::run_region(size_t index, int32_t thread) {
   const int32_t rows = rows_of(region);
   switch (region.kind) {
     case RegionKind::kRows: {
-      // Many rows are shared out in whole tiles of prepared rows: no two threads write one cache line.
+      // Many rows are shared out in whole tiles of quantised rows: no two threads write one cache line.
       const int32_t step = rows >= 2 * kTileRows * threads_->size() ? kTileRows : 1;
       const int64_t steps = ceil_div(rows, step);
       const int64_t threads = threads_->size();
@@ -297,9 +297,9 @@ void Executor::run_rows(const Region& region, int32_t first, int32_t last) {
         case RowOp::kSelect:
           std::memcpy(row(it.out, index), row(it.in, bindings_.output_rows[static_cast<size_t>(index)]), static_cast<size_t>(it.width) * 4);
           break;
-        case RowOp::kPrepare:
-          kernels_.prepare_row(row(it.in, index), it.width, reinterpret_cast<uint8_t*>(row(it.out, index / kTileRows * kTileRows)),
-                               index % kTileRows, it.form);
+        case RowOp::kQuantize:
+          kernels_.quantize_row(row(it.in, index), it.width, reinterpret_cast<uint8_t*>(row(it.out, index / kTileRows * kTileRows)),
+                                index % kTileRows, it.halves);
           break;
       }
     }
@@ -313,7 +313,7 @@ void Executor::run_linear(const Region& region, Counter& counter, int32_t rows, 
   // Panels are the unit of work; rows are cut as well where there are few panels, or so many rows that their
   // activations would not stay in the second cache while panel after panel passes.
   int32_t row_chunk = rows;
-  const size_t input_bytes = buffers_[static_cast<size_t>(region.prepared < 0 ? region.input : region.prepared)].stride_bytes;
+  const size_t input_bytes = region.quantized < 0 ? buffers_[static_cast<size_t>(region.input)].stride_bytes : buffers_[static_cast<size_t>(region.quantized)].stride_bytes;
   while (row_chunk > 2 * kLinearRowStep &&
          (panels * ceil_div(rows, row_chunk) < threads * 6 || static_cast<size_t>(row_chunk) * input_bytes > kResidentBytes)) {
     row_chunk = ceil_div(ceil_div(row_chunk, 2), kLinearRowStep) * kLinearRowStep;
@@ -322,10 +322,12 @@ void Executor::run_linear(const Region& region, Counter& counter, int32_t rows, 
   const int32_t items = panels * row_chunks;
   const int32_t take = threads == 1 ? items : std::max(1, items / (threads * 16));
   float* scratch = reinterpret_cast<float*>(thread_scratch_.data()) + static_cast<size_t>(thread) * thread_scratch_floats_;
-  PreparedRows prepared{};
-  if (region.prepared >= 0) {
-    prepared = {reinterpret_cast<uint8_t*>(row(region.prepared, 0)), tile_block_bytes(region.form),
-                buffers_[static_cast<size_t>(region.prepared)].stride_bytes * kTileRows};
+  QuantizedRows quantized{};
+  if (region.quantized >= 0) {
+    const Buffer& buffer = buffers_[static_cast<size_t>(region.quantized)];
+    const int32_t columns = matrices_[static_cast<size_t>(region.outputs[0].matrix)].columns;
+    quantized = {reinterpret_cast<uint8_t*>(row(region.quantized, 0)),
+                 tile_block_bytes(buffer.stride_bytes == quantized_row_bytes(columns, true)), buffer.stride_bytes * kTileRows};
   }
   kernels_.begin_linear(row_chunk);
   for (;;) {
@@ -346,7 +348,7 @@ void Executor::run_linear(const Region& region, Counter& counter, int32_t rows, 
                              output.bias < 0 ? nullptr : vectors_[static_cast<size_t>(output.bias)],
                              row(region.input, 0),
                              stride_floats(region.input),
-                             prepared,
+                             quantized,
                              row(output.out, 0),
                              stride_floats(output.out)};
       kernels_.linear_panel(job, panel, first_row, std::min(rows, first_row + row_chunk), scratch);

@@ -10,17 +10,15 @@
 //
 //   quantised          units of 32 columns in the operand order of vpdpbusd (quant_format.h)
 //
-// Activations of quantised weights are prepared for the products (RowForm). Sixteen rows form a tile, in which every 32 columns
-// of all its rows lie together. For vectors they are quantised too: int8 per 32 columns with an f32 scale.
+// Activations of quantised weights are quantised too: int8 per 32 columns with an f32 scale. Sixteen rows form a tile (one
+// of AMX), in which every 32 columns of all its rows lie together:
 //
 //   block of a tile    | int8 [16][32] | (scale f32, -128 sum i32) [16] | (-8 sum i32, scale * sum f32) [16] |
 //   where a weight      ... | (-4 sum i32 [2]) [16] | (scale * sum f32 [2]) [16] |      sums over columns 0..15 and 16..31
 //   has halves
 //
 // The sums turn unsigned codes into signed weights (they are the initial value of a block's accumulator) and carry the
-// formats' minima. For the tiles of AMX they are rounded to bf16:
-//
-//   block of a tile    | bf16 [16][32] |
+// formats' minima.
 //
 // The KV pool: block -> layer -> K, then V, then scales, each kvHead after kvHead. K is [headSize][blockSize] (so that one
 // vector holds one dimension of 16 consecutive positions), V is [blockSize][headSize]. Types with a scale for each token have
@@ -90,25 +88,18 @@ constexpr size_t kTileWeightedHalves = 896;
 /** From one row's entry of those tables to the next row's; a second half's entries lie 4 bytes after the first's. */
 constexpr size_t kTileEntry = 8;
 
-/** What rows of activations are made into for products; rowFormCodes in src/backends/cpu/encoding.ts. */
-enum class RowForm : int32_t {
-  kInt8 = 0,
-  kInt8Halves = 1,  // with the sums over 16 columns
-  kBf16 = 2,
-};
+inline constexpr size_t tile_block_bytes(bool halves) { return halves ? 1024 : 768; }
 
-inline constexpr size_t tile_block_bytes(RowForm form) { return form == RowForm::kInt8 ? 768 : 1024; }
-
-/** Activations prepared for products: rows in tiles of kTileRows. */
-struct PreparedRows {
+/** Quantised activations: rows in tiles of kTileRows. */
+struct QuantizedRows {
   uint8_t* tiles;
   size_t block_bytes;
   size_t tile_bytes;
 };
 
 /** `row_bytes` is the share of one row in a buffer: a tile's bytes / kTileRows. */
-inline constexpr size_t prepared_row_bytes(int32_t columns, RowForm form) {
-  return static_cast<size_t>(columns / kQuantBlock) * tile_block_bytes(form) / kTileRows;
+inline constexpr size_t quantized_row_bytes(int32_t columns, bool halves) {
+  return static_cast<size_t>(columns / kQuantBlock) * tile_block_bytes(halves) / kTileRows;
 }
 
 /** Geometry of the KV pool. */

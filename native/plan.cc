@@ -75,12 +75,6 @@ class Decoder {
     require(layer >= 0 && layer < found.layer_count, "no such layer");
     return found;
   }
-  RowForm form() {
-    const int32_t form = reader_.integer();
-    require(form >= 0 && form <= static_cast<int32_t>(RowForm::kBf16), "unknown form of rows");
-    require((form == static_cast<int32_t>(RowForm::kBf16)) == context_.bf16_tiles, "rows in a form that the kernels do not take");
-    return static_cast<RowForm>(form);
-  }
   RowKind row_kind() {
     const int32_t kind = reader_.integer();
     require(kind == 0 || kind == 1, "unknown row kind");
@@ -160,16 +154,16 @@ class Decoder {
         holds(it.in, static_cast<size_t>(it.width), RowKind::kTokens);
         holds(it.out, static_cast<size_t>(it.width), rows);
         break;
-      case RowOp::kPrepare:
+      case RowOp::kQuantize:
         it.in = buffer();
-        it.width = positive("width of prepared rows");
+        it.width = positive("width of a quantisation");
         it.out = buffer();
-        it.form = form();
-        require(it.width % kQuantBlock == 0, "the width of prepared rows is not a multiple of 32");
+        it.halves = reader_.integer() != 0;
+        require(it.width % kQuantBlock == 0, "a quantised width is not a multiple of 32");
         holds(it.in, static_cast<size_t>(it.width), rows);
         require(context_.buffers[static_cast<size_t>(it.out)].rows == rows, "a buffer has rows of another kind");
-        require(context_.buffers[static_cast<size_t>(it.out)].stride_bytes == prepared_row_bytes(it.width, it.form),
-                "a buffer of prepared rows has another width");
+        require(context_.buffers[static_cast<size_t>(it.out)].stride_bytes == quantized_row_bytes(it.width, it.halves),
+                "a buffer of quantised rows has another width");
         break;
       default: throw PlanError("unknown instruction " + std::to_string(op));
     }
@@ -179,9 +173,8 @@ class Decoder {
   void linear(Region& region) {
     region.rows = row_kind();
     region.input = buffer();
-    region.prepared = reader_.integer();
-    require(region.prepared >= -1 && region.prepared < static_cast<int32_t>(context_.buffers.size()), "no such buffer");
-    if (region.prepared >= 0) region.form = form();
+    region.quantized = reader_.integer();
+    require(region.quantized >= -1 && region.quantized < static_cast<int32_t>(context_.buffers.size()), "no such buffer");
     const int32_t count = positive("a linear region without outputs");
     for (int32_t i = 0; i < count; ++i) {
       LinearOutput output{};
@@ -192,11 +185,13 @@ class Decoder {
       holds(region.input, static_cast<size_t>(weight.columns), region.rows);
       holds(output.out, static_cast<size_t>(weight.rows), region.rows);
       if (is_quantized(weight.dtype)) {
-        require(region.prepared >= 0, "a quantised weight without prepared input");
-        const Buffer& buffer = context_.buffers[static_cast<size_t>(region.prepared)];
+        const bool halves = quant_format_of(weight.dtype).halves() == 2;
+        require(region.quantized >= 0, "a quantised weight without quantised input");
+        const Buffer& buffer = context_.buffers[static_cast<size_t>(region.quantized)];
         require(buffer.rows == region.rows, "a buffer has rows of another kind");
-        require(region.form != RowForm::kInt8 || quant_format_of(weight.dtype).halves() == 1, "a weight with halves without their sums");
-        require(buffer.stride_bytes == prepared_row_bytes(weight.columns, region.form), "a buffer of prepared rows has another width than a weight");
+        require(buffer.stride_bytes == quantized_row_bytes(weight.columns, true) ||
+                    (!halves && buffer.stride_bytes == quantized_row_bytes(weight.columns, false)),
+                "a buffer of quantised rows has another width than a weight");
       }
       if (output.bias != -1) {
         require(output.bias >= 0 && static_cast<size_t>(output.bias) < context_.vector_lengths.size(), "no such vector");

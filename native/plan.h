@@ -19,7 +19,7 @@ class PlanError : public std::runtime_error {
 
 enum class RowKind : int32_t { kTokens = 0, kOutputs = 1 };
 
-/** Rows of f32 (or prepared for products) in the scratch arena, or the logits. */
+/** Rows of f32 (or of quantised records) in the scratch arena, or the logits. */
 struct Buffer {
   size_t offset;
   size_t stride_bytes;
@@ -35,7 +35,7 @@ enum class RowOp : int32_t {
   kGated = 5,
   kAdd = 6,
   kSelect = 7,
-  kPrepare = 8,
+  kQuantize = 8,
 };
 
 /** One row-local operation; the fields in use depend on `op` (see decode in plan.cc). */
@@ -51,7 +51,7 @@ struct RowInstruction {
   int32_t pool = 0;
   int32_t layer = 0;  // of the pool
   bool interleaved = false;
-  RowForm form = RowForm::kInt8;
+  bool halves = false;
   float epsilon = 0;
 };
 
@@ -68,8 +68,7 @@ struct Region {
   RowKind rows;
   std::vector<RowInstruction> instructions;  // kRows
   int32_t input = -1;  // kLinear, kAttention (queries)
-  int32_t prepared = -1;  // kLinear: buffer of prepared rows, or -1
-  RowForm form = RowForm::kInt8;  // of `prepared`
+  int32_t quantized = -1;  // kLinear: buffer of quantised rows, or -1
   std::vector<LinearOutput> outputs;  // kLinear
   int32_t pool = 0;  // kAttention from here on
   int32_t layer = 0;  // of the pool
@@ -102,7 +101,6 @@ struct PlanContext {
   const std::vector<int32_t>& vector_lengths;
   const std::vector<int32_t>& rope_dims;  // rotary_dim of each table
   const std::vector<KvPool>& pools;  // of one head count and size
-  bool bf16_tiles;  // Kernels::bf16_tiles
 };
 
 /** Throws PlanError naming the first thing that does not fit. */

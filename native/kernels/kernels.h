@@ -9,9 +9,9 @@ namespace octavo {
 struct LinearJob {
   const Matrix* weight;
   const float* bias;  // null: none
-  const float* input;  // rows of floats; null where only `prepared` is needed
+  const float* input;  // rows of floats; null where only `quantized` is needed
   size_t input_stride;
-  PreparedRows prepared;  // of the input, for quantised weights
+  QuantizedRows quantized;  // of the input, for quantised weights
   float* out;
   size_t out_stride;
 };
@@ -65,8 +65,6 @@ struct AttentionFold {
 
 struct Kernels {
   const char* name;
-  /** Products of quantised weights take rows in bf16 (RowForm); else in int8. */
-  bool bf16_tiles;
   /** Called by a thread before and after its calls of linear_panel over up to `rows` rows at a time. */
   void (*begin_linear)(int32_t rows);
   void (*end_linear)(int32_t rows);
@@ -74,8 +72,8 @@ struct Kernels {
   int32_t attention_tile_rows;
   /** Computes 32 outputs (panel) of rows [first_row, last_row); first_row is a multiple of kTileRows, as kLinearRowStep is. `scratch`: linear_scratch_floats(row count). */
   void (*linear_panel)(const LinearJob& job, int32_t panel, int32_t first_row, int32_t last_row, float* scratch);
-  /** Writes a row into slot `slot` of a tile. */
-  void (*prepare_row)(const float* input, int32_t columns, uint8_t* tile, int32_t slot, RowForm form);
+  /** Writes a row into slot `slot` of a tile; `halves`: with the sums over 16 columns. */
+  void (*quantize_row)(const float* input, int32_t columns, uint8_t* tile, int32_t slot, bool halves);
   /** out = input / sqrt(mean(input^2) + epsilon) * weight over `count` slices of `width`. */
   void (*rms_norm_row)(const float* input, const float* weight, float epsilon, int32_t count, int32_t width, float* out);
   void (*gated_silu_row)(const float* gate, const float* up, int32_t width, float* out);
@@ -99,7 +97,7 @@ static_assert(kLinearRowStep % kTileRows == 0, "rows are split between tiles");
 /** Floats of a piece of a panel in a form made for many rows. */
 constexpr size_t kLinearScratchFloats = static_cast<size_t>(kPieceColumns) * kPanelRows;
 /** Per-thread floats that linear_panel needs for one call over at most `rows` rows. */
-inline constexpr size_t linear_scratch_floats(size_t rows) { return kLinearScratchFloats + round_up(rows, kTileRows) * kPanelRows + 256; }
+inline constexpr size_t linear_scratch_floats(size_t rows) { return kLinearScratchFloats + rows * kPanelRows + 256; }
 inline constexpr size_t attention_query_floats(size_t head_size) { return static_cast<size_t>(kMaxAttentionRows) * head_size + 16; }
 /** Scores of the rows, the scales of the piece's keys and values, and the keys or values that are decoded at a time. */
 inline constexpr size_t attention_scratch_floats(size_t head_size) {

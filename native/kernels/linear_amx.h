@@ -1,199 +1,299 @@
-// Matrix product of quantised panels with activations in bf16, on the tiles of AMX.
+// Matrix product of quantised panels with tall batches of quantised activations, on the tiles of AMX.
 //
-// Weights are expanded to bf16, activations are rounded to bf16 once for a layer (amx_rows.h). Of each output, 32 columns after
-// another in ascending order are added by one TDPBF16PS to an f32 that begins at zero. What that instruction does
-// inside depends on the output's own row of activations alone, not on how many rows its tile has; storing the sums
-// between blocks of columns and loading them again changes no bit. So one row and a thousand rows have the same bits.
+// The bits are those of linear_int8.h: tiles give the same exact int32 dot products of 32 (or 16) columns, and each output
+// takes them into its f32 accumulator by the same operations in the same order:
+// acc = fma(dot * weightScale, activationScale, acc), then its minimum, in ascending order of the columns.
 //
-// A panel is passed over in blocks of columns. While the tiles of rows, two by two, meet the weights of one block, the weights of
-// the next are expanded into the other half of `scratch`: the products are issued to the matrix unit and done beside vector
-// instructions. A tile is loaded at the earliest when a block of others has been stored after it, since stores are not
-// forwarded to loads of tiles.
+// Of a chunk of units the weights are expanded once, to signed bytes, which is where their zero point goes: a group's 32
+// columns are then a tile of 8 rows of 64 bytes as they lie. Sixteen rows of activations are a tile of 16 rows of 32 bytes.
+// For each group of 16 outputs and each unit one TDPBSSD gives 16 x 16 dot products, which go through a ring in the first
+// cache to the vector registers that hold the accumulators. What is issued runs ahead of what is accumulated (kLead): a tile
+// is stored when two later ones have begun, and loaded again two stores later. While tiles are in use the second 512-bit
+// multiplier stands still, so the two multiplications for each 16 outputs are what bounds the loop.
 #pragma once
 
-#include "amx_expand.h"
-#include "amx_tiles.h"
+#include <utility>
+
+#include "formats.h"
 #include "kernels.h"
 #include "panel_output.h"
 
 namespace octavo {
 namespace {
 
-/** Units of a block where rows fit two tiles, whose sums then stay in their tiles, and where they do not. */
-constexpr int32_t kShortBlockUnits = 2;
-constexpr int32_t kTallBlockUnits = 8;
-/** How far ahead of what is expanded weights are fetched. */
-constexpr size_t kShortAheadBytes = 4096;
-constexpr size_t kTallAheadBytes = 8192;
-/** Two tiles. */
-constexpr size_t kUnitBytes = 2 * kTileBytes;
-static_assert(2 * kTallBlockUnits * kUnitBytes <= kLinearScratchFloats * sizeof(float), "two blocks fit the scratch");
+/** Units that are expanded at a time, at most. */
+constexpr int32_t kTileUnits = 16;
+/**
+ * Fewer where few tiles of rows wait for memory: what is fetched for the next chunk then fits the first cache. Measured with 16
+ * and 32 rows of Q8_0, chunks of 4, 8 and 16 units stream at 18.5, 16.7 and 13.8 GB/s and at 11.0, 13.3 and 12.8 GB/s.
+ */
+constexpr int32_t chunk_units_of(int32_t tiles) { return tiles == 1 ? 4 : tiles <= 3 ? 8 : kTileUnits; }
+/** Products that are issued before the first of them is accumulated; even, so that a product keeps its tile's name. */
+constexpr int32_t kLead = 4;
+constexpr int32_t kRing = 4;
+constexpr int32_t kProducts = kGroupRows * kTileRows;
 
-/** Expands the units of a panel in order, some tiles at a time. */
+// Tiles 0 and 1: products. 2: activations of 32 columns, 3: of 16. 4: weights of 32 columns, 5: of 16.
+// The instructions are written out, because compilers take their operands as text (GCC 12) or reorder them with stores.
+template <int kTile>
+OCTAVO_INLINE void tile_load(const void* from, int64_t stride) {
+  asm volatile("tileloadd (%0,%1,1), %%tmm%c2" ::"r"(from), "r"(stride), "i"(kTile));
+}
+template <int kTile>
+OCTAVO_INLINE void tile_store(int32_t* to) {
+  asm volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(to), "r"(int64_t{kGroupRows * 4}), "i"(kTile) : "memory");
+}
+template <int kTo, int kRows, int kColumns>
+OCTAVO_INLINE void tile_dot() {
+  asm volatile("tilezero %%tmm%c0" ::"i"(kTo));
+  asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kTo), "i"(kRows), "i"(kColumns));
+}
+
+void configure_tiles() {
+  alignas(64) uint8_t config[64] = {};
+  const auto set = [&config](int tile, int rows, int row_bytes) {
+    config[16 + 2 * tile] = static_cast<uint8_t>(row_bytes);
+    config[48 + tile] = static_cast<uint8_t>(rows);
+  };
+  config[0] = 1;
+  set(0, kTileRows, kGroupRows * 4);
+  set(1, kTileRows, kGroupRows * 4);
+  set(2, kTileRows, kQuantBlock);
+  set(3, kTileRows, kQuantBlock / 2);
+  set(4, kQuantBlock / 4, kGroupRows * 4);
+  set(5, kQuantBlock / 8, kGroupRows * 4);
+  asm volatile("ldtilecfg (%0)" ::"r"(config) : "memory");
+}
+
+void release_tiles() { asm volatile("tilerelease" ::: "memory"); }
+
 template <class F>
-class Expansion {
- public:
-  __attribute__((always_inline)) Expansion(const uint8_t* panel, size_t ahead_bytes) : panel_(panel), ahead_(panel + ahead_bytes) {}
+constexpr size_t tile_unit_bytes() {
+  return 1024 + static_cast<size_t>(F::kHalves) * 128 * (F::kHasMin ? 2 : 1);
+}
 
-  /** The next `count` tiles, to where the next of them belongs. */
-  __attribute__((always_inline)) void some(int32_t count, uint8_t* to) {
-    for (int32_t i = 0; i < count; ++i, to += kTileBytes, ++tile_) {
-      constexpr int32_t kLines = static_cast<int32_t>((F::stream_bytes() / 2 + 63) / 64);
-      const uint8_t* ahead = ahead_ + static_cast<size_t>(tile_) * (F::stream_bytes() / 2);
-#pragma GCC unroll 9
-      for (int32_t line = 0; line < kLines; ++line) __builtin_prefetch(ahead + line * 64, 0, 3);
-      expand_tile(F::at(panel_, tile_ / 2), tile_ % 2, to);
+template <class F, int... kSteps>
+OCTAVO_INLINE void store_signed(const F& from, int group, uint8_t* to, std::integer_sequence<int, kSteps...>) {
+  (b_store(to + kSteps * 64, _mm512_sub_epi8(from.template codes<kSteps>(group), _mm512_set1_epi8(static_cast<char>(F::kZero)))), ...);
+}
+
+/** Units [first, first + count) of a panel: codes - zero of both groups, f32 scales [half][32], minima. */
+template <class F>
+void expand_signed(const uint8_t* panel, int32_t first, int32_t count, uint8_t* to) {
+  for (int32_t i = 0; i < count; ++i, to += tile_unit_bytes<F>()) {
+    const F from = F::at(panel, first + i);
+    float* floats = reinterpret_cast<float*>(to + 1024);
+    for (int group = 0; group < 2; ++group) {
+      store_signed(from, group, to + group * 512, std::make_integer_sequence<int, 8>{});
+      for (int half = 0; half < F::kHalves; ++half) {
+        v_store(floats + half * 32 + group * 16, from.scale(half, group));
+        if constexpr (F::kHasMin) v_store(floats + F::kHalves * 32 + half * 32 + group * 16, from.min(half, group));
+      }
     }
+  }
+}
+
+/** Lines to fetch into the first (`near`) or second cache, some at every product. */
+struct Fetch {
+  const uint8_t* at;
+  int32_t lines;
+  bool near;
+
+  __attribute__((always_inline)) void some() {
+    if (near) for (int32_t line = 0; line < lines; ++line, at += 64) __builtin_prefetch(at, 0, 3);
+    else for (int32_t line = 0; line < lines; ++line, at += 64) __builtin_prefetch(at, 0, 2);
+  }
+};
+
+/** Rows of outputs: where their accumulators come from (null: they begin at zero), and where they go. */
+struct TileOutputs {
+  const float* from;
+  size_t from_stride;
+  float* to;
+  size_t to_stride;
+  bool distant;  // `to` is not in a near cache
+};
+
+/** Activations of consecutive tiles from one unit on, and the expanded units that they meet. */
+struct TileChunk {
+  const uint8_t* weights;
+  int32_t units;
+  const uint8_t* rows;  // block of the first unit in the first tile of activations
+  int32_t row_count;
+  size_t block_bytes;
+  size_t tile_bytes;
+};
+
+/** Issues the products of a chunk: tile after tile of activations, group after group of outputs, unit after unit. */
+template <class F>
+class Issue {
+ public:
+  __attribute__((always_inline)) Issue(const TileChunk& chunk, int32_t* ring) : chunk_(chunk), ring_(ring), rows_(chunk.rows), weights_(chunk.weights) {}
+
+  /** The next product into tile kParity, whose last one goes to the ring first. */
+  template <int kParity>
+  __attribute__((always_inline)) void next() {
+    tile_store<kParity>(ring_ + (index_ + 2) % kRing * kProducts);
+    if constexpr (F::kHalves == 1) {
+      tile_load<2>(rows_, kQuantBlock);
+      tile_load<4>(weights_, 64);
+      tile_dot<kParity, 2, 4>();
+      // An odd number of units is made even by a product that nothing reads.
+      ++unit_;
+      if (unit_ < chunk_.units) advance();
+      else if (unit_ == (chunk_.units + 1) / 2 * 2) wrap();
+    } else {
+      tile_load<3>(rows_ + kParity * 16, kQuantBlock);
+      tile_load<5>(weights_ + kParity * 256, 64);
+      tile_dot<kParity, 3, 5>();
+      if constexpr (kParity == 1) {
+        ++unit_;
+        if (unit_ < chunk_.units) advance();
+        else wrap();
+      }
+    }
+    ++index_;
   }
 
  private:
-  const uint8_t* const panel_;
-  const uint8_t* const ahead_;
+  __attribute__((always_inline)) void advance() {
+    rows_ += chunk_.block_bytes;
+    weights_ += tile_unit_bytes<F>();
+  }
+  __attribute__((always_inline)) void wrap() {
+    unit_ = 0;
+    group_ ^= 1;
+    // Past the last product, some are issued again that nothing reads.
+    if (group_ == 0 && tile_ + 1 < (chunk_.row_count + kTileRows - 1) / kTileRows) ++tile_;
+    rows_ = chunk_.rows + static_cast<size_t>(tile_) * chunk_.tile_bytes;
+    weights_ = chunk_.weights + group_ * 512;
+  }
+
+  const TileChunk& chunk_;
+  int32_t* const ring_;
+  const uint8_t* rows_;
+  const uint8_t* weights_;
+  uint32_t index_ = 0;
+  int32_t unit_ = 0;
+  int32_t group_ = 0;
   int32_t tile_ = 0;
 };
 
-/** Up to two tiles of rows. */
-struct RowPair {
-  const uint8_t* first;  // of a block's first unit
-  const uint8_t* second;
-};
-
-template <int kTiles>
-OCTAVO_INLINE void add_products(const uint8_t* weights, int32_t units, RowPair rows, size_t block_bytes) {
-  for (int32_t i = 0; i < units; ++i, weights += kUnitBytes, rows.first += block_bytes, rows.second += block_bytes) {
-    tile_load<6>(weights, 64);
-    tile_load<4>(rows.first, 64);
-    tile_dot<0, 4, 6>();
-    tile_load<7>(weights + kTileBytes, 64);
-    tile_dot<1, 4, 7>();
-    if constexpr (kTiles == 2) {
-      tile_load<5>(rows.second, 64);
-      tile_dot<2, 5, 6>();
-      tile_dot<3, 5, 7>();
+/** Takes the products of one unit, or half of one, into the accumulators of `height` rows. */
+template <class F, int kHalf>
+OCTAVO_INLINE void accumulate(const int32_t* products, const uint8_t* block, const uint8_t* weights, int group, int height, V16 (&sums)[kTileRows]) {
+  const float* floats = reinterpret_cast<const float*>(weights + 1024) + kHalf * 32 + group * 16;
+  const V16 scale = v_load(floats);
+  const V16 bias = v_mul(scale, v_set1(-kDotBiasFloat));
+#pragma GCC unroll 16
+  for (int row = 0; row < height; ++row) {
+    const I16 dot = i_add(_mm512_load_si512(products + row * kGroupRows), i_set1(kDotBias));
+    sums[row] = v_fma(v_fma(i_as_float(dot), scale, bias), v_set1(read_float(block + kTileScales + row * kTileEntry)), sums[row]);
+  }
+  if constexpr (F::kHasMin) {
+    const V16 min = v_load(floats + F::kHalves * 32);
+    const uint8_t* weighted = block + (F::kHalves == 1 ? kTileWeighted : kTileWeightedHalves + kHalf * 4);
+#pragma GCC unroll 16
+    for (int row = 0; row < height; ++row) {
+      const V16 x = v_set1(read_float(weighted + row * kTileEntry));
+      sums[row] = F::kSubtractsMin ? v_fnma(min, x, sums[row]) : v_fma(min, x, sums[row]);
     }
   }
 }
 
-template <int kTiles>
-OCTAVO_INLINE void zero_sums() {
-  tile_zero<0>();
-  tile_zero<1>();
-  if constexpr (kTiles == 2) {
-    tile_zero<2>();
-    tile_zero<3>();
-  }
-}
-/** `at`: [16 * kTiles][32] */
-template <int kTiles>
-OCTAVO_INLINE void load_sums(const float* at, size_t stride) {
-  tile_load<0>(at, stride * 4);
-  tile_load<1>(at + kGroupRows, stride * 4);
-  if constexpr (kTiles == 2) {
-    tile_load<2>(at + kTileRows * stride, stride * 4);
-    tile_load<3>(at + kTileRows * stride + kGroupRows, stride * 4);
-  }
-}
-template <int kTiles>
-OCTAVO_INLINE void store_sums(float* at, size_t stride) {
-  tile_store<0>(at, stride * 4);
-  tile_store<1>(at + kGroupRows, stride * 4);
-  if constexpr (kTiles == 2) {
-    tile_store<2>(at + kTileRows * stride, stride * 4);
-    tile_store<3>(at + kTileRows * stride + kGroupRows, stride * 4);
-  }
-}
-
-/** Up to two tiles of rows: their sums never leave the tiles. */
-template <class F, int kTiles>
-void short_panel(const uint8_t* panel, int32_t units, const PreparedRows& input, float* out, size_t out_stride, uint8_t* scratch) {
-  Expansion<F> expansion(panel, kShortAheadBytes);
-  uint8_t* current = scratch;
-  uint8_t* next = scratch + kShortBlockUnits * kUnitBytes;
-  int32_t count = units < kShortBlockUnits ? units : kShortBlockUnits;
-  expansion.some(2 * count, current);
-  RowPair rows = {input.tiles, input.tiles + input.tile_bytes};
-  zero_sums<kTiles>();
-  for (int32_t first = 0; first < units;) {
-    const int32_t left = units - first - count;
-    const int32_t next_count = left < kShortBlockUnits ? left : kShortBlockUnits;
-    expansion.some(2 * next_count, next);
-    add_products<kTiles>(current, count, rows, input.block_bytes);
-    rows.first += static_cast<size_t>(count) * input.block_bytes;
-    rows.second += static_cast<size_t>(count) * input.block_bytes;
-    first += count;
-    count = next_count;
-    uint8_t* const done = current;
-    current = next;
-    next = done;
-  }
-  store_sums<kTiles>(out, out_stride);
-}
-
-/** A pair of tiles, or the last one, and a block: the sums come from `out` unless this is the first, and go there. */
-template <int kTiles>
-OCTAVO_INLINE void add_block(const uint8_t* weights, int32_t units, RowPair rows, size_t block_bytes, bool first, float* out, size_t out_stride) {
-  if (first) zero_sums<kTiles>();
-  else load_sums<kTiles>(out, out_stride);
-  add_products<kTiles>(weights, units, rows, block_bytes);
-  store_sums<kTiles>(out, out_stride);
-}
-
+/** One tile of activations, one group of outputs: issues and accumulates the products of all units of the chunk. */
 template <class F>
-void tall_panel(const uint8_t* panel, int32_t units, const PreparedRows& input, int32_t tiles, float* out, size_t out_stride, uint8_t* scratch) {
-  Expansion<F> expansion(panel, kTallAheadBytes);
-  const int32_t pairs = (tiles + 1) / 2;
-  uint8_t* current = scratch;
-  uint8_t* next = scratch + kTallBlockUnits * kUnitBytes;
-  int32_t count = units < kTallBlockUnits ? units : kTallBlockUnits;
-  expansion.some(2 * count, current);
-  for (int32_t first = 0; first < units;) {
-    const int32_t left = units - first - count;
-    const int32_t next_count = left < kTallBlockUnits ? left : kTallBlockUnits;
-    int32_t expanded = 0;
-    for (int32_t pair = 0; pair < pairs; ++pair) {
-      const int32_t until = 2 * next_count * (pair + 1) / pairs;
-      expansion.some(until - expanded, next + static_cast<size_t>(expanded) * kTileBytes);
-      expanded = until;
-      const uint8_t* rows = input.tiles + static_cast<size_t>(2 * pair) * input.tile_bytes + static_cast<size_t>(first) * input.block_bytes;
-      float* to = out + static_cast<size_t>(2 * pair * kTileRows) * out_stride;
-      const RowPair both = {rows, rows + input.tile_bytes};
-      if (2 * pair + 1 < tiles) add_block<2>(current, count, both, input.block_bytes, first == 0, to, out_stride);
-      else add_block<1>(current, count, both, input.block_bytes, first == 0, to, out_stride);
+OCTAVO_INLINE void accumulate_units(const TileChunk& chunk, Issue<F>& issue, const int32_t* ring, uint32_t& index, const uint8_t* block, int group,
+                                    int height, Fetch& fetch, const TileOutputs& outputs, size_t first_row) {
+  const float* from = outputs.from + first_row * outputs.from_stride + group * kGroupRows;
+  float* to = outputs.to + first_row * outputs.to_stride + group * kGroupRows;
+  if (outputs.distant) {
+    for (int row = 0; row < height; ++row) __builtin_prefetch(to + row * outputs.to_stride, 1, 3);
+  }
+  V16 sums[kTileRows];
+#pragma GCC unroll 16
+  for (int row = 0; row < height; ++row) sums[row] = outputs.from == nullptr ? v_zero() : v_load(from + row * outputs.from_stride);
+  const uint8_t* weights = chunk.weights;
+  const auto step = [&](auto parity, bool used) __attribute__((always_inline)) {
+    issue.template next<parity.value>();
+    fetch.some();
+    if (used) {
+      accumulate<F, F::kHalves == 2 ? parity.value : 0>(ring + index % kRing * kProducts, block, weights, group, height, sums);
+      if (F::kHalves == 1 || parity.value == 1) {
+        block += chunk.block_bytes;
+        weights += tile_unit_bytes<F>();
+      }
     }
-    first += count;
-    count = next_count;
-    uint8_t* const done = current;
-    current = next;
-    next = done;
+    ++index;
+  };
+  const int32_t steps = chunk.units * F::kHalves;
+  for (int32_t i = 0; i < steps; i += 2) {
+    step(std::integral_constant<int, 0>{}, true);
+    step(std::integral_constant<int, 1>{}, i + 1 < steps);
+  }
+#pragma GCC unroll 16
+  for (int row = 0; row < height; ++row) v_store(to + row * outputs.to_stride, sums[row]);
+}
+
+/** All rows of a chunk. */
+template <class F>
+void tile_chunk(const TileChunk& chunk, Fetch fetch, const TileOutputs& outputs) {
+  alignas(64) int32_t ring[kRing * kProducts];
+  Issue<F> issue(chunk, ring);
+  static_assert(kLead == 4);
+  issue.template next<0>();
+  issue.template next<1>();
+  issue.template next<0>();
+  issue.template next<1>();
+  uint32_t index = 0;
+  const uint8_t* block = chunk.rows;
+  for (int32_t row = 0; row < chunk.row_count; row += kTileRows, block += chunk.tile_bytes) {
+    const size_t first = static_cast<size_t>(row);
+    const int32_t left = chunk.row_count - row;
+    for (int group = 0; group < 2; ++group) {
+      // The height of whole tiles is known to the compiler, which then keeps the accumulators in registers.
+      if (left >= kTileRows) accumulate_units<F>(chunk, issue, ring, index, block, group, kTileRows, fetch, outputs, first);
+      else accumulate_units<F>(chunk, issue, ring, index, block, group, left, fetch, outputs, first);
+    }
   }
 }
 
-/**
- * `row_count` rows of a panel, of which `out` takes whole tiles (short batches: as many rows as tiles were configured with).
- * `scratch`: kLinearScratchFloats.
- */
+/** `row_count` rows of a panel; `scratch`: kTileUnits expanded units. The last chunk leaves them where they belong if nothing is left to do. */
 template <DType kDType>
-void tile_panel(const uint8_t* panel, int32_t units, const PreparedRows& input, int32_t row_count, float* out, size_t out_stride, uint8_t* scratch) {
+void tile_panel(const uint8_t* panel, int32_t units, const QuantizedRows& input, int32_t row_count, const PanelOutput& output, uint8_t* scratch) {
   using F = Packed<kDType>;
+  static_assert(kTileUnits * tile_unit_bytes<F>() <= kLinearScratchFloats * 4, "expanded units fit the scratch");
   const int32_t tiles = (row_count + kTileRows - 1) / kTileRows;
-  if (tiles == 1) short_panel<F, 1>(panel, units, input, out, out_stride, scratch);
-  else if (tiles == 2) short_panel<F, 2>(panel, units, input, out, out_stride, scratch);
-  else tall_panel<F>(panel, units, input, tiles, out, out_stride, scratch);
+  const int32_t chunk_units = chunk_units_of(tiles);
+  for (int32_t first = 0; first < units; first += chunk_units) {
+    const int32_t count = units - first < chunk_units ? units - first : chunk_units;
+    expand_signed<F>(panel, first, count, scratch);
+    // Tiles are loaded behind the compiler's back.
+    asm volatile("" ::: "memory");
+    const TileChunk chunk = {scratch,           count, input.tiles + static_cast<size_t>(first) * input.block_bytes, row_count, input.block_bytes,
+                             input.tile_bytes};
+    const int32_t steps = tiles * 2 * count * F::kHalves;
+    const int32_t ahead_lines = static_cast<int32_t>(F::stream_bytes() * static_cast<size_t>(count) / 64);
+    const Fetch fetch = {panel + static_cast<size_t>(first + count) * F::stream_bytes(), (ahead_lines + steps - 1) / steps, chunk_units < kTileUnits};
+    const bool arrives = first + count == units && output.only_copied();
+    tile_chunk<F>(chunk, fetch, {first == 0 ? nullptr : output.out, output.stride, arrives ? output.target : output.out,
+                                 arrives ? output.target_stride : output.stride, arrives});
+  }
 }
 
-void tile_panel_of(DType dtype, const uint8_t* panel, int32_t units, const PreparedRows& input, int32_t row_count, float* out, size_t out_stride,
+void tile_panel_of(DType dtype, const uint8_t* panel, int32_t units, const QuantizedRows& input, int32_t row_count, const PanelOutput& output,
                    uint8_t* scratch) {
   switch (dtype) {
-    case DType::kQ8_0: return tile_panel<DType::kQ8_0>(panel, units, input, row_count, out, out_stride, scratch);
-    case DType::kQ4_0: return tile_panel<DType::kQ4_0>(panel, units, input, row_count, out, out_stride, scratch);
-    case DType::kQ4_1: return tile_panel<DType::kQ4_1>(panel, units, input, row_count, out, out_stride, scratch);
-    case DType::kQ5_0: return tile_panel<DType::kQ5_0>(panel, units, input, row_count, out, out_stride, scratch);
-    case DType::kQ5_1: return tile_panel<DType::kQ5_1>(panel, units, input, row_count, out, out_stride, scratch);
-    case DType::kQ2_K: return tile_panel<DType::kQ2_K>(panel, units, input, row_count, out, out_stride, scratch);
-    case DType::kQ3_K: return tile_panel<DType::kQ3_K>(panel, units, input, row_count, out, out_stride, scratch);
-    case DType::kQ4_K: return tile_panel<DType::kQ4_K>(panel, units, input, row_count, out, out_stride, scratch);
-    case DType::kQ5_K: return tile_panel<DType::kQ5_K>(panel, units, input, row_count, out, out_stride, scratch);
-    case DType::kQ6_K: return tile_panel<DType::kQ6_K>(panel, units, input, row_count, out, out_stride, scratch);
+    case DType::kQ8_0: return tile_panel<DType::kQ8_0>(panel, units, input, row_count, output, scratch);
+    case DType::kQ4_0: return tile_panel<DType::kQ4_0>(panel, units, input, row_count, output, scratch);
+    case DType::kQ4_1: return tile_panel<DType::kQ4_1>(panel, units, input, row_count, output, scratch);
+    case DType::kQ5_0: return tile_panel<DType::kQ5_0>(panel, units, input, row_count, output, scratch);
+    case DType::kQ5_1: return tile_panel<DType::kQ5_1>(panel, units, input, row_count, output, scratch);
+    case DType::kQ2_K: return tile_panel<DType::kQ2_K>(panel, units, input, row_count, output, scratch);
+    case DType::kQ3_K: return tile_panel<DType::kQ3_K>(panel, units, input, row_count, output, scratch);
+    case DType::kQ4_K: return tile_panel<DType::kQ4_K>(panel, units, input, row_count, output, scratch);
+    case DType::kQ5_K: return tile_panel<DType::kQ5_K>(panel, units, input, row_count, output, scratch);
+    case DType::kQ6_K: return tile_panel<DType::kQ6_K>(panel, units, input, row_count, output, scratch);
     default: return;
   }
 }

@@ -239,7 +239,7 @@ OCTAVO_INLINE void int8_tile_of(int32_t height, const uint8_t* panel, int32_t fi
 
 /** Rows [0, row_count) of consecutive tiles against units [first_unit, first_unit + units). */
 template <class F>
-OCTAVO_INLINE void int8_rows(const uint8_t* panel, int32_t first_unit, int32_t units, const PreparedRows& input, int32_t row_count,
+OCTAVO_INLINE void int8_rows(const uint8_t* panel, int32_t first_unit, int32_t units, const QuantizedRows& input, int32_t row_count,
                              Prefetch prefetch, float* out, size_t out_stride, bool resume) {
   for (int32_t row = 0; row < row_count;) {
     const int32_t height = row_count - row < kInt8TileRows ? row_count - row : kInt8TileRows;
@@ -259,7 +259,7 @@ OCTAVO_INLINE bool int8_takes_turns(DType dtype, int32_t row_count) {
 
 /** All rows of a panel of `units` units; `input` begins at the tile of the first row. `scratch`: kExpandedUnits units. */
 template <DType kDType>
-void int8_panel(const uint8_t* panel, int32_t units, const PreparedRows& input, int32_t row_count, float* out, size_t out_stride,
+void int8_panel(const uint8_t* panel, int32_t units, const QuantizedRows& input, int32_t row_count, float* out, size_t out_stride,
                 uint8_t* scratch) {
   const int32_t tiles = (row_count + kInt8TileRows - 1) / kInt8TileRows;
   const size_t unit_bytes = Packed<kDType>::stream_bytes();

@@ -83,8 +83,8 @@ OCTAVO_INLINE int32_t sum_bytes(const int8_t* p) {
 }
 
 /** Per 32 values: scale = largest / 127, quants rounded to nearest. A row with an infinity or NaN gets NaN scales. */
-void quantize_row(const float* input, int32_t columns, uint8_t* tile, int32_t slot, RowForm form) {
-  const size_t block_bytes = tile_block_bytes(form);
+void quantize_row(const float* input, int32_t columns, uint8_t* tile, int32_t slot, bool halves) {
+  const size_t block_bytes = tile_block_bytes(halves);
   const int32_t blocks = columns / kQuantBlock;
   V16 poison = v_zero();
   uint8_t* at = tile;
@@ -104,7 +104,7 @@ void quantize_row(const float* input, int32_t columns, uint8_t* tile, int32_t sl
     write_int(at + kTileMinus128 + entry, kDotBias - 128 * sum);
     write_int(at + kTileMinus8 + entry, kDotBias - 8 * sum);
     write_float(at + kTileWeighted + entry, scale * static_cast<float>(sum));
-    if (form == RowForm::kInt8Halves) {
+    if (halves) {
       const int32_t first = sum_bytes(quants);
       const int32_t second = sum - first;
       write_int(at + kTileMinus4Halves + entry, kDotBias - 4 * first);

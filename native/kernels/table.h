@@ -11,7 +11,7 @@ namespace octavo {
 const Kernels& OCTAVO_KERNELS() {
   static constexpr auto nothing = [](int32_t) {};
   static constexpr Kernels kernels = {
-      OCTAVO_KERNELS_NAME, false,              nothing,            nothing,
+      OCTAVO_KERNELS_NAME, nothing,            nothing,
       kAttentionTileRows,  linear_panel,
       quantize_row,        rms_norm_row,
       gated_silu_row,      add_row,            rope_row,

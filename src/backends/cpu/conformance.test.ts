@@ -3,7 +3,7 @@
 import { dtypeNames } from '../../tensor/index.ts';
 import { describeBackendConformance } from '../backend.conformance.ts';
 import { describePickConformance } from '../picks.conformance.ts';
-import { isQuantized } from './encoding.ts';
+import { needsQuantizedInput } from './encoding.ts';
 import { createCpuBackend } from './index.ts';
 import { describeInstructionSets } from './testing/instruction-sets.ts';
 
@@ -13,7 +13,7 @@ describeInstructionSets('cpu', (isa) => {
       name: `cpu, ${isa}, ${threads} threads`,
       create: () => createCpuBackend({ threads, isa }),
       tolerance: { f32: 2e-5, quantized: 2e-2 },
-      quantizedProducts: dtypeNames.filter((it) => isQuantized(it) || (isa === 'avx512bf16' && it === 'bf16')),
+      quantizedProducts: dtypeNames.filter((it) => needsQuantizedInput(it) || (isa === 'avx512bf16' && it === 'bf16')),
     });
     describePickConformance(`cpu, ${isa}, ${threads} threads`, () => createCpuBackend({ threads, isa }));
   }

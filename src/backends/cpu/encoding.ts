@@ -2,7 +2,6 @@
 
 import type { DType } from '../../tensor/dtype.ts';
 import type { KvDType } from '../../tensor/kv-dtype.ts';
-import type { InstructionSet } from './addon.ts';
 
 export const dtypeCodes: Record<DType, number> = {
   f32: 0,
@@ -43,40 +42,25 @@ export const instructionCodes = {
   gated: 5,
   add: 6,
   select: 7,
-  prepare: 8,
+  quantize: 8,
 } as const;
 
-/**
- * What rows of activations are made into for products; RowForm in native/layout.h. int8: quantised per 32 columns;
- * int8Halves: with sums over 16 columns beside those over 32; bf16: rounded, for the tiles of AMX.
- */
-export const rowFormCodes = { int8: 0, int8Halves: 1, bf16: 2 } as const;
-export type RowForm = keyof typeof rowFormCodes;
-
-export function isQuantized(dtype: DType): boolean {
+/** Whether matrices of this dtype are multiplied in int8 and so need their input quantised. */
+export function needsQuantizedInput(dtype: DType): boolean {
   return dtype !== 'f32' && dtype !== 'f16' && dtype !== 'bf16';
 }
 
-/** Whether a weight of this dtype has a scale for each 16 columns, and in int8 needs its input summed by them. */
-function hasHalves(dtype: DType): boolean {
+/** Whether a weight of this dtype has a scale for each 16 columns and needs its input summed by them. */
+export function needsHalves(dtype: DType): boolean {
   return dtype === 'q2_k' || dtype === 'q3_k' || dtype === 'q6_k';
 }
 
-/** The form that the kernels of `isa` want of rows that weights of these dtypes are multiplied by; null: f32 as they are. */
-export function rowFormOf(isa: InstructionSet, dtypes: readonly DType[]): RowForm | null {
-  if (!dtypes.some(isQuantized)) return null;
-  if (isa === 'amx') return 'bf16';
-  return dtypes.some(hasHalves) ? 'int8Halves' : 'int8';
-}
-
-/** Rows of a tile of prepared activations; kTileRows in native/layout.h. */
+/** Rows of a tile of quantised activations; kTileRows in native/layout.h. */
 export const tileRows = 16;
 
-const blockBytes: Record<RowForm, number> = { int8: 768, int8Halves: 1024, bf16: 1024 };
-
-/** Bytes that one row takes of the tiles of prepared activations; prepared_row_bytes in native/layout.h. */
-export function preparedRowBytes(columns: number, form: RowForm): number {
-  return ((columns / 32) * blockBytes[form]) / tileRows;
+/** Bytes that one row takes of the tiles of quantised activations; quantized_row_bytes in native/layout.h. */
+export function quantizedRowBytes(columns: number, halves: boolean): number {
+  return ((columns / 32) * (halves ? 1024 : 768)) / tileRows;
 }
 
 export function roundUp(value: number, multiple: number): number {

@@ -1,8 +1,8 @@
 // Lowers a program to regions of work between barriers, and plans where every activation lies.
 //
-// Row-local operations (norm, rope, K/V write, activation, addition, preparing rows for products) that follow each other form one
+// Row-local operations (norm, rope, K/V write, activation, addition, quantisation) that follow each other form one
 // region: a thread takes some rows through all of them. Linears over one input form another: their panels are shared
-// out together, over an input prepared once. A buffer is free again after the region of its last use, never inside
+// out together, over an input quantised once. A buffer is free again after the region of its last use, never inside
 // it, since threads pass through a region at their own pace.
 
 import { BackendError } from '../../errors/errors.ts';
@@ -10,14 +10,13 @@ import type { Operation, Program, RopeParameters, RowKind, Value, WeightRef } fr
 import type { DType } from '../../tensor/dtype.ts';
 import type { StepLimits } from '../backend.ts';
 import { type GroupPool, placesOf } from '../pools.ts';
-import type { InstructionSet } from './addon.ts';
 import {
   instructionCodes,
-  preparedRowBytes,
+  needsHalves,
+  needsQuantizedInput,
+  quantizedRowBytes,
   regionCodes,
   roundUp,
-  rowFormCodes,
-  rowFormOf,
   rowKindCodes,
   tileRows,
 } from './encoding.ts';
@@ -54,21 +53,17 @@ interface Region {
   readonly words: number[][];
 }
 
-/**
- * Lowers `program` for the kernels of `isa`; `dtypeOf` gives the stored dtype of a weight. Throws BackendError on an
- * inconsistent program.
- */
+/** Lowers `program`; `dtypeOf` gives the stored dtype of a weight. Throws BackendError on an inconsistent program. */
 export function lowerProgram(
   program: Program,
   limits: StepLimits,
   pools: readonly GroupPool[],
   dtypeOf: (ref: WeightRef) => DType,
-  isa: InstructionSet,
 ): LoweredProgram {
   const regions: Region[] = [];
   const buffers: Buffer[] = [];
   const bufferOfValue = new Map<number, number>();
-  const preparedInputs = new Map<number, number>();
+  const quantizedInputs = new Map<number, number>();
   const weights = new Map<string, LoweredWeight>();
   const ropes: RopeParameters[] = [];
 
@@ -131,37 +126,25 @@ export function lowerProgram(
 
   function lowerLinears(linears: LinearOperation[]): void {
     const { input } = linears[0];
-    const prepared: number[] = [];
-    if (
-      rowFormOf(
-        isa,
-        linears.map((it) => dtypeOf(it.weight)),
-      ) !== null
-    ) {
-      const form = rowFormOf(
-        isa,
-        linearsOver(input).map((it) => dtypeOf(it.weight)),
-      )!;
-      let buffer = preparedInputs.get(input.id);
-      if (buffer === undefined) {
-        buffer = addBuffer(input.rows, preparedRowBytes(input.width, form), false);
-        preparedInputs.set(input.id, buffer);
+    let quantized = -1;
+    if (linears.some((it) => needsQuantizedInput(dtypeOf(it.weight)))) {
+      quantized = quantizedInputs.get(input.id) ?? -1;
+      if (quantized < 0) {
+        const halves = linearsOver(input).some((it) => needsHalves(dtypeOf(it.weight)));
+        quantized = addBuffer(input.rows, quantizedRowBytes(input.width, halves), false);
+        quantizedInputs.set(input.id, quantized);
         rowRegion(input.rows).words.push([
-          instructionCodes.prepare,
+          instructionCodes.quantize,
           use(bufferOf(input)),
           input.width,
-          use(buffer),
-          rowFormCodes[form],
+          use(quantized),
+          halves ? 1 : 0,
         ]);
       }
-      prepared.push(buffer, rowFormCodes[form]);
     }
     const words: number[] = [];
     regions.push({ kind: 'linear', rows: input.rows, words: [words] });
-    words.push(use(bufferOf(input)));
-    if (prepared.length > 0) words.push(use(prepared[0]), prepared[1]);
-    else words.push(-1);
-    words.push(linears.length);
+    words.push(use(bufferOf(input)), quantized < 0 ? -1 : use(quantized), linears.length);
     for (const it of linears) {
       words.push(
         weightIndex(it.weight, 'matrix'),
@@ -198,7 +181,7 @@ export function lowerProgram(
           width,
           use(bufferOf(out)),
         ]);
-        preparedInputs.delete(out.id);
+        quantizedInputs.delete(out.id);
         break;
       }
       case 'rope': {
@@ -212,7 +195,7 @@ export function lowerProgram(
           headSize,
           rope.layout === 'interleaved' ? 1 : 0,
         ]);
-        preparedInputs.delete(value.id);
+        quantizedInputs.delete(value.id);
         break;
       }
       case 'writeKv': {
@@ -249,7 +232,7 @@ export function lowerProgram(
           recent?.layer ?? -1,
           use(bufferOf(operation.out)),
         );
-        preparedInputs.delete(operation.out.id);
+        quantizedInputs.delete(operation.out.id);
         break;
       }
       case 'gatedActivation': {
@@ -268,7 +251,7 @@ export function lowerProgram(
         const { target, addend } = operation;
         const region = rowRegion(target.rows);
         region.words.push([instructionCodes.add, use(bufferOf(target)), use(bufferOf(addend)), target.width]);
-        preparedInputs.delete(target.id);
+        quantizedInputs.delete(target.id);
         break;
       }
       case 'selectOutputs': {

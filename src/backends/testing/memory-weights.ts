@@ -1,7 +1,7 @@
 // Weights held in memory, and random ones of every dtype, for tests of backends.
 
 import { ModelFileError } from '../../errors/errors.ts';
-import { type DType, dequantizeRow, dtypeGeometry, numberToF16, quantizeRow, rowBytes } from '../../tensor/index.ts';
+import { type DType, dtypeGeometry, numberToF16, quantizeRow, rowBytes } from '../../tensor/index.ts';
 import type { WeightInfo, WeightSource } from '../backend.ts';
 
 export interface MemoryWeight {
@@ -38,14 +38,6 @@ export function weightOf(
   const bytes = new Uint8Array(rows * rowBytes(dtype, columns));
   quantizeRow(dtype, values, bytes);
   return { dtype, rows, columns, bytes };
-}
-
-/** One row as it dequantises. */
-export function weightRow(weight: MemoryWeight, row: number): Float32Array {
-  const bytes = rowBytes(weight.dtype, weight.columns);
-  const values = new Float32Array(weight.columns);
-  dequantizeRow(weight.dtype, weight.bytes.subarray(row * bytes, (row + 1) * bytes), values);
-  return values;
 }
 
 /** Where a quantised block keeps its f16 scales, and how large they may be for values of magnitude about one. */
