@@ -511,7 +511,10 @@ export async function createPagingProperty({ leadTokens = 0, ...options }: Pagin
       // With a window, the pool may be smaller than a sequence is long.
       const bytesFor = (layerCount: number, windowTokens: number | null): number => {
         const reach = createAttentionReach(blockSize, rest.memory === 'paged' ? windowTokens : null);
-        return (reach.blocksFor(maxModelLen) + spareBlocks) * kvBytesOf(alone, blockSize, layerCount);
+        const blocks = reach.blocksFor(maxModelLen) + spareBlocks;
+        // A buddy system has no run longer than the largest power of two in the pool.
+        const isBuddy = rest.memory !== 'paged' && rest.allocator === 'buddy';
+        return (isBuddy ? 2 ** Math.ceil(Math.log2(blocks)) : blocks) * kvBytesOf(alone, blockSize, layerCount);
       };
       const fullLayers = isGrouped && rest.memory === 'paged' ? config.fullAttentionLayers.length : 0;
       const window = config.fullAttentionLayers.length === 0 || fullLayers > 0 ? config.slidingWindow : null;
