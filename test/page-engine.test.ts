@@ -121,7 +121,7 @@ describe.skipIf(!hasBrowser)('the page and the engine', () => {
     expect(await summary('held')).toBe(references.filter((count) => count > 0).length);
     expect(await summary('cached')).toBe(cached.filter((is, block) => is && references[block] === 0).length);
     // The classes of the legend are all blocks, each once, whatever the colours say.
-    for (const name of ['sequence', 'origin', 'references', 'age', 'fill']) {
+    for (const name of ['sequence', 'tier', 'references', 'age', 'fill']) {
       await page.getByRole('button', { name, exact: true }).click();
       await expect
         .poll(async () => {

@@ -16,6 +16,7 @@
 
 #include "formats.h"
 #include "kernels.h"
+#include "linear_int8.h"
 #include "panel_output.h"
 
 namespace octavo {
@@ -100,8 +101,12 @@ struct Fetch {
   bool near;
 
   __attribute__((always_inline)) void some() {
-    if (near) for (int32_t line = 0; line < lines; ++line, at += 64) __builtin_prefetch(at, 0, 3);
-    else for (int32_t line = 0; line < lines; ++line, at += 64) __builtin_prefetch(at, 0, 2);
+    if (near) {
+      for (int32_t line = 0; line < lines; ++line, at += 64) {
+        __builtin_prefetch(at, 0, 3);
+        if (reinterpret_cast<uintptr_t>(at) % 256 == 0) __builtin_prefetch(at + kFarAhead, 0, 2);
+      }
+    } else for (int32_t line = 0; line < lines; ++line, at += 64) __builtin_prefetch(at, 0, 2);
   }
 };
 

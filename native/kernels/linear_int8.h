@@ -34,6 +34,12 @@ constexpr int32_t kFetchingTiles = 8;
 constexpr int32_t kExpandFromTiles = 4;
 
 /**
+ * Beyond what is fetched into the first cache, every fourth line so far ahead is fetched into the second, which brings the three behind it along. Measured with
+ * 2, 4 and 8 KiB on llama-3.2-1b in Q8_0: 16 rows (on AMX) run 3, 13 and 8 % faster with it, one row 0 to 3 %.
+ */
+constexpr size_t kFarAhead = 4096;
+
+/**
  * What is fetched into the first cache while a tile computes: `lines` cache lines for each unit, from `at` on. Measured: a
  * distance of one to four units (1 to 4 KiB) overlaps memory and arithmetic best; a whole panel ahead, into the second
  * cache, takes as long as both after each other.
@@ -45,7 +51,11 @@ struct Prefetch {
 
 OCTAVO_INLINE void fetch_lines(const Prefetch& prefetch, int32_t unit) {
   const uint8_t* first = prefetch.at + static_cast<size_t>(unit) * static_cast<size_t>(prefetch.lines) * 64;
-  for (int32_t line = 0; line < prefetch.lines; ++line) __builtin_prefetch(first + static_cast<size_t>(line) * 64, 0, 3);
+  for (int32_t line = 0; line < prefetch.lines; ++line) {
+    const uint8_t* near = first + static_cast<size_t>(line) * 64;
+    __builtin_prefetch(near, 0, 3);
+    if (line % 4 == 0) __builtin_prefetch(near + kFarAhead, 0, 2);
+  }
 }
 
 /** Some rows of a tile of activations: `x` points at slot `slot` of the first block. */
