@@ -9,7 +9,7 @@ import { createReferenceBackend } from '../reference/index.ts';
 import { createMemoryWeights, type MemoryWeight, randomWeight } from '../testing/memory-weights.ts';
 import { bindStep, type TestSequence } from '../testing/step.ts';
 import { createCpuBackend } from './index.ts';
-import { describeInstructionSets } from './testing/instruction-sets.ts';
+import { describeAttentionSets } from './testing/instruction-sets.ts';
 
 interface Shape {
   readonly heads: number;
@@ -117,7 +117,7 @@ afterAll(async () => {
   for (const backend of backends) await backend.close();
 });
 
-describeInstructionSets('attention', (isa) => {
+describeAttentionSets('attention', (isa) => {
   const byThreads = [1, 2, 4].map((threads) => createCpuBackend({ threads, isa }));
   backends.push(...byThreads);
 

@@ -8,7 +8,7 @@ import { createReferenceBackend } from '../reference/index.ts';
 import { createMemoryWeights, type MemoryWeight, randomWeight } from '../testing/memory-weights.ts';
 import { bindStep, type TestSequence } from '../testing/step.ts';
 import { createCpuBackend } from './index.ts';
-import { describeInstructionSets } from './testing/instruction-sets.ts';
+import { describeAttentionSets } from './testing/instruction-sets.ts';
 
 interface Shape {
   readonly heads: number;
@@ -137,7 +137,7 @@ function batchOf(members: readonly Member[], held: readonly number[]): TestSeque
   });
 }
 
-describeInstructionSets('shared leading blocks', (isa) => {
+describeAttentionSets('shared leading blocks', (isa) => {
   const settings = [
     { threads: 1, cascade: false },
     { threads: 1, cascade: true },

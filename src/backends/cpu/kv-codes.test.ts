@@ -10,7 +10,7 @@ import { kvBlockBytes, kvLayerParts } from '../kv-layout.ts';
 import { createMemoryWeights } from '../testing/memory-weights.ts';
 import { bindStep } from '../testing/step.ts';
 import { createCpuBackend } from './index.ts';
-import { describeInstructionSets } from './testing/instruction-sets.ts';
+import { describeAttentionSets } from './testing/instruction-sets.ts';
 
 const bits = new Uint32Array(1);
 const single = new Float32Array(bits.buffer);
@@ -42,7 +42,7 @@ afterAll(async () => {
   for (const backend of backends) await backend.close();
 });
 
-describeInstructionSets('codes of K and V', (isa) => {
+describeAttentionSets('codes of K and V', (isa) => {
   const backend = createCpuBackend({ threads: 1, isa });
   backends.push(backend);
 
