@@ -1,20 +1,13 @@
 // node-llama-cpp loads a model in a process of its own.
 
-import { getLlama, LlamaLogLevel, type Token } from 'node-llama-cpp';
+import type { Token } from 'node-llama-cpp';
+import { openLlama } from '../common/llama.ts';
 import { reportLoad } from './report.ts';
 
 const [modelPath, threads] = process.argv.slice(2);
 
 await reportLoad(async () => {
-  const llama = await getLlama({
-    gpu: false,
-    build: 'never',
-    skipDownload: true,
-    logLevel: LlamaLogLevel.error,
-    maxThreads: Number(threads),
-    progressLogs: false,
-  });
-  const model = await llama.loadModel({ modelPath, gpuLayers: 0 });
+  const { llama, model } = await openLlama(modelPath, Number(threads));
   const context = await model.createContext({
     sequences: 1,
     contextSize: 512,

@@ -1,20 +1,13 @@
 // node-llama-cpp as a contestant, at a given number of threads.
 
-import { getLlama, LlamaLogLevel, type Token } from 'node-llama-cpp';
+import type { Token } from 'node-llama-cpp';
+import { openLlama } from '../common/llama.ts';
 import { type Contestant, serveTasks } from './protocol.ts';
 
 const [modelPath, threads] = process.argv.slice(2);
 
 serveTasks(async (): Promise<Contestant> => {
-  const llama = await getLlama({
-    gpu: false,
-    build: 'never',
-    skipDownload: true,
-    logLevel: LlamaLogLevel.error,
-    maxThreads: Number(threads),
-    progressLogs: false,
-  });
-  const model = await llama.loadModel({ modelPath, gpuLayers: 0 });
+  const { llama, model } = await openLlama(modelPath, Number(threads));
   type Context = Awaited<ReturnType<typeof model.createContext>>;
   let open: { readonly context: Context; readonly sequences: number; readonly contextSize: number } | null = null;
 

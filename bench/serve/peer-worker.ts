@@ -1,8 +1,9 @@
 // Runs workloads through node-llama-cpp's own sequences, in a process of its own. Each sequence keeps what its last
 // prompt and the next have in common, as llama.cpp's server does for each slot.
 
-import { getLlama, LlamaLogLevel, type Token } from 'node-llama-cpp';
+import type { Token } from 'node-llama-cpp';
 import { type DrivenRun, drive } from '../../src/cli/load/drive.ts';
+import { openLlama } from '../common/llama.ts';
 import { peakResidentBytes } from './server.ts';
 import type { Workload } from './workload.ts';
 
@@ -21,15 +22,7 @@ export interface PeerRun extends DrivenRun {
 
 const { model: modelPath, threads, sequences: count, contextTokens } = JSON.parse(process.argv[2]) as PeerSettings;
 
-const llama = await getLlama({
-  gpu: false,
-  build: 'never',
-  skipDownload: true,
-  logLevel: LlamaLogLevel.error,
-  maxThreads: threads,
-  progressLogs: false,
-});
-const model = await llama.loadModel({ modelPath, gpuLayers: 0 });
+const { llama, model } = await openLlama(modelPath, threads);
 const context = await model.createContext({ sequences: count, contextSize: contextTokens, batchSize: 512, threads });
 const idle = Array.from({ length: count }, () => context.getSequence());
 const waiting: ((sequence: (typeof idle)[number]) => void)[] = [];
