@@ -442,8 +442,6 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("execute", Napi::Function::New(env, execute));
   exports.Set("logits", Napi::Function::New(env, logits));
   exports.Set("bindBlocks", Napi::Function::New(env, bind_blocks));
-  // readBlock and writeBlock take a pool.
-  exports.Set("movesAllPools", Napi::Boolean::New(env, true));
   exports.Set("readBlock", Napi::Function::New(env, read_block));
   exports.Set("writeBlock", Napi::Function::New(env, write_block));
   exports.Set("probeMachine", Napi::Function::New(env, probe_machine));

@@ -127,7 +127,7 @@ export interface Executable {
   /**
    * Copies the raw bytes of a block (kvBlockBytes long) out of or into a pool, by its place among the cache groups; defaults to the first one.
    * Also while a step runs, if the step does not write a block that is read, and does not touch one that is written. Throw BackendError for what is
-   * not there, and for other pools than the first unless the backend `movesAllPools`.
+   * not there.
    */
   readBlock(blockId: number, into: Uint8Array, pool?: number): void;
   writeBlock(blockId: number, from: Uint8Array, pool?: number): void;
@@ -140,8 +140,6 @@ export interface Backend {
   readonly name: string;
   /** One line for people: instruction set, threads. */
   readonly description: string;
-  /** Whether blocks of all pools can be read and written from outside, and not those of the first only: pages of several cache groups need it. */
-  readonly movesAllPools: boolean;
   compile(program: Program, options: CompileOptions): Promise<Executable>;
   close(): Promise<void>;
 }

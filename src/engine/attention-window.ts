@@ -1,6 +1,5 @@
 // How far attention reaches: the attentionWindow option, checked and applied to a loaded model, and which layers share blocks.
 
-import type { Backend } from '../backends/backend.ts';
 import { InvalidRequestError } from '../errors/errors.ts';
 import type { LoadedModel } from '../models/model.ts';
 import { agingOf, type CacheGroup, cacheGroupsOf, soleCacheGroup } from '../program/cache-groups.ts';
@@ -8,7 +7,6 @@ import type { Program } from '../program/program.ts';
 import { type AttentionWindow, maxSinkTokens, streamingProgram } from '../program/streaming.ts';
 import type { EngineOptions } from './api.ts';
 import { requireInteger } from './memory-plan.ts';
-import { asksForTiers } from './tiers.ts';
 
 export interface WindowedModel {
   readonly program: Program;
@@ -18,24 +16,22 @@ export interface WindowedModel {
 
 /**
  * The groups that get blocks of their own: those of the model, or one for all layers where that was asked for or where what was asked for needs it.
- * Throws InvalidRequestError for groups that were asked for together with contiguous memory, or with tiers on a backend that cannot move their blocks.
+ * Throws InvalidRequestError for groups that were asked for together with contiguous memory.
  */
 export function chooseCacheGroups(
   { program, groups }: WindowedModel,
-  { hybridCacheGroups, memory = 'paged', tiers }: Pick<EngineOptions, 'hybridCacheGroups' | 'memory' | 'tiers'>,
-  { movesAllPools }: Pick<Backend, 'movesAllPools'>,
+  { hybridCacheGroups, memory = 'paged' }: Pick<EngineOptions, 'hybridCacheGroups' | 'memory'>,
 ): readonly CacheGroup[] {
   if (groups.length === 1 || agingOf(program) !== null) return groups;
-  const refusesTiers = asksForTiers(tiers) && !movesAllPools;
-  const needsOne = memory !== 'paged' ? 'contiguous memory' : refusesTiers ? 'tiers on this backend' : null;
-  if (hybridCacheGroups && needsOne !== null) {
+  const needsOne = memory !== 'paged';
+  if (hybridCacheGroups && needsOne) {
     throw new InvalidRequestError(
-      `hybridCacheGroups does not go together with ${needsOne}: all layers then share their blocks`,
+      'hybridCacheGroups does not go together with contiguous memory: all layers then share their blocks',
       'hybridCacheGroups',
       hybridCacheGroups,
     );
   }
-  return hybridCacheGroups === false || needsOne !== null ? [soleCacheGroup(program)] : groups;
+  return hybridCacheGroups === false || needsOne ? [soleCacheGroup(program)] : groups;
 }
 
 /** Throws InvalidRequestError for values out of range, UnsupportedModelError where the model's own attention is in the way. */

@@ -106,9 +106,9 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     const kvDTypes = resolveKvDTypes(options.kvCacheDtype ?? 'auto', model.weights);
     chosen = chooseBackend(options.backend ?? 'auto', options.threads ?? availableParallelism());
     const { backend } = chosen;
-    const windowed = applyKvAging(applyAttentionWindow(model, options.attentionWindow), kvDTypes, options, backend);
+    const windowed = applyKvAging(applyAttentionWindow(model, options.attentionWindow), kvDTypes, options);
     const isPaged = (options.memory ?? 'paged') === 'paged';
-    const groups = chooseCacheGroups(windowed, options, backend);
+    const groups = chooseCacheGroups(windowed, options);
     const plan = planMemory({
       config: model.config,
       // Contiguous memory keeps what a window leaves behind.

@@ -32,7 +32,7 @@ const models: readonly (readonly [string, Partial<EngineOptions> & Pick<EngineOp
 ];
 const subjects = models.flatMap(([label, options]): Subject[] => [
   { label: `${label}, reference`, options: { ...options, backend: 'reference' } },
-  ...(cpu.movesAllPools ? [{ label: `${label}, cpu`, options: { ...options, backend: 'cpu' as const } }] : []),
+  ...(cpu.skipReason === false ? [{ label: `${label}, cpu`, options: { ...options, backend: 'cpu' as const } }] : []),
 ]);
 
 describe.each(subjects)('cache groups, $label', ({ options }) => {
@@ -205,24 +205,3 @@ describe.each(subjects)('cache groups, $label', ({ options }) => {
     });
   });
 });
-
-describe.skipIf(Boolean(cpu.skipReason) || cpu.movesAllPools)(
-  'a backend that moves blocks of the first pool only',
-  () => {
-    it('shares blocks under tiers, and refuses what needs several pools', async () => {
-      const model = fixture('qwen2-hybrid');
-      const options = { model, backend: 'cpu', maxModelLen: 128, maxNumSeqs: 2 } as const;
-      const tiers = { hostBytes: 1 << 20 };
-      await expect(createEngine({ ...options, tiers, hybridCacheGroups: true })).rejects.toThrow(InvalidRequestError);
-      await expect(
-        createEngine({ ...options, model: fixture('qwen2/model.gguf'), tiers, kvCacheAging: { recentTokens: 9 } }),
-      ).rejects.toThrow(InvalidRequestError);
-      await using engine = await createEngine(options);
-      await expect(engine.saveSession({ path: '/nowhere', tokenIds: [1] })).rejects.toThrow(InvalidRequestError);
-      await expect(engine.loadSession('/nowhere')).rejects.toThrow(InvalidRequestError);
-      await using shared = await createEngine({ ...options, tiers });
-      await shared.generate({ tokenIds: promptOf(1), sampling }).result();
-      expect(shared.stats().tiers).not.toBeNull();
-    });
-  },
-);

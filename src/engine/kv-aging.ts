@@ -1,6 +1,5 @@
 // The kvCacheAging option: recent tokens and sinks as they are, older ones in int8.
 
-import type { Backend } from '../backends/backend.ts';
 import { InvalidRequestError } from '../errors/errors.ts';
 import { type AttentionAging, agingProgram } from '../program/aging.ts';
 import { cacheGroupsOf } from '../program/cache-groups.ts';
@@ -8,7 +7,6 @@ import type { EngineOptions, KvAgingOptions } from './api.ts';
 import type { WindowedModel } from './attention-window.ts';
 import type { KvDTypes } from './kv-cache-dtype.ts';
 import { requireInteger } from './memory-plan.ts';
-import { asksForTiers } from './tiers.ts';
 
 /** The type of tokens that are no longer recent. */
 const oldType: KvDTypes = { keyDType: 'int8', valueDType: 'int8' };
@@ -23,7 +21,7 @@ export interface AgedModel extends WindowedModel {
 
 /**
  * The model with two copies of K and V where `kvCacheAging` asks for them. Throws InvalidRequestError for values out of range, types that are not full
- * precision, and together with contiguous memory, attentionWindow, or tiers on a backend that cannot move blocks of two pools; UnsupportedModelError for a model with a sliding window.
+ * precision, and together with contiguous memory or attentionWindow; UnsupportedModelError for a model with a sliding window.
  */
 export function applyKvAging(
   model: WindowedModel,
@@ -31,21 +29,11 @@ export function applyKvAging(
   {
     kvCacheAging,
     memory = 'paged',
-    tiers,
     attentionWindow,
-  }: Pick<EngineOptions, 'kvCacheAging' | 'memory' | 'tiers' | 'attentionWindow'>,
-  { movesAllPools }: Pick<Backend, 'movesAllPools'>,
+  }: Pick<EngineOptions, 'kvCacheAging' | 'memory' | 'attentionWindow'>,
 ): AgedModel {
   if (kvCacheAging === undefined) return model;
-  const refusesTiers = asksForTiers(tiers) && !movesAllPools;
-  const other =
-    memory !== 'paged'
-      ? 'contiguous memory'
-      : refusesTiers
-        ? 'tiers on this backend'
-        : attentionWindow
-          ? 'attentionWindow'
-          : null;
+  const other = memory !== 'paged' ? 'contiguous memory' : attentionWindow ? 'attentionWindow' : null;
   if (other !== null) {
     throw new InvalidRequestError(`kvCacheAging does not go together with ${other}`, 'kvCacheAging', kvCacheAging);
   }

@@ -126,15 +126,6 @@ export function runEngine(parts: EngineParts): Engine {
   });
   // With kvCacheAging the last pool is that of recent tokens, in the types that were asked for.
   const kvDType = formatKvDTypes(plan.pools[plan.pools.length - 1].kv);
-  /** Sessions read and write blocks of every cache group. */
-  function requireMovableGroups(what: string): void {
-    if (plan.pools.length === 1 || parts.backend.movesAllPools) return;
-    throw new InvalidRequestError(
-      `${what} is not possible with several cache groups on this backend: load the model with hybridCacheGroups: false, and without kvCacheAging`,
-      'cacheGroups',
-      plan.pools.length,
-    );
-  }
   const sessions = createSessions({
     ...parts,
     kvType: kvDType,
@@ -401,11 +392,9 @@ export function runEngine(parts: EngineParts): Engine {
       return prefixPins.pin(readPrompt(prompt, model), cacheSalt, leaseMs);
     },
     async saveSession({ path, cacheSalt = '', data = null, ...prompt }) {
-      requireMovableGroups('saveSession');
       return sessions.save(path, await readPromptAsync(prompt, model), cacheSalt, data);
     },
     async loadSession(path, { cacheSalt = '' } = {}) {
-      requireMovableGroups('loadSession');
       return sessions.load(path, cacheSalt);
     },
     renderChat: (messages, options = {}) => renderChat(model, messages, options),

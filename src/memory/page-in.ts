@@ -34,16 +34,8 @@ export interface GroupPages {
   reachableBlocks(sequence: KvSequence, limitBlocks: number, matchedBlocks: number): number;
   /** Which logical blocks of such a prefix are in the tiers only. */
   lacking(sequence: KvSequence, endBlock: number): readonly number[];
-  /** What loading those is expected to take; 0 while nobody knows. */
-  expectedMs(sequence: KvSequence, indices: readonly number[]): number;
-  /** See Pager.isWorthwhile. */
-  isWorthwhile(
-    sequence: KvSequence,
-    indices: readonly number[],
-    tokenCount: number,
-    position: number,
-    besideMs: number,
-  ): boolean;
+  /** What loading those is expected to take; null while nobody knows. */
+  expectedMs(sequence: KvSequence, indices: readonly number[]): number | null;
   /** The sequence computes again what the tiers have, because that is expected to be faster. */
   noteRecompute(sequence: KvSequence): void;
   /** The load that brings in the page of a logical block already, or undefined. */
@@ -109,8 +101,6 @@ export function createGroupPages(parts: PageInParts): GroupPages {
       return indices;
     },
     expectedMs: (handle, indices) => pager.expectedMs(state(handle).chain, indices),
-    isWorthwhile: (handle, indices, tokenCount, position, besideMs) =>
-      pager.isWorthwhile(state(handle).chain, indices, tokenCount, position, besideMs),
     noteRecompute: (handle) => paging.noteRecompute(state(handle)),
     loadOf: (handle, index) => pager.loadOf(state(handle).chain, index + 1),
     begin(handle, endBlock, spareBlocks, isAhead) {
@@ -178,11 +168,10 @@ export function createPageIn(groups: readonly GroupPages[], blockSize: number): 
     position: number,
   ): boolean {
     const expectedMs = groups.map((group, i) => group.expectedMs(members[i], lacking[i]));
-    const totalMs = expectedMs.reduce((sum, ms) => sum + ms, 0);
+    const totalMs = expectedMs.reduce((sum: number, ms) => sum + (ms ?? 0), 0);
     return groups.every(
-      (group, i) =>
-        lacking[i].length === 0 ||
-        group.isWorthwhile(members[i], lacking[i], gainedTokens, position, totalMs - expectedMs[i]),
+      ({ pager }, i) =>
+        lacking[i].length === 0 || pager.isWorthwhile(expectedMs[i] === null ? null : totalMs, gainedTokens, position),
     );
   }
 

@@ -211,8 +211,10 @@ describe('pager', () => {
     await pager.settled();
     const isWorthwhile = (count: number, tokens: number) =>
       pager.isWorthwhile(
-        chain,
-        Array.from({ length: count }, (_, i) => i),
+        pager.expectedMs(
+          chain,
+          Array.from({ length: count }, (_, i) => i),
+        ),
         tokens,
         0,
       );
@@ -249,15 +251,15 @@ describe('pager', () => {
     for (const index of [0, 1, 2, 3]) evict(index, index);
     await pager.settled();
     await pager.load(fillOf([5]), () => {});
-    expect(pager.isWorthwhile(chain, [3], 16, 48)).toBe(true);
+    expect(pager.isWorthwhile(pager.expectedMs(chain, [3]), 16, 48)).toBe(true);
     tookMs = 0;
     held = new Promise((resolve) => {
       letGo = resolve;
     });
     const load = pager.load(fillOf([5, 6], 1), () => {});
     // 20 ms of others and 10 of its own against 16.
-    expect(pager.isWorthwhile(chain, [3], 16, 48)).toBe(false);
-    expect(pager.isWorthwhile(chain, [3], 40, 48)).toBe(true);
+    expect(pager.isWorthwhile(pager.expectedMs(chain, [3]), 16, 48)).toBe(false);
+    expect(pager.isWorthwhile(pager.expectedMs(chain, [3]), 40, 48)).toBe(true);
     letGo();
     await load;
   });

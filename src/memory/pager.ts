@@ -75,19 +75,13 @@ export interface Pager {
   save(block: number, hashes: Uint32Array, worth?: PageWorth): PageFate;
   /** Whether the tiers have the page `chain[index]`, and loads can be had. */
   has(chain: Uint32Array, index: number): boolean;
-  /** What loading the pages `chain[i + 1]` of `indices` is expected to take; 0 while nobody knows. */
-  expectedMs(chain: Uint32Array, indices: readonly number[]): number;
+  /** What loading the pages `chain[i + 1]` of `indices` is expected to take; null while nobody knows. */
+  expectedMs(chain: Uint32Array, indices: readonly number[]): number | null;
   /**
-   * Whether loading the pages `chain[i + 1]` of `indices` is expected to beat computing `tokenCount` tokens from `position` on, with loads of other cache
-   * groups that are expected to take `besideMs` (defaults to 0).
+   * Whether loads that are expected to take `loadMs` together (null: nobody knows), here and in other cache groups, beat computing `tokenCount` tokens
+   * from `position` on.
    */
-  isWorthwhile(
-    chain: Uint32Array,
-    indices: readonly number[],
-    tokenCount: number,
-    position: number,
-    besideMs?: number,
-  ): boolean;
+  isWorthwhile(loadMs: number | null, tokenCount: number, position: number): boolean;
   /** The tier that has the page of a block that was saved, or will get it first. */
   tierOf(block: number, hashes: Uint32Array): string;
   /** The names of the tiers that a fill's pages are in now, in its order; '' where there is none. */
@@ -336,11 +330,10 @@ export function createPager(
       return 'saved';
     },
     has: (chain, index) => stuckLoads === 0 && tier.has(keyAt(chain, index)),
-    expectedMs: (chain, indices) => expectedInMs(indices.map((index) => keyAt(chain, index + 1))) ?? 0,
-    isWorthwhile(chain, indices, tokenCount, position, besideMs = 0) {
+    expectedMs: (chain, indices) => expectedInMs(indices.map((index) => keyAt(chain, index + 1))),
+    isWorthwhile(loadMs, tokenCount, position) {
       const computeMs = recomputeMs?.(tokenCount, position) ?? null;
-      const inMs = expectedInMs(indices.map((index) => keyAt(chain, index + 1)));
-      return computeMs === null || inMs === null || queuedMs + inMs + besideMs <= computeMs;
+      return computeMs === null || loadMs === null || queuedMs + loadMs <= computeMs;
     },
     tierOf: (block, hashes) => placeOf(keyAt(hashes, block)) || topPlace,
     placesOf: ({ indices, chain }) => indices.map((index) => placeOf(keyAt(chain, index + 1))),

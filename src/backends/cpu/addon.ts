@@ -69,8 +69,6 @@ export interface Addon {
   logits(model: ModelHandle): Float32Array;
   /** 0, or the number of the error for which blocks stay where they are. */
   bindBlocks(model: ModelHandle, firstBlock: number, blockCount: number, nodeId: number): number;
-  /** Whether readBlock and writeBlock take a pool; without it they know of the first one. */
-  readonly movesAllPools?: boolean;
   readBlock(model: ModelHandle, blockId: number, into: Uint8Array, pool: number): void;
   writeBlock(model: ModelHandle, blockId: number, from: Uint8Array, pool: number): void;
   /** Limits that this machine lacks are absent. */

@@ -57,7 +57,6 @@ export function createCpuBackend(options: CpuBackendOptions): Backend {
   return {
     name: 'cpu',
     description: `cpu, ${isa}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
-    movesAllPools: addon.movesAllPools ?? false,
     async compile(program, compileOptions) {
       if (closed) throw new BackendError('cpu', 'The backend is closed.');
       const executable = await compile(addon, pool, threads, isa, cascade, program, compileOptions, () =>
@@ -168,13 +167,6 @@ function createExecutable(addon: Addon, model: ModelHandle, vocabSize: number, o
     if (running !== null) throw new BackendError('cpu', 'A step is running.');
   }
 
-  /** An addon that does not know of pools would take the first one's block. */
-  function assertMovable(pool: number): void {
-    if (pool !== 0 && !addon.movesAllPools) {
-      throw new BackendError('cpu', `This build reads and writes blocks of the first pool only, not of pool ${pool}.`);
-    }
-  }
-
   return {
     memory,
     async execute(step: StepBindings): Promise<StepOutput> {
@@ -206,12 +198,10 @@ function createExecutable(addon: Addon, model: ModelHandle, vocabSize: number, o
     },
     readBlock(blockId, into, pool = 0) {
       assertOpen();
-      assertMovable(pool);
       native(() => addon.readBlock(model, blockId, into, pool));
     },
     writeBlock(blockId, from, pool = 0) {
       assertOpen();
-      assertMovable(pool);
       native(() => addon.writeBlock(model, blockId, from, pool));
     },
     close() {

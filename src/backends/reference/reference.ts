@@ -31,7 +31,6 @@ export function createReferenceBackend(options: ReferenceBackendOptions = {}): B
   return {
     name: 'reference',
     description: 'reference (TypeScript, f32, 1 thread)',
-    movesAllPools: true,
     async compile(program, compileOptions) {
       const weights = await loadReferenceWeights(program, compileOptions);
       return createExecutable(program, compileOptions, weights, now, yieldAfterMs);

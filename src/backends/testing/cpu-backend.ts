@@ -6,8 +6,6 @@ import { type CpuBackendOptions, createCpuBackend } from '../cpu/index.ts';
 export interface CpuBackendForTests {
   /** Why it cannot be made, or false. */
   readonly skipReason: string | false;
-  /** See Backend. */
-  readonly movesAllPools: boolean;
   create(options: CpuBackendOptions): Backend;
 }
 
@@ -16,8 +14,8 @@ export function cpuBackendForTests(options: CpuBackendOptions = { threads: 1 }):
   try {
     const backend = createCpuBackend(options);
     void backend.close();
-    return { skipReason: false, movesAllPools: backend.movesAllPools, create: createCpuBackend };
+    return { skipReason: false, create: createCpuBackend };
   } catch (error) {
-    return { skipReason: (error as Error).message, movesAllPools: false, create: createCpuBackend };
+    return { skipReason: (error as Error).message, create: createCpuBackend };
   }
 }

@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import { kvBlockBytes } from '../../backends/backend.ts';
-import { cpuBackendForTests } from '../../backends/testing/cpu-backend.ts';
 import {
   type AllocatorName,
   allocatorNames,
@@ -210,10 +209,10 @@ function faultsOf(every: number): (operation: FileOperation) => FileFault | null
   };
 }
 
-function withoutWhatAgingRefuses(scenario: Scenario, movesAllPools: boolean): Scenario {
+function withoutWhatAgingRefuses(scenario: Scenario): Scenario {
   const isFull = ['auto', 'f32', 'f16', 'bf16'].includes(scenario.kvCacheDtype);
   const kvCacheDtype = isFull ? scenario.kvCacheDtype : 'f16';
-  return { ...scenario, memory: 'paged', tiers: movesAllPools ? scenario.tiers : null, kvCacheDtype };
+  return { ...scenario, memory: 'paged', kvCacheDtype };
 }
 
 /** What a choice of a request came to: tokens, and log-probabilities with their alternatives. */
@@ -256,7 +255,6 @@ interface Alone {
 interface Subject {
   readonly engine: Engine;
   readonly alone: Alone;
-  readonly hasSessions: boolean;
 }
 
 /** What a subject fixes of its engines. */
@@ -302,7 +300,6 @@ export async function createPagingProperty({ leadTokens = 0, ...options }: Pagin
     resumedTokens: 0,
   };
   const folder = await mkdtemp(join(tmpdir(), 'octavo-property-'));
-  const movesAllPools = options.backend === 'reference' || cpuBackendForTests().movesAllPools;
   const { config } = (await aloneWith('auto')).engine;
   function kvBytesOf({ engine: { kvDType } }: Alone, blockSize: number, layerCount = config.layerCount): number {
     const [keyDType, valueDType = keyDType] = kvDType.split('/') as KvDType[];
@@ -384,7 +381,7 @@ export async function createPagingProperty({ leadTokens = 0, ...options }: Pagin
       expect(actual.promptLogprobs, `${label}: prompt log-probabilities`).toEqual(wanted.promptLogprobs);
   }
 
-  async function runOne({ engine, alone, hasSessions }: Subject, spec: RequestSpec, label: string): Promise<void> {
+  async function runOne({ engine, alone }: Subject, spec: RequestSpec, label: string): Promise<void> {
     await waitTurns(spec.delayTurns);
     const tokenIds = promptOf(spec);
     const sampling = samplingOf(spec);
@@ -413,8 +410,7 @@ export async function createPagingProperty({ leadTokens = 0, ...options }: Pagin
     if (actual.cancelled) totals.cancelled++;
     expectSame(actual, await expected(alone, tokenIds, spec.n, sampling), label);
     if (spec.pinTurns !== null) await pin(engine, tokenIds, spec.salt, spec.pinTurns);
-    if (spec.resumes && hasSessions)
-      await checkResumed(engine, alone, [...tokenIds, ...actual.traces[0].tokenIds], spec, label);
+    if (spec.resumes) await checkResumed(engine, alone, [...tokenIds, ...actual.traces[0].tokenIds], spec, label);
     await Promise.all(forks);
   }
 
@@ -489,7 +485,7 @@ export async function createPagingProperty({ leadTokens = 0, ...options }: Pagin
   return {
     totals,
     async check(drawn) {
-      const scenario = kvCacheAging === undefined ? drawn : withoutWhatAgingRefuses(drawn, movesAllPools);
+      const scenario = kvCacheAging === undefined ? drawn : withoutWhatAgingRefuses(drawn);
       const { blockSize, spareBlocks, requests, tiers, ...rest } = scenario;
       const alone = await aloneWith(scenario.kvCacheDtype);
       const pageBytes = kvBytesOf(alone, blockSize);
@@ -506,8 +502,7 @@ export async function createPagingProperty({ leadTokens = 0, ...options }: Pagin
         const all = Math.ceil(maxModelLen / blockSize);
         return (all + spareBlocks) * oldBytes + (recent + spareBlocks) * pageBytes;
       };
-      const isGrouped =
-        config.fullAttentionLayers.length > 0 && hybridCacheGroups !== false && (movesAllPools || !hasTiers);
+      const isGrouped = config.fullAttentionLayers.length > 0 && hybridCacheGroups !== false;
       // With a window, the pool may be smaller than a sequence is long.
       const bytesFor = (layerCount: number, windowTokens: number | null): number => {
         const reach = createAttentionReach(blockSize, rest.memory === 'paged' ? windowTokens : null);
@@ -540,8 +535,7 @@ export async function createPagingProperty({ leadTokens = 0, ...options }: Pagin
           checkIntegrity: true,
         });
         if (hasTiers && tiers.faultEvery > 0) files.decide = faultsOf(tiers.faultEvery);
-        // Several cache groups have sessions where their blocks can be moved.
-        await runAll({ engine, alone, hasSessions: movesAllPools || pageSizes.length === 1 }, requests);
+        await runAll({ engine, alone }, requests);
       }
       expect(files.openFileCount, 'files left open').toBe(0);
     },

@@ -14,8 +14,6 @@ export interface PagingSubject {
   readonly seed: number;
   /** Why it cannot be checked here, or false. */
   readonly skipReason: string | false;
-  /** Whether its engines can have tiers. */
-  readonly hasTiers: boolean;
   prepare(): Promise<PagingSetup>;
 }
 
@@ -27,9 +25,9 @@ export function pagingSubjects({ runsPerSubject: runs }: { readonly runsPerSubje
     await synthesizeGguf({ shape, dtype, path: model, seed: 1 });
     return { model, backend: 'cpu' as const };
   };
-  const { skipReason, movesAllPools } = cpuBackendForTests();
-  const reference = { runs, hasTiers: true, skipReason: false as const };
-  const cpu = { runs, hasTiers: true, skipReason };
+  const { skipReason } = cpuBackendForTests();
+  const reference = { runs, skipReason: false as const };
+  const cpu = { runs, skipReason };
   return [
     {
       ...reference,
@@ -65,7 +63,6 @@ export function pagingSubjects({ runsPerSubject: runs }: { readonly runsPerSubje
       ...cpu,
       label: 'cpu, F32, recent tokens apart from int8',
       seed: 18,
-      hasTiers: movesAllPools,
       prepare: async () => ({
         model: fixture('qwen2/model.gguf'),
         backend: 'cpu',
