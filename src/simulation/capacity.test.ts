@@ -341,6 +341,18 @@ describe('calibration', () => {
     let id = 0;
     const event = (body: object) =>
       lines.push({ kind: 'event', event: { id: id++, step: 0, timeMs: nowMs, ...body } as OctavoEvent });
+    const served = (arrivedMs: number) =>
+      lines.push({ kind: 'request', arrivedMs, firstTokenMs: arrivedMs + 30, finishedMs: 0 } as RecordedRequest);
+    // A server that warms up: slow, and not to be counted.
+    nowMs = -9000;
+    for (let i = 0; i < 50; i++) {
+      served(nowMs);
+      event({ type: 'scheduled', sequences: [0], positions: [100], tokens: [1] });
+      nowMs += 150;
+      event({ type: 'completed', sampled: [0] });
+    }
+    nowMs = 1000;
+    served(nowMs);
     let published = { tokens: 0, ended: 0 };
     for (let i = 0; i < 400; i++) {
       const decoding = (i * 7) % 16;
@@ -397,12 +409,15 @@ describe('calibration', () => {
           nowMs = arrivedMs + 31;
           event({ type: 'completed', sampled: new Array(beside).fill(0) });
         }
-        lines.push({ kind: 'request', arrivedMs, firstTokenMs: arrivedMs + 30, finishedMs: 0 } as RecordedRequest);
+        served(arrivedMs);
         ttftSeconds[load].push((30 + truth.request + truth.way + beside * truth.beside) / 1000);
       }
     }
-    const history = await readServerHistory(lines);
-    const runs = ttftSeconds.map((times) => ({ concurrency: 8, ttftSeconds: times }));
+    const history = await readServerHistory(lines, 50);
+    const runs = [
+      { concurrency: 1, ttftSeconds: [0.03] },
+      ...ttftSeconds.map((times) => ({ concurrency: 8, ttftSeconds: times })),
+    ];
     const { costs } = fitServer(step, serverSettings, history, runs, []);
     const expected: ServerCosts = {
       stepSeconds: truth.gap / 1000,

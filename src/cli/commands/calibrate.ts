@@ -57,8 +57,8 @@ export function addCalibrateCommand(program: Command): void {
     .option('--max-step-stretch <factor>', 'of the server that is measured', numberFlag(1.01, 1e6), 3.5)
     .option(
       '--seconds <count>',
-      'time for the steps, and for the loads; each is run at least once',
-      numberFlag(1, 60),
+      'time for the steps, for warming a server up, and for the loads; each is run at least once',
+      numberFlag(1, 3600),
       25,
     )
     .option('--no-server', 'measure the steps only, and nothing over HTTP')
@@ -158,7 +158,7 @@ async function measureServer(
     ],
   });
   try {
-    const { loads, runs } = await measureLoads(designs, {
+    const { loads, runs, warmRequests } = await measureLoads(designs, {
       url: server.url,
       vocabSize: measured.vocabSize,
       rounds: 5,
@@ -166,7 +166,8 @@ async function measureServer(
       onProgress: progress.update,
     });
     await server.stop();
-    const history = await readServerHistory(readRecording(createInterface({ input: createReadStream(recording) })));
+    const lines = readRecording(createInterface({ input: createReadStream(recording) }));
+    const history = await readServerHistory(lines, warmRequests);
     return fitServer(measured.step, settings, history, runs, loads);
   } finally {
     progress.end();

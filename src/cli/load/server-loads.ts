@@ -41,19 +41,24 @@ export interface MeasureLoadOptions {
   readonly vocabSize: number;
   /** Each load is run so often, at most, the loads in turn; the median counts. */
   readonly rounds: number;
-  /** No further round begins after that long. */
+  /** No further round begins after that long. The loads run for as long before, to warm the server up. */
   readonly budgetSeconds: number;
-  /** Called as requests end. */
+  /** Called as requests that count end. */
   readonly onProgress: (done: number, total: number) => void;
 }
 
 export interface LoadResults {
   readonly loads: readonly MeasuredLoad[];
-  /** Every run, the first ones included, in order. */
+  /** Every run that counts, in order. */
   readonly runs: readonly ClientRun[];
+  /** Requests that came before, and do not count. */
+  readonly warmRequests: number;
 }
 
-/** Runs the loads one after the other, behind a few requests that warm the server up. Rejects if a request fails. */
+/**
+ * Runs the loads one after the other. A server that has just started is busy compiling itself, on the cores of the kernels: its costs fall by half
+ * within half a minute of work, so the same loads run first for as long as they are measured. Rejects if a request fails.
+ */
 export async function measureLoads(
   designs: readonly LoadDesign[],
   { url, vocabSize, rounds, budgetSeconds, onProgress }: MeasureLoadOptions,
@@ -82,7 +87,7 @@ export async function measureLoads(
     const failed = driven.records.find(({ error }) => error !== null);
     if (failed) throw new Error(`a request of the calibration failed: ${failed.error}`);
     const ttft = driven.records.map(({ startMs, tokenMs }) => tokenMs[0] - startMs);
-    runs.push({ concurrency: design.concurrency, ttftSeconds: ttft.map((ms) => ms / 1000) });
+    if (counts) runs.push({ concurrency: design.concurrency, ttftSeconds: ttft.map((ms) => ms / 1000) });
     return {
       requests: requestsOf(design),
       concurrency: design.concurrency,
@@ -91,10 +96,15 @@ export async function measureLoads(
     };
   };
   try {
-    const warm = designs.reduce((most, one) => (one.concurrency > most.concurrency ? one : most));
-    await run({ ...warm, requestCount: warm.concurrency }, false);
+    let warmRequests = 0;
+    let startedMs = performance.now();
+    for (let i = 0; i === 0 || performance.now() - startedMs < budgetSeconds * 1000; i++) {
+      const design = designs[i % designs.length];
+      await run(design, false);
+      warmRequests += design.requestCount;
+    }
     const measured = designs.map((): MeasuredLoad[] => []);
-    const startedMs = performance.now();
+    startedMs = performance.now();
     for (let round = 0; round < rounds; round++) {
       if (round > 0 && performance.now() - startedMs > budgetSeconds * 1000) break;
       for (const [i, design] of designs.entries()) measured[i].push(await run(design, true));
@@ -104,7 +114,7 @@ export async function measureLoads(
       durationSeconds: distributionOf(each.map(({ durationSeconds }) => durationSeconds)).p50,
       ttftSeconds: distributionOf(each.map(({ ttftSeconds }) => ttftSeconds)).p50,
     }));
-    return { loads, runs };
+    return { loads, runs, warmRequests };
   } finally {
     client.close();
   }

@@ -45,9 +45,10 @@ interface OpenStep {
   read: number;
 }
 
-/** Reads a recording with events, of a server whose requests shared nothing. */
+/** Reads a recording with events, of a server whose requests shared nothing, from the arrival of request `first` on. */
 export async function readServerHistory(
   lines: Iterable<RecordingLine> | AsyncIterable<RecordingLine>,
+  first = 0,
 ): Promise<ServerHistory> {
   const steps: OpenStep[] = [];
   const requests: { arrivedMs: number; firstTokenMs: number }[] = [];
@@ -74,9 +75,10 @@ export async function readServerHistory(
     }
   }
   requests.sort((a, b) => a.arrivedMs - b.arrivedMs);
+  const beginMs = requests[first]?.arrivedMs ?? 0;
   return {
-    steps: steps.flatMap((step, i) => rowsOf(steps[i - 1], step, steps[i + 1])),
-    requests: requests.map(({ arrivedMs, firstTokenMs }) => ({
+    steps: steps.flatMap((step, i) => (step.startMs < beginMs ? [] : rowsOf(steps[i - 1], step, steps[i + 1]))),
+    requests: requests.slice(first).map(({ arrivedMs, firstTokenMs }) => ({
       arrivedSeconds: arrivedMs / 1000,
       ttftSeconds: (firstTokenMs - arrivedMs) / 1000,
       publishedWith: lastStarted(steps, firstTokenMs)?.outputs ?? 1,
