@@ -10,6 +10,7 @@
 #include "bf16_support.h"
 #include "executor.h"
 #include "page_codec_addon.h"
+#include "pool_work.h"
 #include "probe/probe.h"
 
 namespace octavo {
@@ -17,9 +18,10 @@ namespace {
 
 /** What JavaScript holds: cleared by `destroy`, so that a late call fails instead of touching freed memory. */
 struct PoolHandle {
-  std::shared_ptr<ThreadPool> pool;
+  std::shared_ptr<WorkQueue> queue;
 };
 struct ModelHandle {
+  std::shared_ptr<WorkQueue> queue;
   std::shared_ptr<Executor> executor;
   bool busy = false;
 };
@@ -161,7 +163,7 @@ ModelSpec spec_of(const Napi::Object& object) {
 Napi::Value create_pool(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const int32_t threads = info[0].As<Napi::Number>().Int32Value();
-    auto* handle = new PoolHandle{std::make_shared<ThreadPool>(threads)};
+    auto* handle = new PoolHandle{std::make_shared<WorkQueue>(info.Env(), threads)};
     return Napi::External<PoolHandle>::New(info.Env(), handle, [](Napi::Env, PoolHandle* h) { delete h; });
   });
 }
@@ -169,33 +171,28 @@ Napi::Value create_pool(const Napi::CallbackInfo& info) {
 Napi::Value create_model(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     PoolHandle& pool = pool_of(info, 0);
-    if (!pool.pool) throw PlanError("the backend is closed");
+    if (!pool.queue) throw PlanError("the backend is closed");
     const Kernels& kernels = kernels_of(info[1].As<Napi::String>().Utf8Value());
-    auto* handle = new ModelHandle{std::make_shared<Executor>(pool.pool, kernels, spec_of(info[2].As<Napi::Object>()))};
+    auto* handle = new ModelHandle{pool.queue, std::make_shared<Executor>(pool.queue->threads(), kernels, spec_of(info[2].As<Napi::Object>()))};
     return Napi::External<ModelHandle>::New(info.Env(), handle, [](Napi::Env, ModelHandle* h) { delete h; });
   });
 }
 
-/** Work off the JavaScript thread that resolves a promise. Holds the model alive, and its argument from collection. */
-class ModelWork : public Napi::AsyncWorker {
+/** Work on a model's pool. Holds the model alive, and its argument from collection. */
+class ModelWork : public PoolWork {
  public:
   ModelWork(Napi::Env env, ModelHandle& handle, Napi::Value handle_value)
-      : Napi::AsyncWorker(env), handle_(handle), executor_(handle.executor), deferred_(Napi::Promise::Deferred::New(env)),
-        keep_(Napi::Persistent(handle_value)) {
+      : PoolWork(env), executor_(handle.executor), queue_(handle.queue), handle_(handle), keep_(Napi::Persistent(handle_value)) {
     handle_.busy = true;
   }
-  Napi::Promise promise() const { return deferred_.Promise(); }
 
  protected:
-  void OnError(const Napi::Error& error) override {
-    handle_.busy = false;
-    deferred_.Reject(error.Value());
-  }
-  ModelHandle& handle_;
+  void release() override { handle_.busy = false; }
   const std::shared_ptr<Executor> executor_;
-  const Napi::Promise::Deferred deferred_;
 
  private:
+  const std::shared_ptr<WorkQueue> queue_;
+  ModelHandle& handle_;
   const Napi::Reference<Napi::Value> keep_;
 };
 
@@ -204,17 +201,16 @@ class StepWork final : public ModelWork {
   using ModelWork::ModelWork;
 
  protected:
-  void Execute() override { times_ = executor_->run(); }
-  /** Resolves to milliseconds of the step and of its picks, then the results of the picks (candidates.h). */
-  void OnOK() override {
-    handle_.busy = false;
+  void execute() override { times_ = executor_->run(); }
+  /** Milliseconds of the step and of its picks, then the results of the picks (candidates.h). */
+  Napi::Value result(Napi::Env env) override {
     static const std::vector<double> none;
     const std::vector<double>& results = executor_->picker().active() ? executor_->picker().results() : none;
-    Napi::Float64Array out = Napi::Float64Array::New(Env(), 2 + results.size());
+    Napi::Float64Array out = Napi::Float64Array::New(env, 2 + results.size());
     out[0] = static_cast<double>(times_.step_nanoseconds) / 1e6;
     out[1] = static_cast<double>(times_.pick_nanoseconds) / 1e6;
     std::copy(results.begin(), results.end(), out.Data() + 2);
-    deferred_.Resolve(out);
+    return out;
   }
 
  private:
@@ -227,16 +223,19 @@ class PackWork final : public ModelWork {
       : ModelWork(env, handle, handle_value), keep_staging_(Napi::Persistent(staging)), pieces_(std::move(pieces)) {}
 
  protected:
-  void Execute() override { executor_->pack(pieces_); }
-  void OnOK() override {
-    handle_.busy = false;
-    deferred_.Resolve(Env().Undefined());
-  }
+  void execute() override { executor_->pack(pieces_); }
+  Napi::Value result(Napi::Env env) override { return env.Undefined(); }
 
  private:
   const Napi::Reference<Napi::Value> keep_staging_;
   const std::vector<WeightPiece> pieces_;
 };
+
+Napi::Value submit(ModelHandle& handle, std::unique_ptr<ModelWork> work) {
+  const Napi::Promise promise = work->promise();
+  handle.queue->submit(std::move(work));
+  return promise;
+}
 
 void refuse_if_busy(const Napi::CallbackInfo& info, const ModelHandle& handle) {
   if (handle.busy) throw Napi::Error::New(info.Env(), "a step is running");
@@ -261,9 +260,7 @@ Napi::Value pack_weights(const Napi::CallbackInfo& info) {
                         static_cast<size_t>(bytes)});
     }
     handle.executor->check_pieces(pieces);
-    auto* work = new PackWork(info.Env(), handle, info[0], info[1], std::move(pieces));
-    work->Queue();
-    return work->promise();
+    return submit(handle, std::make_unique<PackWork>(info.Env(), handle, info[0], info[1], std::move(pieces)));
   });
 }
 
@@ -309,9 +306,7 @@ Napi::Value execute(const Napi::CallbackInfo& info) {
       if (count < 0) throw PlanError("count is negative");
       handle.executor->bind_picks({values, value_count, ids, id_count, edits, edit_count, static_cast<size_t>(count)});
     }
-    auto* work = new StepWork(info.Env(), handle, info[0]);
-    work->Queue();
-    return work->promise();
+    return submit(handle, std::make_unique<StepWork>(info.Env(), handle, info[0]));
   });
 }
 
@@ -378,7 +373,7 @@ void destroy_model(const Napi::CallbackInfo& info) {
   handle.executor.reset();
 }
 
-void destroy_pool(const Napi::CallbackInfo& info) { pool_of(info, 0).pool.reset(); }
+void destroy_pool(const Napi::CallbackInfo& info) { pool_of(info, 0).queue.reset(); }
 
 /** Measures the machine's limits on threads of its own; see probe/probe.h. */
 class ProbeWork final : public Napi::AsyncWorker {

@@ -1,7 +1,10 @@
-// The thread pool: start gate, barrier, spin-then-park waiting.
+// The thread pool: job queue, start gate, barrier, waiting.
 #include "thread_pool.h"
 
 #include <chrono>
+#include <utility>
+
+#include "affinity.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -48,17 +51,48 @@ void ThreadPool::Gate::wait_past(uint32_t seen) {
   sleepers_.fetch_sub(1, std::memory_order_seq_cst);
 }
 
-ThreadPool::ThreadPool(int32_t threads) : size_(threads) {
-  for (int32_t thread = 1; thread < threads; ++thread) workers_.emplace_back([this, thread] { work(thread); });
+ThreadPool::ThreadPool(int32_t threads) : size_(threads), processors_(allowed_processors()) {
+  if (static_cast<int32_t>(processors_.size()) != size_) processors_.clear();
+  threads_.emplace_back([this] { lead(); });
+  for (int32_t thread = 1; thread < threads; ++thread) threads_.emplace_back([this, thread] { follow(thread); });
 }
 
 ThreadPool::~ThreadPool() {
-  stopping_ = true;
-  start_.advance();
-  for (std::thread& worker : workers_) worker.join();
+  {
+    std::lock_guard<std::mutex> lock(jobs_mutex_);
+    is_closing_ = true;
+  }
+  jobs_changed_.notify_one();
+  for (std::thread& thread : threads_) thread.join();
 }
 
-void ThreadPool::work(int32_t thread) {
+void ThreadPool::submit(std::function<void()> job) {
+  {
+    std::lock_guard<std::mutex> lock(jobs_mutex_);
+    jobs_.push_back(std::move(job));
+  }
+  jobs_changed_.notify_one();
+}
+
+void ThreadPool::lead() {
+  if (!processors_.empty()) stay_on(processors_[0]);
+  for (;;) {
+    std::function<void()> job;
+    {
+      std::unique_lock<std::mutex> lock(jobs_mutex_);
+      jobs_changed_.wait(lock, [&] { return is_closing_ || !jobs_.empty(); });
+      if (jobs_.empty()) break;
+      job = std::move(jobs_.front());
+      jobs_.pop_front();
+    }
+    job();
+  }
+  stopping_ = true;
+  start_.advance();
+}
+
+void ThreadPool::follow(int32_t thread) {
+  if (!processors_.empty()) stay_on(processors_[static_cast<size_t>(thread)]);
   uint32_t seen = 0;
   for (;;) {
     start_.wait_past(seen);
@@ -70,7 +104,6 @@ void ThreadPool::work(int32_t thread) {
 }
 
 void ThreadPool::run(Body body, void* context) {
-  std::lock_guard<std::mutex> lock(run_mutex_);
   if (size_ == 1) {
     body(context, 0);
     return;

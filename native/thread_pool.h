@@ -4,6 +4,8 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -11,19 +13,26 @@
 namespace octavo {
 
 /**
- * `threads - 1` workers; the thread that calls `run` is thread 0. Waiting spins briefly (a barrier is usually a
- * microsecond away) and then parks, so that a preempted peer, or the event loop, gets the core.
+ * Jobs come to the first thread one after the other, and share themselves out to all with `run`. Waiting inside a job spins briefly (a barrier is
+ * usually a microsecond away) and then parks, so that a preempted peer, or the event loop, gets the core.
+ *
+ * Where there are as many threads as processors that this process may use, each stays on one of its own: the event loop and other processes
+ * disturb steps all the time, and a system that moves threads about then often leaves two on one processor for milliseconds.
  */
 class ThreadPool {
  public:
   explicit ThreadPool(int32_t threads);
+  /** After the jobs that were submitted. Not to be called by a job. */
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int32_t size() const { return size_; }
 
-  /** Runs body(context, thread) on every thread and returns when all are done. Callers queue for the pool. */
+  /** Queues a job, which throws nothing. */
+  void submit(std::function<void()> job);
+
+  /** Inside a job: runs body(context, thread) on every thread and returns when all are done. */
   using Body = void (*)(void* context, int32_t thread);
   void run(Body body, void* context);
 
@@ -63,17 +72,23 @@ class ThreadPool {
     std::condition_variable condition_;
   };
 
-  void work(int32_t thread);
+  void lead();
+  void follow(int32_t thread);
 
   const int32_t size_;
-  std::mutex run_mutex_;
+  /** The processor of each thread; empty where they may move. */
+  std::vector<int32_t> processors_;
+  std::mutex jobs_mutex_;
+  std::condition_variable jobs_changed_;
+  std::deque<std::function<void()>> jobs_;
+  bool is_closing_ = false;
   Body body_ = nullptr;
   void* context_ = nullptr;
   bool stopping_ = false;
   alignas(64) Gate start_;
   alignas(64) Gate barrier_gate_;
   alignas(64) std::atomic<int32_t> arrived_{0};
-  std::vector<std::thread> workers_;
+  std::vector<std::thread> threads_;
 };
 
 }  // namespace octavo

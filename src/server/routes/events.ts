@@ -30,7 +30,7 @@ export function registerEvents(app: FastifyInstance, context: ServerContext, lin
   const { events } = context.engine;
   let viewers = 0;
   const lingering: EventViewer[] = [];
-  /** Of events that several viewers see, once. */
+  /** Of events that several viewers see, once; for a single one, remembering them costs more than it saves. */
   const texts = new WeakMap<OctavoEvent, string>();
 
   function textOf(event: OctavoEvent): string {
@@ -44,7 +44,8 @@ export function registerEvents(app: FastifyInstance, context: ServerContext, lin
   function frameOf(batch: ViewerBatch): string {
     if (batch.type === 'events') {
       const last = batch.events[batch.events.length - 1];
-      return `id: ${last.id}\nevent: events\ndata: [${batch.events.map(textOf).join(',')}]\n\n`;
+      const data = viewers === 1 ? JSON.stringify(batch.events) : `[${batch.events.map(textOf).join(',')}]`;
+      return `id: ${last.id}\nevent: events\ndata: ${data}\n\n`;
     }
     const { reason, nextEventId, snapshot } = batch;
     const data = JSON.stringify({ reason, nextEventId, snapshot });
