@@ -187,7 +187,7 @@ class ModelWork : public PoolWork {
   }
 
  protected:
-  void release() override { handle_.busy = false; }
+  void finished() override { handle_.busy = false; }
   const std::shared_ptr<Executor> executor_;
 
  private:

@@ -30,7 +30,7 @@ void WorkQueue::settle(Napi::Env env, Napi::Function, WorkQueue* queue, PoolWork
   if (env == nullptr) return;
   const std::unique_ptr<PoolWork> work(raw);
   if (--queue->pending_ == 0) queue->done_.Unref(env);
-  work->release();
+  work->finished();
   if (work->failed_) {
     work->deferred_.Reject(Napi::Error::New(env, work->error_).Value());
     return;

@@ -44,7 +44,7 @@ class PoolWork {
   /** On the pool's first thread. What it throws rejects the promise. */
   virtual void execute() = 0;
   /** On the JavaScript thread, whether it threw or not: what the work held is free again. */
-  virtual void release() {}
+  virtual void finished() {}
   /** On the JavaScript thread. */
   virtual Napi::Value result(Napi::Env env) = 0;
 
