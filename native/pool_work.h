@@ -3,6 +3,7 @@
 
 #include <napi.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -25,11 +26,15 @@ class WorkQueue {
   void submit(std::unique_ptr<PoolWork> work);
 
  private:
+  /** The environment goes (a worker is terminated), whatever runs: from here on nothing calls back. */
+  static void on_teardown(void* self);
   static void settle(Napi::Env env, Napi::Function, WorkQueue* queue, PoolWork* work);
   using Done = Napi::TypedThreadSafeFunction<WorkQueue, PoolWork, settle>;
 
+  const napi_env env_;
   const std::shared_ptr<ThreadPool> threads_;
   Done done_;
+  std::atomic<bool> is_torn_down_{false};
   int32_t pending_ = 0;
 };
 

@@ -74,6 +74,11 @@ void ThreadPool::submit(std::function<void()> job) {
   jobs_changed_.notify_one();
 }
 
+void ThreadPool::wait_idle() {
+  std::unique_lock<std::mutex> lock(jobs_mutex_);
+  became_idle_.wait(lock, [&] { return jobs_.empty() && !is_running_; });
+}
+
 void ThreadPool::lead() {
   if (!processors_.empty()) stay_on(processors_[0]);
   for (;;) {
@@ -84,8 +89,14 @@ void ThreadPool::lead() {
       if (jobs_.empty()) break;
       job = std::move(jobs_.front());
       jobs_.pop_front();
+      is_running_ = true;
     }
     job();
+    // What it holds goes before anybody is told.
+    job = nullptr;
+    std::lock_guard<std::mutex> lock(jobs_mutex_);
+    is_running_ = false;
+    became_idle_.notify_all();
   }
   stopping_ = true;
   start_.advance();

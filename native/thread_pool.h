@@ -31,6 +31,8 @@ class ThreadPool {
 
   /** Queues a job, which throws nothing. */
   void submit(std::function<void()> job);
+  /** Returns when no job runs or waits. */
+  void wait_idle();
 
   /** Inside a job: runs body(context, thread) on every thread and returns when all are done. */
   using Body = void (*)(void* context, int32_t thread);
@@ -80,7 +82,9 @@ class ThreadPool {
   std::vector<int32_t> processors_;
   std::mutex jobs_mutex_;
   std::condition_variable jobs_changed_;
+  std::condition_variable became_idle_;
   std::deque<std::function<void()>> jobs_;
+  bool is_running_ = false;
   bool is_closing_ = false;
   Body body_ = nullptr;
   void* context_ = nullptr;
