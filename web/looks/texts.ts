@@ -100,6 +100,20 @@ function placeText(node: Text, problems: string[]): Placed[] {
   return placed;
 }
 
+/** What stays in place while the rest scrolls by beneath it, unseen. */
+function coverOf(element: Element): Element | null {
+  for (let at: Element | null = element; at !== null; at = at.parentElement) {
+    const { position, backgroundColor } = getComputedStyle(at);
+    if (position === 'sticky') return backgroundColor.startsWith('rgb(') ? at : null;
+  }
+  return null;
+}
+
+function covers(one: Element, other: Element): boolean {
+  const cover = coverOf(one);
+  return cover !== null && !cover.contains(other);
+}
+
 /** What is wrong with where texts lie, one line each. */
 export function textProblems(): string[] {
   const problems: string[] = [];
@@ -114,7 +128,9 @@ export function textProblems(): string[] {
     for (let j = i + 1; j < sorted.length && sorted[j].top < a.bottom; j++) {
       const b = sorted[j];
       if (a.one.element === b.one.element) continue;
-      if (overlap(a.one.box, b.one.box)) problems.push(`${describe(a.one)} lies on ${describe(b.one)}`);
+      if (!overlap(a.one.box, b.one.box)) continue;
+      if (covers(a.one.element, b.one.element) || covers(b.one.element, a.one.element)) continue;
+      problems.push(`${describe(a.one)} lies on ${describe(b.one)}`);
     }
   }
   return [...new Set(problems)];
