@@ -201,7 +201,8 @@ export async function startServer(settings: ServerSettings, context: ServerConte
       group: g,
       maxBlocksPerSequence: Math.ceil(maxModelLen / blockSize),
       numa:
-        settings.numaNodes > 1
+        // A group of a short window may have fewer blocks than there are nodes.
+        settings.numaNodes > 1 && group.blockCount >= settings.numaNodes
           ? { topology: topologyOf(settings.numaNodes), migrationBlocksPerStep: MIGRATED_BLOCKS }
           : null,
       tiers: stacks && {
