@@ -12,7 +12,7 @@ import { choices, integer, runBench, text, UsageError } from './common/options.t
 import { progress } from './common/progress.ts';
 import { formatTable } from './common/table.ts';
 import { randomPrompt } from './peer/protocol.ts';
-import { formatSummary, summarize } from './stats.ts';
+import { formatSummary, mean, summarize } from './stats.ts';
 
 const options = {
   model: text('smollm2-135m', `a shape (${synthShapeNames.join(', ')}), or a GGUF file`),
@@ -104,14 +104,14 @@ function startViewer(url: string): Viewer {
 
 /** Tokens a second; what they are less than those beside them, in per cent, and how sure the mean of that is. */
 function rowOf(way: string, rates: readonly number[], lost: readonly number[]): string[] {
-  const mean = lost.reduce((sum, value) => sum + value, 0) / lost.length;
-  const variance = lost.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (lost.length - 1);
+  const average = mean(lost);
+  const variance = lost.reduce((sum, value) => sum + (value - average) ** 2, 0) / (lost.length - 1);
   const error = Math.sqrt(variance / lost.length);
   return [
     way,
     formatSummary(summarize(rates), 0),
     formatSummary(summarize(lost)),
-    `${mean.toFixed(1)} ± ${error.toFixed(1)}`,
+    `${average.toFixed(1)} ± ${error.toFixed(1)}`,
   ];
 }
 

@@ -12,7 +12,7 @@ import { type SideRun, startOctavo } from './serve/contestants.ts';
 import { calibrate, readCalibration } from './simulate/calibrations.ts';
 import { forecast } from './simulate/forecast.ts';
 import { longestTokens, servedWorkload, workloads } from './simulate/workloads.ts';
-import { formatSummary, summarize } from './stats.ts';
+import { formatSummary, mean, summarize } from './stats.ts';
 
 const options = {
   model: optionalText('a model file; else one is synthesised from --shape and --type'),
@@ -42,8 +42,6 @@ const figures: readonly { readonly title: string; readonly read: Figure }[] = [
   { title: 'output tok/s', read: ({ outputTokensPerSecond }) => outputTokensPerSecond },
   { title: 'TTFT p50, ms', read: ({ ttftMs }) => ttftMs.p50 },
 ];
-
-const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 await runBench(
   'bench:simulate',

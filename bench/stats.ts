@@ -13,6 +13,10 @@ export function summarize(values: readonly number[]): Summary {
   return { median, lowest: sorted[0], highest: sorted[sorted.length - 1] };
 }
 
+export function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
 export function formatSummary({ median, lowest, highest }: Summary, digits = 1): string {
   return `${median.toFixed(digits)} (${lowest.toFixed(digits)} to ${highest.toFixed(digits)})`;
 }
