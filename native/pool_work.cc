@@ -24,7 +24,7 @@ void WorkQueue::on_teardown(void* self) {
 }
 
 void WorkQueue::submit(std::unique_ptr<PoolWork> work) {
-  if (pending_++ == 0) done_.Ref(work->promise().Env());
+  if (pending_++ == 0) done_.Ref(env_);
   PoolWork* raw = work.release();
   threads_->submit([this, raw] {
     // Then nobody is left to settle or free the work.

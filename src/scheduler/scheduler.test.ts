@@ -574,7 +574,9 @@ describe('cancel and abort', () => {
     scheduler.cancel(1);
     expect(scheduler.runningCount).toBe(0);
     expect(memory.usage().freeBlocks).toBeLessThan(9);
+    expect(scheduler.ending()).toMatchObject([{ id: 1, requestId: '1' }]);
     scheduler.complete(plan, []);
+    expect(scheduler.ending()).toEqual([]);
     expect(memory.usage().freeBlocks).toBe(9);
     scheduler.cancel(1);
     expect(scheduler.schedule()).toBeNull();

@@ -316,5 +316,14 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         blocks: memory.blocksOf(sequence.memory),
       }));
     },
+
+    ending() {
+      const cancelled = inFlight?.shares.filter(({ sequence }) => sequence.cancelled) ?? [];
+      return cancelled.map(({ sequence: { id, requestId, tokenIds } }) => ({
+        id,
+        requestId,
+        totalTokens: tokenIds.length,
+      }));
+    },
   };
 }

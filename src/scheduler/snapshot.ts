@@ -17,9 +17,10 @@ export function takeSnapshot(
     held.delete(id);
     sequences.push({ id, requestId, state, waitCause, computedTokens, totalTokens, blocks });
   }
+  const ending = new Map(scheduler.ending().map((each) => [each.id, each]));
   for (const { id, computedTokens, blocks } of held.values()) {
-    const known = { requestId: `sequence ${id}`, state: 'ending' as const, waitCause: null };
-    sequences.push({ id, ...known, computedTokens, totalTokens: computedTokens, blocks });
+    const { requestId, totalTokens } = ending.get(id) ?? { requestId: `sequence ${id}`, totalTokens: computedTokens };
+    sequences.push({ id, requestId, state: 'ending', waitCause: null, computedTokens, totalTokens, blocks });
   }
   const { steps, computedTokens, generatedTokens, preemptions } = scheduler.counters;
   const { evictions, copyOnWrites, partialHitCopies, merges } = memory.counters;

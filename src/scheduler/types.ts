@@ -147,4 +147,6 @@ export interface Scheduler {
     readonly totalTokens: number;
     readonly blocks: readonly number[];
   }[];
+  /** Sequences that were cancelled while the step in flight runs them: they hold their blocks until it ends. */
+  ending(): readonly { readonly id: number; readonly requestId: string; readonly totalTokens: number }[];
 }

@@ -83,9 +83,12 @@ function watch(engine: Engine): { view: MemoryView; kinds: Map<EventKind, number
       view.apply(JSON.parse(JSON.stringify(event)));
       kinds.set(event.type, (kinds.get(event.type) ?? 0) + 1);
       events.push(event);
-      // Between two steps everything has been told.
       if (event.type !== 'completed') return;
-      setImmediate(() => expect(comparable(view.snapshot())).toEqual(comparable(engine.events.snapshot())));
+      setImmediate(() => {
+        // The engine's first: it tells what was gathered.
+        const state = engine.events.snapshot();
+        expect(comparable(view.snapshot())).toEqual(comparable(state));
+      });
     },
     { blocks: true },
   );

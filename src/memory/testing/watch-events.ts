@@ -109,15 +109,18 @@ function stateOf(memory: KvMemory): State {
   };
 }
 
-/** Of sequences that end with the step in flight only the memory knows, which has no name for them. */
 function sorted({ sequences }: Snapshot): unknown[] {
   return [...sequences]
     .sort((a, b) => a.id - b.id)
-    .map(({ id, requestId, state, computedTokens, totalTokens, waitCause, blocks }) =>
-      state === 'ending'
-        ? [id, state, computedTokens, blocks]
-        : [id, requestId, state, computedTokens, totalTokens, waitCause, blocks],
-    );
+    .map(({ id, requestId, state, computedTokens, totalTokens, waitCause, blocks }) => [
+      id,
+      requestId,
+      state,
+      computedTokens,
+      totalTokens,
+      waitCause,
+      blocks,
+    ]);
 }
 
 function expectSame(actual: unknown, expected: unknown, what: string): void {
