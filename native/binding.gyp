@@ -20,7 +20,8 @@
                   'shared_prefixes.cc', 'thread_pool.cc',
                   'probe/probe.cc', 'probe/portable.cc', 'probe/avx2.cc', 'probe/avx512.cc', 'probe/amx.cc'],
       'include_dirs': ['<!@(node -p "require(\'node-addon-api\').include_dir")'],
-      'defines': ['NAPI_VERSION=8', 'NAPI_CPP_EXCEPTIONS', 'NODE_ADDON_API_DISABLE_DEPRECATED'],
+      # The last: a call back into JavaScript that is being terminated fails, and what that throws has nowhere to go.
+      'defines': ['NAPI_VERSION=8', 'NAPI_CPP_EXCEPTIONS', 'NODE_ADDON_API_DISABLE_DEPRECATED', 'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS'],
       'dependencies': ['kernels_portable'],
       'conditions': [
         ['target_arch=="x64"', { 'defines': ['OCTAVO_X86=1'], 'dependencies': ['kernels_amx', 'kernels_avx2', 'kernels_avx512', 'kernels_avx512_bf16'] }],
