@@ -37,6 +37,13 @@ static inline PanelOutput panel_output(const LinearJob& job, int32_t panel, int3
           left < kPanelRows ? left : kPanelRows};
 }
 
+/** The quantised activations from a row on; a multiple of kTileRows. */
+static inline QuantizedRows quantized_from(const LinearJob& job, int32_t first_row) {
+  QuantizedRows rows = job.quantized;
+  rows.tiles += static_cast<size_t>(first_row / kTileRows) * rows.tile_bytes;
+  return rows;
+}
+
 static inline void finish_panel(const PanelOutput& output, int32_t rows) {
   if (output.out == output.target && output.bias == nullptr) return;
   for (int32_t row = 0; row < rows; ++row) {
