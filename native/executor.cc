@@ -115,7 +115,7 @@ Executor::Executor(std::shared_ptr<ThreadPool> threads, const Kernels& kernels, 
   thread_scratch_floats_ = round_up(linear_scratch_floats(rows), 1024);
   thread_scratch_ = MappedMemory(thread_scratch_floats_ * 4 * static_cast<size_t>(threads_->size()) + kReadSlackBytes);
 
-  counters_ = std::make_unique<Counter[]>(regions_.size());
+  counters_ = std::make_unique<Counter[]>(regions_.size() * static_cast<size_t>(threads_->size()));
 }
 
 size_t Executor::kv_bytes() const {
@@ -187,7 +187,8 @@ Executor::Times Executor::run() {
 }
 
 void Executor::prepare_step() {
-  for (size_t i = 0; i < regions_.size(); ++i) counters_[i].next.store(0, std::memory_order_relaxed);
+  const size_t count = regions_.size() * static_cast<size_t>(threads_->size());
+  for (size_t i = 0; i < count; ++i) counters_[i].next.store(0, std::memory_order_relaxed);
   attention_.plan();
 }
 
@@ -240,7 +241,7 @@ void Executor::run_region(size_t index, int32_t thread) {
                std::min(rows, static_cast<int32_t>(steps * (thread + 1) / threads) * step));
       break;
     }
-    case RegionKind::kLinear: run_linear(region, counters_[index], rows, thread); break;
+    case RegionKind::kLinear: run_linear(index, rows, thread); break;
     case RegionKind::kAttention:
       attention_.run(index, row(region.input, 0), stride_floats(region.input), row(region.out, 0), stride_floats(region.out), thread);
       break;
@@ -306,7 +307,8 @@ void Executor::run_rows(const Region& region, int32_t first, int32_t last) {
   }
 }
 
-void Executor::run_linear(const Region& region, Counter& counter, int32_t rows, int32_t thread) {
+void Executor::run_linear(size_t index, int32_t rows, int32_t thread) {
+  const Region& region = regions_[index];
   int32_t panels = 0;
   for (const LinearOutput& output : region.outputs) panels += matrices_[static_cast<size_t>(output.matrix)].panel_count;
   const int32_t threads = threads_->size();
@@ -329,29 +331,35 @@ void Executor::run_linear(const Region& region, Counter& counter, int32_t rows, 
     quantized = {reinterpret_cast<uint8_t*>(row(region.quantized, 0)),
                  tile_block_bytes(buffer.stride_bytes == quantized_row_bytes(columns, true)), buffer.stride_bytes * kTileRows};
   }
+  const auto run_item = [&](int32_t item) {
+    int32_t panel = item % panels;
+    const int32_t first_row = item / panels * row_chunk;
+    size_t which = 0;
+    while (panel >= matrices_[static_cast<size_t>(region.outputs[which].matrix)].panel_count) {
+      panel -= matrices_[static_cast<size_t>(region.outputs[which].matrix)].panel_count;
+      ++which;
+    }
+    const LinearOutput& output = region.outputs[which];
+    const LinearJob job = {&matrices_[static_cast<size_t>(output.matrix)],
+                           output.bias < 0 ? nullptr : vectors_[static_cast<size_t>(output.bias)],
+                           row(region.input, 0),
+                           stride_floats(region.input),
+                           quantized,
+                           row(output.out, 0),
+                           stride_floats(output.out)};
+    kernels_.linear_panel(job, panel, first_row, std::min(rows, first_row + row_chunk), scratch);
+  };
   kernels_.begin_linear(row_chunk);
-  for (;;) {
-    const int32_t begin = counter.next.fetch_add(take, std::memory_order_relaxed);
-    if (begin >= items) break;
-    const int32_t end = std::min(items, begin + take);
-    for (int32_t item = begin; item < end; ++item) {
-      int32_t panel = item % panels;
-      const int32_t first_row = item / panels * row_chunk;
-      size_t which = 0;
-      while (panel >= matrices_[static_cast<size_t>(region.outputs[which].matrix)].panel_count) {
-        panel -= matrices_[static_cast<size_t>(region.outputs[which].matrix)].panel_count;
-        ++which;
-      }
-      const LinearOutput& output = region.outputs[which];
-      const Matrix& weight = matrices_[static_cast<size_t>(output.matrix)];
-      const LinearJob job = {&weight,
-                             output.bias < 0 ? nullptr : vectors_[static_cast<size_t>(output.bias)],
-                             row(region.input, 0),
-                             stride_floats(region.input),
-                             quantized,
-                             row(output.out, 0),
-                             stride_floats(output.out)};
-      kernels_.linear_panel(job, panel, first_row, std::min(rows, first_row + row_chunk), scratch);
+  // A thread's share lies in one piece, so that what it fetches ahead is what it needs next. Then it helps the others with theirs.
+  Counter* const counters = counters_.get() + index * static_cast<size_t>(threads);
+  for (int32_t offset = 0; offset < threads; ++offset) {
+    const int64_t owner = (thread + offset) % threads;
+    const int32_t share_begin = static_cast<int32_t>(items * owner / threads);
+    const int32_t share_end = static_cast<int32_t>(items * (owner + 1) / threads);
+    for (;;) {
+      const int32_t begin = share_begin + counters[owner].next.fetch_add(take, std::memory_order_relaxed);
+      if (begin >= share_end) break;
+      for (int32_t item = begin; item < std::min(share_end, begin + take); ++item) run_item(item);
     }
   }
   kernels_.end_linear(row_chunk);

@@ -80,6 +80,7 @@ class Executor {
   size_t scratch_bytes() const;
 
  private:
+  /** The next item of one thread's share of a region's work. */
   struct alignas(64) Counter {
     std::atomic<int32_t> next{0};
   };
@@ -95,7 +96,7 @@ class Executor {
   bool copies_blocks() const;
   void copy_blocks(int32_t thread);
   void run_rows(const Region& region, int32_t first, int32_t last);
-  void run_linear(const Region& region, Counter& counter, int32_t rows, int32_t thread);
+  void run_linear(size_t index, int32_t rows, int32_t thread);
 
   float* row(int32_t buffer, int32_t index) const {
     const Buffer& b = buffers_[static_cast<size_t>(buffer)];
@@ -125,7 +126,7 @@ class Executor {
   Attention attention_;
   Picker picker_;
   int64_t picks_begin_ = 0;  // steady clock, of thread 0
-  std::unique_ptr<Counter[]> counters_;  // one for each region
+  std::unique_ptr<Counter[]> counters_;  // [region][thread]
 };
 
 }  // namespace octavo
