@@ -322,7 +322,6 @@ void Executor::run_linear(size_t index, int32_t rows, int32_t thread) {
   }
   const int32_t row_chunks = ceil_div(rows, row_chunk);
   const int32_t items = panels * row_chunks;
-  const int32_t take = threads == 1 ? items : std::max(1, items / (threads * 16));
   float* scratch = reinterpret_cast<float*>(thread_scratch_.data()) + static_cast<size_t>(thread) * thread_scratch_floats_;
   QuantizedRows quantized{};
   if (region.quantized >= 0) {
@@ -357,9 +356,9 @@ void Executor::run_linear(size_t index, int32_t rows, int32_t thread) {
     const int32_t share_begin = static_cast<int32_t>(items * owner / threads);
     const int32_t share_end = static_cast<int32_t>(items * (owner + 1) / threads);
     for (;;) {
-      const int32_t begin = share_begin + counters[owner].next.fetch_add(take, std::memory_order_relaxed);
-      if (begin >= share_end) break;
-      for (int32_t item = begin; item < std::min(share_end, begin + take); ++item) run_item(item);
+      const int32_t item = share_begin + counters[owner].next.fetch_add(1, std::memory_order_relaxed);
+      if (item >= share_end) break;
+      run_item(item);
     }
   }
   kernels_.end_linear(row_chunk);
