@@ -34,42 +34,10 @@ constexpr int32_t kFetchingTiles = 8;
 /** From this many tiles on, weights are expanded once instead of for every tile. */
 constexpr int32_t kExpandFromTiles = 4;
 
-/**
- * Beyond what is fetched into the first cache, every fourth line so far ahead is fetched into the second, which brings the three behind it along. Measured with
- * 2, 4 and 8 KiB on llama-3.2-1b in Q8_0: 16 rows (on AMX) run 3, 13 and 8 % faster with it, one row 0 to 3 %.
- */
+/** NearLines::far, and that of few tiles on AMX. Measured with 2, 4 and 8 KiB on llama-3.2-1b in Q8_0: 16 rows (on AMX, then) run 3, 13 and 8 % faster with it, one row 0 to 3 %. */
 constexpr size_t kFarAhead = 4096;
-
 /** From this many rows on, weights are fetched by a WeightStream; fewer hardly compute, and read 5 % faster in one stream. */
 constexpr int32_t kStreamFromRows = 5;
-
-/**
- * What is fetched into the first cache while a tile computes: `lines` cache lines for each unit, from `at` on. Measured: a distance of one to four units (1 to
- * 4 KiB) overlaps memory and arithmetic best.
- */
-struct NearLines {
-  const uint8_t* at;
-  int32_t lines;
-
-  __attribute__((always_inline)) void unit(int32_t index) const {
-    const uint8_t* first = at + static_cast<size_t>(index) * static_cast<size_t>(lines) * 64;
-    // Unrolled, all requests come at once: one row of Q4_0 then reads a tenth slower.
-#pragma GCC unroll 1
-    for (int32_t line = 0; line < lines; ++line) {
-      const uint8_t* near = first + static_cast<size_t>(line) * 64;
-      __builtin_prefetch(near, 0, 3);
-      if (line % 4 == 0) __builtin_prefetch(near + kFarAhead, 0, 2);
-    }
-  }
-};
-
-/** Or a stream, which each unit of each tile moves on. */
-struct UnitSteps {
-  WeightStream& stream;
-  size_t bytes;
-
-  __attribute__((always_inline)) void unit(int32_t) const { stream.advance(bytes); }
-};
 
 /** Some rows of a tile of activations: `x` points at slot `slot` of the first block. */
 struct TileRows {
@@ -312,7 +280,7 @@ void int8_panel(const uint8_t* panel, int32_t units, const QuantizedRows& input,
     const auto fetched = [&](int32_t done) { stream.reach(panel + static_cast<size_t>(done) * kUnitBytes); };
     int8_turns<kDType>(panel, units, input, row_count, turn, steps, fetched, out, out_stride, expanded);
   } else {
-    const NearLines lines = {panel + (row_count <= 2 ? 1088 : 2176), fetches ? static_cast<int32_t>((kUnitBytes + 63) / 64) : 0};
+    const NearLines lines = {panel + (row_count <= 2 ? 1088 : 2176), fetches ? static_cast<int32_t>((kUnitBytes + 63) / 64) : 0, kFarAhead};
     int8_turns<kDType>(panel, units, input, row_count, turn, lines, [](int32_t) {}, out, out_stride, expanded);
   }
 }
