@@ -31,7 +31,9 @@ function fingerprint(inputs) {
 }
 
 function runNode(args) {
-  return spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' }).status === 0;
+  // Whatever calls this (tests do) may be set to something else: pages would then be built for debugging, with the paths of their sources.
+  const env = { ...process.env, NODE_ENV: 'production' };
+  return spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit', env }).status === 0;
 }
 
 /** The script behind a package's command, so that no shell is needed. Exits when it is not installed. */
