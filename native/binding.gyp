@@ -62,7 +62,7 @@
           },
         },
         {
-          # Its tile instructions are written out (kernels/linear_amx.h): the compiler needs no flag for them.
+          # Its tile instructions are written out (kernels/amx_tiles.h): the compiler needs no flag for them.
           'target_name': 'kernels_amx',
           'type': 'static_library',
           'sources': ['kernels/amx.cc', 'kernels/amx_one_tile.cc'],

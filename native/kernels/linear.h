@@ -18,8 +18,7 @@ void linear_panel(const LinearJob& job, int32_t panel_index, int32_t first_row, 
   float* const out = output.out;
   const size_t out_stride = output.stride;
   const float* input = job.input + static_cast<size_t>(first_row) * job.input_stride;
-  QuantizedRows rows_in = job.quantized;
-  if (rows_in.tiles != nullptr) rows_in.tiles += static_cast<size_t>(first_row / kTileRows) * rows_in.tile_bytes;
+  const QuantizedRows rows_in = quantized_from(job, first_row);
   const int32_t units = matrix.columns / kQuantBlock;
   uint8_t* const expanded = reinterpret_cast<uint8_t*>(scratch);
   switch (matrix.dtype) {

@@ -60,7 +60,7 @@ struct NextLines {
   int32_t lines;
   bool near;
 
-  __attribute__((always_inline)) void product() {
+  __attribute__((always_inline)) void step(int32_t) {
     if (near) {
       for (int32_t line = 0; line < lines; ++line, at += 64) {
         __builtin_prefetch(at, 0, 3);
@@ -68,14 +68,6 @@ struct NextLines {
       }
     } else for (int32_t line = 0; line < lines; ++line, at += 64) __builtin_prefetch(at, 0, 2);
   }
-};
-
-/** Moves a stream on at every product. */
-struct StreamSteps {
-  WeightStream& stream;
-  size_t bytes;
-
-  __attribute__((always_inline)) void product() { stream.advance(bytes); }
 };
 
 /** Rows of outputs: where their accumulators come from (null: they begin at zero), and where they go. */
@@ -189,7 +181,7 @@ OCTAVO_INLINE void accumulate_units(const TileChunk& chunk, Issue<F>& issue, con
   const uint8_t* weights = chunk.weights;
   const auto step = [&](auto parity, bool used) __attribute__((always_inline)) {
     issue.template next<parity.value>();
-    fetch.product();
+    fetch.step(static_cast<int32_t>(index));
     if (used) {
       accumulate<F, F::kHalves == 2 ? parity.value : 0>(ring + index % kRing * kProducts, block, weights, group, height, sums);
       if (F::kHalves == 1 || parity.value == 1) {
@@ -268,7 +260,10 @@ template <bool kOneTile>
 void tile_panel_of(DType dtype, const uint8_t* panel, int32_t units, const QuantizedRows& input, int32_t row_count, const PanelOutput& output,
                    uint8_t* scratch) {
   switch (dtype) {
-    case DType::kQ8_0: return tile_panel<DType::kQ8_0, kOneTile>(panel, units, input, row_count, output, scratch);
+    case DType::kQ8_0:
+      // One tile goes through direct_panel.
+      if constexpr (!kOneTile) tile_panel<DType::kQ8_0, kOneTile>(panel, units, input, row_count, output, scratch);
+      return;
     case DType::kQ4_0: return tile_panel<DType::kQ4_0, kOneTile>(panel, units, input, row_count, output, scratch);
     case DType::kQ4_1: return tile_panel<DType::kQ4_1, kOneTile>(panel, units, input, row_count, output, scratch);
     case DType::kQ5_0: return tile_panel<DType::kQ5_0, kOneTile>(panel, units, input, row_count, output, scratch);

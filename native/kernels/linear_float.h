@@ -44,8 +44,8 @@ struct Ahead {
   const uint8_t* at;
   int32_t lines;
 
-  __attribute__((always_inline)) void unit(int32_t step) const {
-    const uint8_t* first = at + static_cast<size_t>(step) * static_cast<size_t>(lines) * 64;
+  __attribute__((always_inline)) void step(int32_t index) const {
+    const uint8_t* first = at + static_cast<size_t>(index) * static_cast<size_t>(lines) * 64;
     for (int32_t line = 0; line < lines; ++line) __builtin_prefetch(first + static_cast<size_t>(line) * 64, 0, 2);
   }
 };
@@ -89,7 +89,7 @@ void float_tile(const typename Load::Element* panel, int32_t columns, const floa
 #pragma GCC unroll 4
   for (int base = 0; base < kBases; ++base) bases[base] = opaque(input + static_cast<size_t>(base) * 3 * input_stride);
   for (int32_t first = 0; first < columns; first += kStepColumns) {
-    fetch.unit(first / kStepColumns);
+    fetch.step(first / kStepColumns);
     const int32_t last = columns - first < kStepColumns ? columns : first + kStepColumns;
     for (int32_t column = first; column < last; ++column) {
       const V16 w0 = Load::load(panel + static_cast<size_t>(column) * kPanelRows);
@@ -153,7 +153,7 @@ void float_panel(const typename Load::Element* panel, int32_t columns, const flo
       float_tile_of<kFloatTileRows, Load>(rows, panel, columns, input, input_stride, NearLines{bytes + kAheadBytes, kStepLines, kFloatFarBytes}, out, out_stride, false);
     } else {
       WeightStream stream(bytes);
-      float_tile_of<kFloatTileRows, Load>(rows, panel, columns, input, input_stride, UnitSteps{stream, kStepLines * 64}, out, out_stride, false);
+      float_tile_of<kFloatTileRows, Load>(rows, panel, columns, input, input_stride, StreamSteps{stream, kStepLines * 64}, out, out_stride, false);
     }
     return;
   }

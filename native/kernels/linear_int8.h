@@ -145,7 +145,7 @@ void int8_tile(const uint8_t* panel, int32_t first_unit, int32_t units, const Ti
     sums[1][row] = resume ? v_load(out + row * out_stride + 16) : v_zero();
   }
   for (int32_t i = 0; i < units; ++i) {
-    fetch.unit(i);
+    fetch.step(i);
     const int32_t unit = first_unit + i;
     const F weights = F::at(panel, F::kFromStart ? unit : i);
 #pragma GCC unroll 2
@@ -276,7 +276,7 @@ void int8_panel(const uint8_t* panel, int32_t units, const QuantizedRows& input,
   uint8_t* const expanded = expands ? scratch : nullptr;
   if (fetches && (tiles > 1 || row_count >= kStreamFromRows)) {
     WeightStream stream(panel);
-    const UnitSteps steps = {stream, kUnitBytes / static_cast<size_t>(tiles)};
+    const StreamSteps steps = {stream, kUnitBytes / static_cast<size_t>(tiles)};
     const auto fetched = [&](int32_t done) { stream.reach(panel + static_cast<size_t>(done) * kUnitBytes); };
     int8_turns<kDType>(panel, units, input, row_count, turn, steps, fetched, out, out_stride, expanded);
   } else {

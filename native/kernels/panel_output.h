@@ -37,10 +37,10 @@ static inline PanelOutput panel_output(const LinearJob& job, int32_t panel, int3
           left < kPanelRows ? left : kPanelRows};
 }
 
-/** The quantised activations from a row on; a multiple of kTileRows. */
+/** The quantised activations, if there are any, from a row on, which is a multiple of kTileRows. */
 static inline QuantizedRows quantized_from(const LinearJob& job, int32_t first_row) {
   QuantizedRows rows = job.quantized;
-  rows.tiles += static_cast<size_t>(first_row / kTileRows) * rows.tile_bytes;
+  if (rows.tiles != nullptr) rows.tiles += static_cast<size_t>(first_row / kTileRows) * rows.tile_bytes;
   return rows;
 }
 

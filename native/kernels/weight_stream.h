@@ -46,7 +46,7 @@ class WeightStream {
 };
 
 /**
- * For products of one to four rows, which hardly compute: `lines` cache lines for each unit go into the first cache, from `at` on, one to four units (1 to 4 KiB) ahead of use. Every
+ * For products of one to four rows, which hardly compute: `lines` cache lines at each step go into the first cache, from `at` on, one to four units (1 to 4 KiB) ahead of use. Every
  * fourth line `far` bytes beyond goes into the second, which brings the three behind it along.
  */
 struct NearLines {
@@ -54,7 +54,7 @@ struct NearLines {
   int32_t lines;
   size_t far;
 
-  __attribute__((always_inline)) void unit(int32_t index) const {
+  __attribute__((always_inline)) void step(int32_t index) const {
     const uint8_t* first = at + static_cast<size_t>(index) * static_cast<size_t>(lines) * 64;
     // Unrolled, all requests come at once: one row of Q4_0 then reads a tenth slower.
 #pragma GCC unroll 1
@@ -66,12 +66,12 @@ struct NearLines {
   }
 };
 
-/** A stream that each unit of each tile moves on. */
-struct UnitSteps {
+/** A stream that each step moves on by so many bytes. */
+struct StreamSteps {
   WeightStream& stream;
   size_t bytes;
 
-  __attribute__((always_inline)) void unit(int32_t) const { stream.advance(bytes); }
+  __attribute__((always_inline)) void step(int32_t) const { stream.advance(bytes); }
 };
 
 }  // namespace

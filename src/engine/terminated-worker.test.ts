@@ -4,12 +4,11 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
+import { bundledModelPath } from '../models/testing/bundled-model.ts';
 
 it('lets a worker thread be terminated in the middle of a step', async () => {
-  const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
-  const program = path('testing/terminated-worker.ts');
-  const model = path('../../models/octavo-stories-3m-q8_0.gguf');
-  const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', program, model], {
+  const program = fileURLToPath(new URL('testing/terminated-worker.ts', import.meta.url));
+  const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', program, bundledModelPath()], {
     timeout: 60_000,
   });
   expect(stdout).toBe('terminated\n');
