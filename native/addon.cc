@@ -32,7 +32,7 @@ bool supports(const std::string& isa) {
   __builtin_cpu_init();
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
   if (isa == "avx2") return avx2;
-  if (isa == "amx") return supports("avx512") && allow_amx().int8;
+  if (isa == "amx") return supports("avx512") && allow_amx().int8 && allow_amx().bf16;
   if (isa == "avx512bf16") return supports("avx512") && has_bf16_kernels() && has_bf16_dots();
   if (isa == "avx512") {
     return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&

@@ -96,6 +96,7 @@ Executor::Executor(std::shared_ptr<ThreadPool> threads, const Kernels& kernels, 
     matrix.paired = kernels_.pairs_bf16 && matrix.dtype == DType::kBF16;
     at += static_cast<size_t>(matrix.panel_count) * matrix.panel_bytes;
   }
+  check_splits();
   bytes = 0;
   for (const int32_t length : vector_lengths_) bytes += round_up(static_cast<size_t>(length) * 4, 64);
   vector_memory_ = MappedMemory(bytes + kReadSlackBytes);
@@ -116,6 +117,18 @@ Executor::Executor(std::shared_ptr<ThreadPool> threads, const Kernels& kernels, 
   thread_scratch_ = MappedMemory(thread_scratch_floats_ * 4 * static_cast<size_t>(threads_->size()) + kReadSlackBytes);
 
   counters_ = std::make_unique<Counter[]>(regions_.size() * static_cast<size_t>(threads_->size()));
+}
+
+void Executor::check_splits() const {
+  const bool splits = kernels_.split_row != nullptr;
+  for (const Region& region : regions_) {
+    for (const RowInstruction& it : region.instructions) {
+      if (it.op == RowOp::kSplit && !splits) throw PlanError("split rows, which this instruction set does not take");
+    }
+    for (const LinearOutput& output : region.outputs) {
+      if (splits && matrices_[static_cast<size_t>(output.matrix)].paired && region.split < 0) throw PlanError("a BF16 weight without split input");
+    }
+  }
 }
 
 size_t Executor::kv_bytes() const {
@@ -302,6 +315,9 @@ void Executor::run_rows(const Region& region, int32_t first, int32_t last) {
           kernels_.quantize_row(row(it.in, index), it.width, reinterpret_cast<uint8_t*>(row(it.out, index / kTileRows * kTileRows)),
                                 index % kTileRows, it.halves);
           break;
+        case RowOp::kSplit:
+          kernels_.split_row(row(it.in, index), it.width, reinterpret_cast<uint8_t*>(row(it.out, index / kTileRows * kTileRows)), index % kTileRows);
+          break;
       }
     }
   }
@@ -330,6 +346,10 @@ void Executor::run_linear(size_t index, int32_t rows, int32_t thread) {
     quantized = {reinterpret_cast<uint8_t*>(row(region.quantized, 0)),
                  tile_block_bytes(buffer.stride_bytes == quantized_row_bytes(columns, true)), buffer.stride_bytes * kTileRows};
   }
+  SplitRows split{};
+  if (region.split >= 0) {
+    split = {reinterpret_cast<uint8_t*>(row(region.split, 0)), buffers_[static_cast<size_t>(region.split)].stride_bytes * kTileRows};
+  }
   const auto run_item = [&](int32_t item) {
     int32_t panel = item % panels;
     const int32_t first_row = item / panels * row_chunk;
@@ -344,11 +364,11 @@ void Executor::run_linear(size_t index, int32_t rows, int32_t thread) {
                            row(region.input, 0),
                            stride_floats(region.input),
                            quantized,
+                           split,
                            row(output.out, 0),
                            stride_floats(output.out)};
     kernels_.linear_panel(job, panel, first_row, std::min(rows, first_row + row_chunk), scratch);
   };
-  kernels_.begin_linear(row_chunk);
   // A thread's share lies in one piece, so that what it fetches ahead is what it needs next. Then it helps the others with theirs.
   Counter* const counters = counters_.get() + index * static_cast<size_t>(threads);
   for (int32_t offset = 0; offset < threads; ++offset) {
@@ -361,7 +381,7 @@ void Executor::run_linear(size_t index, int32_t rows, int32_t thread) {
       run_item(item);
     }
   }
-  kernels_.end_linear(row_chunk);
+  if (kernels_.end_linear != nullptr) kernels_.end_linear();
 }
 
 }  // namespace octavo

@@ -51,6 +51,7 @@ class Executor {
   Executor(std::shared_ptr<ThreadPool> threads, const Kernels& kernels, ModelSpec spec);
 
   /** Checks pieces of weights against what is to be loaded. Throws PlanError. */
+  void check_splits() const;
   void check_pieces(const std::vector<WeightPiece>& pieces) const;
   /** Packs checked pieces, which overlap nowhere, on all threads. */
   void pack(const std::vector<WeightPiece>& pieces);

@@ -6,7 +6,7 @@
 //
 //   F32, F16, BF16     column 0: rows 0..31 | column 1: rows 0..31 | ...          one element each
 //
-//   BF16 in pairs      columns 0, 1: row 0, row 0 | row 1, row 1 | ...; columns 2, 3: ...      for vdpbf16ps (Kernels::pairs_bf16)
+//   BF16 in pairs      columns 0, 1: row 0, row 0 | row 1, row 1 | ...; columns 2, 3: ...      for vdpbf16ps and AMX (Kernels::pairs_bf16)
 //
 //   quantised          units of 32 columns in the operand order of vpdpbusd (quant_format.h)
 //
@@ -16,6 +16,11 @@
 //   block of a tile    | int8 [16][32] | (scale f32, -128 sum i32) [16] | (-8 sum i32, scale * sum f32) [16] |
 //   where a weight      ... | (-4 sum i32 [2]) [16] | (scale * sum f32 [2]) [16] |      sums over columns 0..15 and 16..31
 //   has halves
+//
+// Of BF16 weights that are multiplied on AMX, activations are split into two bf16, whose sum keeps sixteen bits and more of them. Sixteen rows form a tile here too;
+// columns up to a multiple of 32 are zero:
+//
+//   block of a tile    | larger part: bf16 [16][32] | what it leaves: bf16 [16][32] |
 //
 // The sums turn unsigned codes into signed weights (they are the initial value of a block's accumulator) and carry the
 // formats' minima.
@@ -66,8 +71,8 @@ inline constexpr size_t panel_bytes_of(DType dtype, int32_t columns) {
     const QuantFormat format = quant_format_of(dtype);
     return static_cast<size_t>(columns / kQuantBlock / format.units_per_super) * format.super_bytes();
   }
-  // An odd number of columns leaves half a pair of zeros.
-  const size_t stored = dtype == DType::kBF16 ? round_up(static_cast<size_t>(columns), 2) : static_cast<size_t>(columns);
+  // Pairs of columns are multiplied by whole blocks of split activations.
+  const size_t stored = dtype == DType::kBF16 ? round_up(static_cast<size_t>(columns), kQuantBlock) : static_cast<size_t>(columns);
   return round_up(stored * static_cast<size_t>(geometry_of(dtype).block_bytes) * kPanelRows, 64);
 }
 
@@ -100,6 +105,24 @@ struct QuantizedRows {
 /** `row_bytes` is the share of one row in a buffer: a tile's bytes / kTileRows. */
 inline constexpr size_t quantized_row_bytes(int32_t columns, bool halves) {
   return static_cast<size_t>(columns / kQuantBlock) * tile_block_bytes(halves) / kTileRows;
+}
+
+/** Of a block of split activations, and of the first part in it. */
+constexpr size_t kSplitPartBytes = static_cast<size_t>(kTileRows) * kQuantBlock * 2;
+constexpr size_t kSplitBlockBytes = 2 * kSplitPartBytes;
+
+/** Of 32 columns of a panel of BF16 pairs. */
+constexpr size_t kPanelBlockBytes = static_cast<size_t>(kQuantBlock) * kPanelRows * 2;
+
+/** Activations of BF16 weights in two parts: rows in tiles of kTileRows, every 32 columns in kSplitBlockBytes. */
+struct SplitRows {
+  uint8_t* tiles;
+  size_t tile_bytes;
+};
+
+/** The share of one row, as quantized_row_bytes. */
+inline constexpr size_t split_row_bytes(int32_t columns) {
+  return round_up(static_cast<size_t>(columns), kQuantBlock) / kQuantBlock * kSplitBlockBytes / kTileRows;
 }
 
 /** Geometry of the KV pool. */

@@ -165,16 +165,30 @@ class Decoder {
         require(context_.buffers[static_cast<size_t>(it.out)].stride_bytes == quantized_row_bytes(it.width, it.halves),
                 "a buffer of quantised rows has another width");
         break;
+      case RowOp::kSplit:
+        it.in = buffer();
+        it.width = positive("width of a split");
+        it.out = buffer();
+        holds(it.in, static_cast<size_t>(it.width), rows);
+        require(context_.buffers[static_cast<size_t>(it.out)].rows == rows, "a buffer has rows of another kind");
+        require(context_.buffers[static_cast<size_t>(it.out)].stride_bytes == split_row_bytes(it.width), "a buffer of split rows has another width");
+        break;
       default: throw PlanError("unknown instruction " + std::to_string(op));
     }
     return it;
   }
 
+  int32_t buffer_or_none() {
+    const int32_t index = reader_.integer();
+    require(index >= -1 && index < static_cast<int32_t>(context_.buffers.size()), "no such buffer");
+    return index;
+  }
+
   void linear(Region& region) {
     region.rows = row_kind();
     region.input = buffer();
-    region.quantized = reader_.integer();
-    require(region.quantized >= -1 && region.quantized < static_cast<int32_t>(context_.buffers.size()), "no such buffer");
+    region.quantized = buffer_or_none();
+    region.split = buffer_or_none();
     const int32_t count = positive("a linear region without outputs");
     for (int32_t i = 0; i < count; ++i) {
       LinearOutput output{};
@@ -192,6 +206,11 @@ class Decoder {
         require(buffer.stride_bytes == quantized_row_bytes(weight.columns, true) ||
                     (!halves && buffer.stride_bytes == quantized_row_bytes(weight.columns, false)),
                 "a buffer of quantised rows has another width than a weight");
+      }
+      if (region.split >= 0 && weight.dtype == DType::kBF16) {
+        const Buffer& buffer = context_.buffers[static_cast<size_t>(region.split)];
+        require(buffer.rows == region.rows, "a buffer has rows of another kind");
+        require(buffer.stride_bytes == split_row_bytes(weight.columns), "a buffer of split rows has another width than a weight");
       }
       if (output.bias != -1) {
         require(output.bias >= 0 && static_cast<size_t>(output.bias) < context_.vector_lengths.size(), "no such vector");

@@ -36,6 +36,7 @@ enum class RowOp : int32_t {
   kAdd = 6,
   kSelect = 7,
   kQuantize = 8,
+  kSplit = 9,
 };
 
 /** One row-local operation; the fields in use depend on `op` (see decode in plan.cc). */
@@ -69,6 +70,7 @@ struct Region {
   std::vector<RowInstruction> instructions;  // kRows
   int32_t input = -1;  // kLinear, kAttention (queries)
   int32_t quantized = -1;  // kLinear: buffer of quantised rows, or -1
+  int32_t split = -1;  // kLinear: buffer of split rows, or -1
   std::vector<LinearOutput> outputs;  // kLinear
   int32_t pool = 0;  // kAttention from here on
   int32_t layer = 0;  // of the pool

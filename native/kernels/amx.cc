@@ -1,4 +1,4 @@
-// The kernels of AVX-512 with products of tall batches on the tiles of AMX (TILE, INT8).
+// The kernels of AVX-512 with products on the tiles of AMX (TILE, INT8, BF16): of tall batches, and of BF16 weights.
 #include "kernels.h"
 
 #include "../amx_support.h"
@@ -6,6 +6,7 @@
 #ifdef OCTAVO_AMX
 #include "amx_one_tile.h"
 #include "linear_amx.h"
+#include "linear_amx_pairs.h"
 
 namespace octavo {
 namespace {
@@ -13,37 +14,57 @@ namespace {
 /** From this many rows on, or beyond whole tiles, a tile is quicker than the vector dot product. */
 constexpr int32_t kLeastTileRows = 9;
 
-void configure_tiles() {
+/** The shapes that a thread's tiles have. */
+enum class TileShapes { kNone, kBytes, kPairs };
+thread_local TileShapes configured = TileShapes::kNone;
+
+void configure_tiles(TileShapes shapes) {
+  if (configured == shapes) return;
+  configured = shapes;
   alignas(64) uint8_t config[64] = {};
   const auto set = [&config](int tile, int rows, int row_bytes) {
     config[16 + 2 * tile] = static_cast<uint8_t>(row_bytes);
     config[48 + tile] = static_cast<uint8_t>(rows);
   };
   config[0] = 1;
-  set(0, kTileRows, kGroupRows * 4);
-  set(1, kTileRows, kGroupRows * 4);
-  set(2, kTileRows, kQuantBlock);
-  set(3, kTileRows, kQuantBlock / 2);
-  set(4, kQuantBlock / 4, kGroupRows * 4);
-  set(5, kQuantBlock / 8, kGroupRows * 4);
+  if (shapes == TileShapes::kPairs) {
+    for (int tile = 0; tile < 8; ++tile) set(tile, kTileRows, 64);
+  } else {
+    set(0, kTileRows, kGroupRows * 4);
+    set(1, kTileRows, kGroupRows * 4);
+    set(2, kTileRows, kQuantBlock);
+    set(3, kTileRows, kQuantBlock / 2);
+    set(4, kQuantBlock / 4, kGroupRows * 4);
+    set(5, kQuantBlock / 8, kGroupRows * 4);
+  }
   asm volatile("ldtilecfg (%0)" ::"r"(config) : "memory");
 }
 
-void release_tiles() { asm volatile("tilerelease" ::: "memory"); }
-
-void begin_linear(int32_t rows) {
-  if (rows >= kLeastTileRows) configure_tiles();
+/** Other threads and other code never carry the tiles' state. */
+void release_tiles() {
+  if (configured == TileShapes::kNone) return;
+  configured = TileShapes::kNone;
+  asm volatile("tilerelease" ::: "memory");
 }
 
-void end_linear(int32_t rows) {
-  if (rows >= kLeastTileRows) release_tiles();
+void paired_panel(const LinearJob& job, int32_t panel, int32_t first_row, int32_t rows, float* scratch) {
+  const Matrix& matrix = *job.weight;
+  configure_tiles(TileShapes::kPairs);
+  // Whole tiles of rows are stored: of others that is done aside.
+  const PanelOutput output = panel_output(job, panel, first_row, scratch, rows % kTileRows != 0);
+  const SplitRows input = {job.split.tiles + static_cast<size_t>(first_row / kTileRows) * job.split.tile_bytes, job.split.tile_bytes};
+  const int32_t blocks = (matrix.columns + kQuantBlock - 1) / kQuantBlock;
+  pair_panel_on_tiles(matrix.data + static_cast<size_t>(panel) * matrix.panel_bytes, blocks, input, rows, output.out, output.stride);
+  finish_panel(output, rows);
 }
 
 void linear_panel(const LinearJob& job, int32_t panel, int32_t first_row, int32_t last_row, float* scratch) {
   const Matrix& matrix = *job.weight;
   int32_t rows = last_row - first_row;
+  if (matrix.paired) return paired_panel(job, panel, first_row, rows, scratch);
   if (rows % kTileRows < kLeastTileRows) rows -= rows % kTileRows;
   if (!is_quantized(matrix.dtype)) rows = 0;
+  if (rows > 0) configure_tiles(TileShapes::kBytes);
   if (rows > kTileRows) {
     const PanelOutput output = panel_output(job, panel, first_row, scratch, true);
     tile_panel_of<false>(matrix.dtype, matrix.data + static_cast<size_t>(panel) * matrix.panel_bytes, matrix.columns / kQuantBlock,
@@ -61,9 +82,10 @@ const Kernels& amx_kernels() {
   static const Kernels kernels = [] {
     Kernels made = avx512_kernels();
     made.name = "amx";
-    made.begin_linear = begin_linear;
-    made.end_linear = end_linear;
+    made.end_linear = release_tiles;
     made.linear_panel = linear_panel;
+    made.pairs_bf16 = true;
+    made.split_row = split_row;
     return made;
   }();
   return kernels;

@@ -5,7 +5,7 @@
 
 namespace octavo {
 
-/** As Kernels::linear_panel, of a quantised weight and at most kTileRows rows; between begin_linear and end_linear. */
+/** As Kernels::linear_panel, of a quantised weight and at most kTileRows rows; the tiles are configured for bytes. */
 void amx_one_tile_panel(const LinearJob& job, int32_t panel, int32_t first_row, int32_t row_count, float* scratch);
 
 }  // namespace octavo

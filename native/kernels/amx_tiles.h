@@ -14,15 +14,15 @@ constexpr int32_t kLead = 4;
 constexpr int32_t kRing = 4;
 constexpr int32_t kProducts = kGroupRows * kTileRows;
 
-// Tiles 0 and 1: products. 2: activations of 32 columns, 3: of 16. 4: weights of 32 columns, 5: of 16.
+// Of quantised products, tiles 0 and 1: products. 2: activations of 32 columns, 3: of 16. 4: weights of 32 columns, 5: of 16.
 // The instructions are written out, because compilers take their operands as text (GCC 12) or reorder them with stores.
 template <int kTile>
 OCTAVO_INLINE void tile_load(const void* from, int64_t stride) {
   asm volatile("tileloadd (%0,%1,1), %%tmm%c2" ::"r"(from), "r"(stride), "i"(kTile));
 }
 template <int kTile>
-OCTAVO_INLINE void tile_store(int32_t* to) {
-  asm volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(to), "r"(int64_t{kGroupRows * 4}), "i"(kTile) : "memory");
+OCTAVO_INLINE void tile_store(void* to, int64_t stride = kGroupRows * 4) {
+  asm volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(to), "r"(stride), "i"(kTile) : "memory");
 }
 /** Signed rows; signed or unsigned columns. */
 template <int kTo, int kRows, int kColumns, bool kSigned = true>

@@ -12,6 +12,7 @@ struct LinearJob {
   const float* input;  // rows of floats; null where only `quantized` is needed
   size_t input_stride;
   QuantizedRows quantized;  // of the input, for quantised weights
+  SplitRows split;  // of the input, for BF16 weights where Kernels::split_row is there
   float* out;
   size_t out_stride;
 };
@@ -65,9 +66,6 @@ struct AttentionFold {
 
 struct Kernels {
   const char* name;
-  /** Called by a thread before and after its calls of linear_panel over up to `rows` rows at a time. */
-  void (*begin_linear)(int32_t rows);
-  void (*end_linear)(int32_t rows);
   /** (token, head) rows of one register tile of attention_piece. */
   int32_t attention_tile_rows;
   /** Computes 32 outputs (panel) of rows [first_row, last_row); first_row is a multiple of kTileRows, as kLinearRowStep is. `scratch`: linear_scratch_floats(row count). */
@@ -86,8 +84,12 @@ struct Kernels {
   void (*attention_fold)(const AttentionFold& fold);
   /** out = running_out * factor / running_sum; the factor is a power of two. */
   void (*attention_finish)(const float* running_out, float running_sum, float factor, int32_t head_size, float* out);
-  /** BF16 matrices are packed in pairs of columns (layout.h), and their products round activations to bf16. */
+  /** Called by a thread after its calls of linear_panel, which may leave state in the processor; null: they do not. */
+  void (*end_linear)() = nullptr;
+  /** BF16 matrices are packed in pairs of columns (layout.h). Their products round activations to bf16, or take them split. */
   bool pairs_bf16 = false;
+  /** Writes a row into slot `slot` of a tile of split activations; null: products of BF16 weights do not take such. */
+  void (*split_row)(const float* input, int32_t columns, uint8_t* tile, int32_t slot) = nullptr;
 };
 
 /** Work on linears is split over rows in multiples of this: whole tiles of every kernel. */
@@ -97,7 +99,7 @@ static_assert(kLinearRowStep % kTileRows == 0, "rows are split between tiles");
 /** Floats of a piece of a panel in a form made for many rows. */
 constexpr size_t kLinearScratchFloats = static_cast<size_t>(kPieceColumns) * kPanelRows;
 /** Per-thread floats that linear_panel needs for one call over at most `rows` rows. */
-inline constexpr size_t linear_scratch_floats(size_t rows) { return kLinearScratchFloats + rows * kPanelRows + 256; }
+inline constexpr size_t linear_scratch_floats(size_t rows) { return kLinearScratchFloats + round_up(rows, kTileRows) * kPanelRows + 256; }
 inline constexpr size_t attention_query_floats(size_t head_size) { return static_cast<size_t>(kMaxAttentionRows) * head_size + 16; }
 /** Scores of the rows, the scales of the piece's keys and values, and the keys or values that are decoded at a time. */
 inline constexpr size_t attention_scratch_floats(size_t head_size) {

@@ -9,14 +9,12 @@
 namespace octavo {
 
 const Kernels& OCTAVO_KERNELS() {
-  static constexpr auto nothing = [](int32_t) {};
   static constexpr Kernels kernels = {
-      OCTAVO_KERNELS_NAME, nothing,            nothing,
-      kAttentionTileRows,  linear_panel,
-      quantize_row,        rms_norm_row,
-      gated_silu_row,      add_row,            rope_row,
-      write_kv_row,        attention_pack,     attention_piece,
-      attention_fold,      attention_finish,
+      OCTAVO_KERNELS_NAME, kAttentionTileRows, linear_panel,
+      quantize_row,        rms_norm_row,       gated_silu_row,
+      add_row,             rope_row,           write_kv_row,
+      attention_pack,      attention_piece,    attention_fold,
+      attention_finish,
   };
   return kernels;
 }

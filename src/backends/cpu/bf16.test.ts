@@ -1,5 +1,5 @@
-// Products of BF16 weights by vdpbf16ps: those of rounded activations, the same bits whatever the number of rows, and rows of
-// paired panels as they were stored.
+// Products of BF16 weights by pairs, with vdpbf16ps those of rounded activations and on AMX those of split ones: the same bits whatever the number of rows, and rows
+// of paired panels as they were stored.
 
 import { afterAll, describe, expect, it } from 'vitest';
 import { createRandom } from '../../random/random.ts';
@@ -10,8 +10,12 @@ import { availableInstructionSets, createCpuBackend } from './index.ts';
 import { compileLinear } from './testing/linear-model.ts';
 
 const available = availableInstructionSets();
-const hasBf16 = available.includes('avx512bf16');
 const rounded = (value: number) => bf16ToNumber(numberToBf16(value));
+/** What activations become, and the largest error beside that, relative to the sum of all terms' absolute values. */
+const ways = [
+  { isa: 'avx512bf16', taken: rounded, error: 1e-6 },
+  { isa: 'amx', taken: (value: number) => value, error: 2 ** -16 },
+] as const;
 
 function rowOf({ dtype, columns, bytes }: MemoryWeight, row: number): Float32Array {
   const values = new Float32Array(columns);
@@ -20,14 +24,15 @@ function rowOf({ dtype, columns, bytes }: MemoryWeight, row: number): Float32Arr
   return values;
 }
 
-describe.skipIf(!hasBf16)('products of BF16 weights in pairs', () => {
-  const backends = hasBf16 ? [1, 2, 3].map((threads) => createCpuBackend({ threads, isa: 'avx512bf16' })) : [];
+describe.each(ways)('products of BF16 weights in pairs, $isa', ({ isa, taken, error }) => {
+  const isThere = available.includes(isa);
+  const backends = isThere ? [1, 2, 3].map((threads) => createCpuBackend({ threads, isa })) : [];
   afterAll(async () => {
     for (const backend of backends) await backend.close();
   });
 
   // Odd columns, several pieces of columns, panels that are not full, and activations that are BF16 in paired panels themselves.
-  it.each([
+  it.skipIf(!isThere).each([
     [1, 1, 'f32'],
     [33, 17, 'f32'],
     [45, 333, 'f32'],
@@ -42,7 +47,7 @@ describe.skipIf(!hasBf16)('products of BF16 weights in pairs', () => {
     const single: Float32Array[] = [];
     for (let row = 0; row < rows; row++) single.push(await models[0].run([row]));
     for (const [row, outputs] of single.entries()) {
-      const inputs = rowOf(table, row).map(rounded);
+      const inputs = rowOf(table, row).map(taken);
       for (let output = 0; output < rows; output++) {
         let exact = 0;
         let terms = 0;
@@ -50,7 +55,7 @@ describe.skipIf(!hasBf16)('products of BF16 weights in pairs', () => {
           exact += value * inputs[i];
           terms += Math.abs(value * inputs[i]);
         }
-        expect(Math.abs(outputs[output] - exact), `row ${row}, output ${output}`).toBeLessThanOrEqual(1e-6 * terms);
+        expect(Math.abs(outputs[output] - exact), `row ${row}, output ${output}`).toBeLessThanOrEqual(error * terms);
       }
     }
     for (const count of [2, 5, 11, 12, 13, 24, 25, 37, 70]) {
@@ -63,10 +68,25 @@ describe.skipIf(!hasBf16)('products of BF16 weights in pairs', () => {
     for (const model of models) await model.executable.close();
   });
 
-  it('are chosen unasked only where the processor is known to be faster at them', async () => {
-    const backend = createCpuBackend({ threads: 1 });
-    const isChosen = backend.description.includes('avx512bf16');
-    expect(isChosen).toBe(loadAddon().prefersBf16Dots() && !available.includes('amx'));
-    await backend.close();
+  it.skipIf(!isThere)('show an activation that is not finite in every output', async () => {
+    const [rows, columns] = [40, 70];
+    const weight = randomWeight('bf16', rows, columns, createRandom(1));
+    const table = randomWeight('f32', rows, columns, createRandom(2));
+    const values = new Float32Array(table.bytes.buffer, table.bytes.byteOffset, rows * columns);
+    values[3 * columns + 69] = Number.POSITIVE_INFINITY;
+    values[4 * columns] = Number.NaN;
+    const model = await compileLinear(backends[0], weight, table, 8);
+    const outputs = await model.run([2, 3, 4, 5]);
+    for (const [i, value] of outputs.entries()) {
+      expect(Number.isFinite(value), `output ${i}`).toBe(i < rows || i >= 3 * rows);
+    }
+    await model.executable.close();
   });
+});
+
+it('rounds activations unasked only where the processor is known to be faster at that', async () => {
+  const backend = createCpuBackend({ threads: 1 });
+  const isChosen = backend.description.includes('avx512bf16');
+  expect(isChosen).toBe(loadAddon().prefersBf16Dots() && !available.includes('amx'));
+  await backend.close();
 });

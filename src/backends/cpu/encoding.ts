@@ -43,6 +43,7 @@ export const instructionCodes = {
   add: 6,
   select: 7,
   quantize: 8,
+  split: 9,
 } as const;
 
 /** Whether matrices of this dtype are multiplied in int8 and so need their input quantised. */
@@ -61,6 +62,11 @@ export const tileRows = 16;
 /** Bytes that one row takes of the tiles of quantised activations; quantized_row_bytes in native/layout.h. */
 export function quantizedRowBytes(columns: number, halves: boolean): number {
   return ((columns / 32) * (halves ? 1024 : 768)) / tileRows;
+}
+
+/** Bytes that one row takes of the tiles of activations split into two bf16; split_row_bytes in native/layout.h. */
+export function splitRowBytes(columns: number): number {
+  return roundUp(columns, 32) * 4;
 }
 
 export function roundUp(value: number, multiple: number): number {

@@ -18,6 +18,7 @@ import {
   regionCodes,
   roundUp,
   rowKindCodes,
+  splitRowBytes,
   tileRows,
 } from './encoding.ts';
 
@@ -53,17 +54,22 @@ interface Region {
   readonly words: number[][];
 }
 
-/** Lowers `program`; `dtypeOf` gives the stored dtype of a weight. Throws BackendError on an inconsistent program. */
+/**
+ * Lowers `program`; `dtypeOf` gives the stored dtype of a weight, `splitsBf16` says whether products of BF16 weights take activations split into two bf16.
+ * Throws BackendError on an inconsistent program.
+ */
 export function lowerProgram(
   program: Program,
   limits: StepLimits,
   pools: readonly GroupPool[],
   dtypeOf: (ref: WeightRef) => DType,
+  splitsBf16: boolean,
 ): LoweredProgram {
   const regions: Region[] = [];
   const buffers: Buffer[] = [];
   const bufferOfValue = new Map<number, number>();
-  const quantizedInputs = new Map<number, number>();
+  /** Buffers with values in the forms that products take them in, until the values change. */
+  const preparedInputs = { quantize: new Map<number, number>(), split: new Map<number, number>() };
   const weights = new Map<string, LoweredWeight>();
   const ropes: RopeParameters[] = [];
 
@@ -124,27 +130,37 @@ export function lowerProgram(
     return program.operations.filter((it): it is LinearOperation => it.kind === 'linear' && it.input.id === input.id);
   }
 
+  /** The buffer that holds `input` in another form, which the open row region fills if it is not there yet. */
+  function prepared(kind: 'quantize' | 'split', input: Value, rowBytes: number, operands: readonly number[]): number {
+    const known = preparedInputs[kind].get(input.id);
+    if (known !== undefined) return known;
+    const buffer = addBuffer(input.rows, rowBytes, false);
+    preparedInputs[kind].set(input.id, buffer);
+    const region = rowRegion(input.rows);
+    region.words.push([instructionCodes[kind], use(bufferOf(input)), input.width, use(buffer), ...operands]);
+    return buffer;
+  }
+
+  /** `value` is written again: its other forms are out of date. */
+  function changed(value: Value): void {
+    preparedInputs.quantize.delete(value.id);
+    preparedInputs.split.delete(value.id);
+  }
+
   function lowerLinears(linears: LinearOperation[]): void {
     const { input } = linears[0];
     let quantized = -1;
+    let split = -1;
     if (linears.some((it) => needsQuantizedInput(dtypeOf(it.weight)))) {
-      quantized = quantizedInputs.get(input.id) ?? -1;
-      if (quantized < 0) {
-        const halves = linearsOver(input).some((it) => needsHalves(dtypeOf(it.weight)));
-        quantized = addBuffer(input.rows, quantizedRowBytes(input.width, halves), false);
-        quantizedInputs.set(input.id, quantized);
-        rowRegion(input.rows).words.push([
-          instructionCodes.quantize,
-          use(bufferOf(input)),
-          input.width,
-          use(quantized),
-          halves ? 1 : 0,
-        ]);
-      }
+      const halves = linearsOver(input).some((it) => needsHalves(dtypeOf(it.weight)));
+      quantized = prepared('quantize', input, quantizedRowBytes(input.width, halves), [halves ? 1 : 0]);
+    }
+    if (splitsBf16 && linears.some((it) => dtypeOf(it.weight) === 'bf16')) {
+      split = prepared('split', input, splitRowBytes(input.width), []);
     }
     const words: number[] = [];
     regions.push({ kind: 'linear', rows: input.rows, words: [words] });
-    words.push(use(bufferOf(input)), quantized < 0 ? -1 : use(quantized), linears.length);
+    words.push(use(bufferOf(input)), quantized < 0 ? -1 : use(quantized), split < 0 ? -1 : use(split), linears.length);
     for (const it of linears) {
       words.push(
         weightIndex(it.weight, 'matrix'),
@@ -181,7 +197,7 @@ export function lowerProgram(
           width,
           use(bufferOf(out)),
         ]);
-        quantizedInputs.delete(out.id);
+        changed(out);
         break;
       }
       case 'rope': {
@@ -195,7 +211,7 @@ export function lowerProgram(
           headSize,
           rope.layout === 'interleaved' ? 1 : 0,
         ]);
-        quantizedInputs.delete(value.id);
+        changed(value);
         break;
       }
       case 'writeKv': {
@@ -232,7 +248,7 @@ export function lowerProgram(
           recent?.layer ?? -1,
           use(bufferOf(operation.out)),
         );
-        quantizedInputs.delete(operation.out.id);
+        changed(operation.out);
         break;
       }
       case 'gatedActivation': {
@@ -251,7 +267,7 @@ export function lowerProgram(
         const { target, addend } = operation;
         const region = rowRegion(target.rows);
         region.words.push([instructionCodes.add, use(bufferOf(target)), use(bufferOf(addend)), target.width]);
-        quantizedInputs.delete(target.id);
+        changed(target);
         break;
       }
       case 'selectOutputs': {
