@@ -1,13 +1,15 @@
 // Runs what the flags of `octavo simulate` ask for, and writes it out.
 
+import { availableParallelism } from 'node:os';
 import type { Measured, PageContent } from '../../analysis/page/index.ts';
 import type { SimulationSubject } from '../../analysis/simulation/index.ts';
 import { CalibrationFileError, InvalidRequestError, TraceFileError } from '../../errors/index.ts';
 import type { Calibration } from '../../simulation/calibration/index.ts';
 import {
-  parseObjectives,
   replayKinds,
   runSweep,
+  type Scenario,
+  type SimulationReport,
   type SweepOptions,
   simulateScenario,
   sweepPoints,
@@ -17,9 +19,13 @@ import { formatCount } from '../format.ts';
 import { measuredHere } from '../measured.ts';
 import { writeOutput } from '../page-flags.ts';
 import { createProgress } from '../progress.ts';
+import { startCacheReplay } from './cache-replay.ts';
 import type { SimulateFlags } from './flags.ts';
 import { describeRun, describeSweep, runToJson, sweepToJson } from './output.ts';
-import { costOf, hostTierFor, openCalibration, openSource, type Source, scenarioOf, tokenBytesOf } from './source.ts';
+import { openScenario, type Source } from './source.ts';
+
+/** From this many requests on, the two replays run at once. */
+const LONG_REQUESTS = 2000;
 
 /** What was simulated, for the output. */
 export interface Setup {
@@ -43,30 +49,19 @@ export async function runSimulate(flags: SimulateFlags): Promise<void> {
         }
       : {};
   try {
-    const source = openSource(flags);
-    const calibration = await openCalibration(flags, source);
+    const { source, calibration, scenario, options: quiet } = await openScenario(flags);
     const setup: Setup = { flags, source, calibration };
-    const sizesPool = sweep?.some((text) => /^pool(-tokens)?=/.test(text)) ?? false;
-    const scenario = scenarioOf(flags, calibration, sizesPool);
-    const options: Omit<SweepOptions, 'points'> = {
-      arrivalsFor: source.arrivalsFor,
-      base: {
-        cost: costOf(flags, calibration),
-        seed: flags.seed,
-        objectives: flags.goodput === undefined ? undefined : parseObjectives(flags.goodput),
-        maxModelLen: flags.maxModelLen,
-        maxStepStretch: flags.maxStepStretch ?? (calibration === null ? undefined : 3.5),
-      },
-      hostTierFor: hostTierFor(flags, calibration),
-      tokenBytes: calibration === null ? null : tokenBytesOf(calibration),
-      onProgress: progress.update,
-    };
+    const options = { ...quiet, onProgress: progress.update };
     let text: string;
     if (sweep === undefined) {
-      const report = await simulateScenario(scenario, options, {
-        replays: flags.replay === 'both' ? replayKinds : [flags.replay],
-        onProgress: progress.update,
-      });
+      const isLong = source.requestCount >= LONG_REQUESTS && availableParallelism() > 1;
+      const report =
+        flags.replay === 'both' && isLong
+          ? await replayBothAtOnce(flags, scenario, options)
+          : await simulateScenario(scenario, options, {
+              replays: flags.replay === 'both' ? replayKinds : [flags.replay],
+              onProgress: progress.update,
+            });
       progress.end();
       await writePage(setup, startedMs, (page, subject, measured) =>
         report.serving === null ? null : page.runPage(subject, scenario, report.serving, measured),
@@ -91,6 +86,26 @@ export async function runSimulate(flags: SimulateFlags): Promise<void> {
       throw new CliError(error.message, null, 2, { cause: error });
     }
     throw error;
+  }
+}
+
+/** The serving replay on this thread and the cache's on another. Throws as `simulateScenario` does. */
+export async function replayBothAtOnce(
+  flags: SimulateFlags,
+  scenario: Scenario,
+  options: Omit<SweepOptions, 'points'>,
+): Promise<SimulationReport> {
+  const cacheReplay = startCacheReplay(flags);
+  try {
+    const { serving } = await simulateScenario(scenario, options, {
+      replays: ['serving'],
+      onProgress: (done, total) => options.onProgress?.(done + cacheReplay.done, 2 * total),
+    });
+    const cache = await cacheReplay.report;
+    if (cache !== null) return { cache, serving };
+    return { ...(await simulateScenario(scenario, options, { replays: ['cache'] })), serving };
+  } finally {
+    await cacheReplay.stop();
   }
 }
 

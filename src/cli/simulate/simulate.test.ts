@@ -81,6 +81,20 @@ describe('octavo simulate', () => {
     expect(readFileSync(html, 'utf8')).toContain('id="latency"');
   });
 
+  it('replays many requests on two threads, with the same results', async () => {
+    const many =
+      '--generate poisson --rate 50 --requests 2000 --input-tokens 40 --output-tokens 2 --prefix-tree 4x32 --json';
+    const both = JSON.parse(await simulate(`${many} --capacity-blocks 60`));
+    for (const kind of ['cache', 'serving']) {
+      const alone = JSON.parse(await simulate(`${many} --capacity-blocks 60 --replay ${kind}`));
+      expect(alone[kind].finishedRequests).toBe(2000);
+      expect(both[kind]).toEqual(alone[kind]);
+    }
+    const error = await simulate(`${many} --capacity-blocks 1`).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(CliError);
+    expect((error as Error).message).toContain('holds none of the requests');
+  });
+
   const generate = '--generate poisson --rate 2 --requests 5';
   it.each([
     ['', 'either --trace or --generate is needed'],

@@ -17,8 +17,10 @@ import {
   lengthsOf,
   openTrace,
   parseLengthSpec,
+  parseObjectives,
   parsePrefixTree,
   type Scenario,
+  type SweepOptions,
   saturatedArrivals,
   type TraceArrivals,
 } from '../../simulation/index.ts';
@@ -42,7 +44,7 @@ const bad = (message: string, param: string): never => {
 };
 
 /** Throws InvalidRequestError and TraceFileError. */
-export function openSource(flags: SimulateFlags): Source {
+function openSource(flags: SimulateFlags): Source {
   const { trace, generate, concurrency } = flags;
   if ((trace === undefined) === (generate === undefined)) {
     bad('either --trace or --generate is needed, and not both', 'trace');
@@ -125,7 +127,7 @@ function describeGenerated(flags: SimulateFlags, variation: number): Text {
 }
 
 /** Null where none was named. Throws CalibrationFileError, also where it is of another model than the recording's or `--model`. */
-export async function openCalibration(flags: SimulateFlags, source: Source): Promise<Calibration | null> {
+async function openCalibration(flags: SimulateFlags, source: Source): Promise<Calibration | null> {
   const { calibration: path, model } = flags;
   if (path === undefined) {
     if (model !== undefined) bad('--model needs --calibration', 'model');
@@ -160,7 +162,7 @@ export async function openCalibration(flags: SimulateFlags, source: Source): Pro
 }
 
 /** `sizesPool`: the sweep does. */
-export function scenarioOf(flags: SimulateFlags, calibration: Calibration | null, sizesPool: boolean): Scenario {
+function scenarioOf(flags: SimulateFlags, calibration: Calibration | null, sizesPool: boolean): Scenario {
   const { capacityBlocks, kvCacheMemoryBytes, blockSize } = flags;
   let blockCount = capacityBlocks;
   if (kvCacheMemoryBytes !== undefined) {
@@ -186,25 +188,53 @@ export function scenarioOf(flags: SimulateFlags, calibration: Calibration | null
   };
 }
 
-export function costOf(flags: SimulateFlags, calibration: Calibration | null): CostModel {
+function costOf(flags: SimulateFlags, calibration: Calibration | null): CostModel {
   if (calibration !== null) return costsOf(calibration);
   const { stepSeconds = defaultCostModel.stepSeconds, tokenSeconds = defaultCostModel.tokenSeconds } = flags;
   return { stepSeconds, tokenSeconds };
 }
 
-export const tokenBytesOf = ({ blockBytes, blockSize }: Calibration): number => blockBytes / blockSize;
+const tokenBytesOf = ({ blockBytes, blockSize }: Calibration): number => blockBytes / blockSize;
 
 /** Of K and V of a token of an 8 B model over PCIe 4. */
 const hostTokenSeconds = 5e-6;
 
-export function hostTierFor(
-  flags: SimulateFlags,
-  calibration: Calibration | null,
-): (scenario: Scenario) => HostTierOptions {
+function hostTierFor(flags: SimulateFlags, calibration: Calibration | null): (scenario: Scenario) => HostTierOptions {
   const measured = calibration === null ? hostTokenSeconds : calibration.pageSeconds / calibration.blockSize;
   const tokenSeconds = flags.hostTokenSeconds ?? measured;
   return ({ blockCount, blockSize }) => ({
     blockCount: flags.hostBlocks ?? blockCount * 4,
     blockSeconds: tokenSeconds * blockSize,
   });
+}
+
+export interface OpenedScenario {
+  readonly source: Source;
+  readonly calibration: Calibration | null;
+  readonly scenario: Scenario;
+  readonly options: Omit<SweepOptions, 'points' | 'onProgress'>;
+}
+
+/** All that flags ask for. Throws InvalidRequestError, TraceFileError and CalibrationFileError. */
+export async function openScenario(flags: SimulateFlags): Promise<OpenedScenario> {
+  const source = openSource(flags);
+  const calibration = await openCalibration(flags, source);
+  const sizesPool = flags.sweep?.some((text) => /^pool(-tokens)?=/.test(text)) ?? false;
+  return {
+    source,
+    calibration,
+    scenario: scenarioOf(flags, calibration, sizesPool),
+    options: {
+      arrivalsFor: source.arrivalsFor,
+      base: {
+        cost: costOf(flags, calibration),
+        seed: flags.seed,
+        objectives: flags.goodput === undefined ? undefined : parseObjectives(flags.goodput),
+        maxModelLen: flags.maxModelLen,
+        maxStepStretch: flags.maxStepStretch ?? (calibration === null ? undefined : 3.5),
+      },
+      hostTierFor: hostTierFor(flags, calibration),
+      tokenBytes: calibration === null ? null : tokenBytesOf(calibration),
+    },
+  };
 }
