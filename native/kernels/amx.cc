@@ -4,9 +4,9 @@
 #include "../amx_support.h"
 
 #ifdef OCTAVO_AMX
-#include "amx_one_tile.h"
+#include "amx_few_tiles.h"
+#include "amx_pairs.h"
 #include "linear_amx.h"
-#include "linear_amx_pairs.h"
 
 namespace octavo {
 namespace {
@@ -47,31 +47,23 @@ void release_tiles() {
   asm volatile("tilerelease" ::: "memory");
 }
 
-void paired_panel(const LinearJob& job, int32_t panel, int32_t first_row, int32_t rows, float* scratch) {
-  const Matrix& matrix = *job.weight;
-  configure_tiles(TileShapes::kPairs);
-  // Whole tiles of rows are stored: of others that is done aside.
-  const PanelOutput output = panel_output(job, panel, first_row, scratch, rows % kTileRows != 0);
-  const SplitRows input = {job.split.tiles + static_cast<size_t>(first_row / kTileRows) * job.split.tile_bytes, job.split.tile_bytes};
-  const int32_t blocks = (matrix.columns + kQuantBlock - 1) / kQuantBlock;
-  pair_panel_on_tiles(matrix.data + static_cast<size_t>(panel) * matrix.panel_bytes, blocks, input, rows, output.out, output.stride);
-  finish_panel(output, rows);
-}
-
 void linear_panel(const LinearJob& job, int32_t panel, int32_t first_row, int32_t last_row, float* scratch) {
   const Matrix& matrix = *job.weight;
   int32_t rows = last_row - first_row;
-  if (matrix.paired) return paired_panel(job, panel, first_row, rows, scratch);
+  if (matrix.paired) {
+    configure_tiles(TileShapes::kPairs);
+    return amx_pair_panel(job, panel, first_row, rows, scratch);
+  }
   if (rows % kTileRows < kLeastTileRows) rows -= rows % kTileRows;
   if (!is_quantized(matrix.dtype)) rows = 0;
   if (rows > 0) configure_tiles(TileShapes::kBytes);
-  if (rows > kTileRows) {
+  if (rows > few_rows_of(matrix.dtype)) {
     const PanelOutput output = panel_output(job, panel, first_row, scratch, true);
     tile_panel_of<false>(matrix.dtype, matrix.data + static_cast<size_t>(panel) * matrix.panel_bytes, matrix.columns / kQuantBlock,
                          quantized_from(job, first_row), rows, output, reinterpret_cast<uint8_t*>(scratch));
     if (!output.only_copied()) finish_panel(output, rows);
   } else if (rows > 0) {
-    amx_one_tile_panel(job, panel, first_row, rows, scratch);
+    amx_few_tiles_panel(job, panel, first_row, rows, scratch);
   }
   if (first_row + rows < last_row) avx512_kernels().linear_panel(job, panel, first_row + rows, last_row, scratch);
 }
@@ -85,7 +77,7 @@ const Kernels& amx_kernels() {
     made.end_linear = release_tiles;
     made.linear_panel = linear_panel;
     made.pairs_bf16 = true;
-    made.split_row = split_row;
+    made.split_row = amx_split_row;
     return made;
   }();
   return kernels;

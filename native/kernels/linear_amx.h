@@ -261,7 +261,7 @@ void tile_panel_of(DType dtype, const uint8_t* panel, int32_t units, const Quant
                    uint8_t* scratch) {
   switch (dtype) {
     case DType::kQ8_0:
-      // One tile goes through direct_panel.
+      // Few tiles go through direct_panel.
       if constexpr (!kOneTile) tile_panel<DType::kQ8_0, kOneTile>(panel, units, input, row_count, output, scratch);
       return;
     case DType::kQ4_0: return tile_panel<DType::kQ4_0, kOneTile>(panel, units, input, row_count, output, scratch);

@@ -1,0 +1,14 @@
+// Products on tiles of AMX with few tiles of rows: apart from taller ones, whose loops compilers else make worse.
+#pragma once
+
+#include "kernels.h"
+
+namespace octavo {
+
+/** The most rows that amx_few_tiles_panel takes of a quantised weight. Bytes are read as they lie up to two tiles, the most for which that pays. */
+constexpr int32_t few_rows_of(DType dtype) { return (dtype == DType::kQ8_0 ? 2 : 1) * kTileRows; }
+
+/** As Kernels::linear_panel, of a quantised weight and at most few_rows_of rows; the tiles are configured for bytes. */
+void amx_few_tiles_panel(const LinearJob& job, int32_t panel, int32_t first_row, int32_t row_count, float* scratch);
+
+}  // namespace octavo
