@@ -59,7 +59,9 @@ export async function drive({ requests, concurrency }: Workload, send: Send): Pr
     await Promise.all(
       requests.map(async ({ arrivalMs }, index) => {
         const dueMs = startMs + arrivalMs;
-        if (dueMs > performance.now()) await sleep(dueMs - performance.now());
+        // A timer may end a millisecond or two before its time.
+        for (let left = dueMs - performance.now(); left > 0; left = dueMs - performance.now())
+          await sleep(Math.ceil(left));
         await one(index, dueMs);
       }),
     );
