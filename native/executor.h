@@ -51,7 +51,6 @@ class Executor {
   Executor(std::shared_ptr<ThreadPool> threads, const Kernels& kernels, ModelSpec spec);
 
   /** Checks pieces of weights against what is to be loaded. Throws PlanError. */
-  void check_splits() const;
   void check_pieces(const std::vector<WeightPiece>& pieces) const;
   /** Packs checked pieces, which overlap nowhere, on all threads. */
   void pack(const std::vector<WeightPiece>& pieces);
@@ -81,6 +80,8 @@ class Executor {
   size_t scratch_bytes() const;
 
  private:
+  /** That products of BF16 weights have split input exactly where the kernels take it. Throws PlanError. */
+  void check_splits() const;
   /** The next item of one thread's share of a region's work. */
   struct alignas(64) Counter {
     std::atomic<int32_t> next{0};

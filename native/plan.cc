@@ -170,12 +170,17 @@ class Decoder {
         it.width = positive("width of a split");
         it.out = buffer();
         holds(it.in, static_cast<size_t>(it.width), rows);
-        require(context_.buffers[static_cast<size_t>(it.out)].rows == rows, "a buffer has rows of another kind");
-        require(context_.buffers[static_cast<size_t>(it.out)].stride_bytes == split_row_bytes(it.width), "a buffer of split rows has another width");
+        holds_split(it.out, it.width, rows);
         break;
       default: throw PlanError("unknown instruction " + std::to_string(op));
     }
     return it;
+  }
+
+  void holds_split(int32_t index, int32_t columns, RowKind rows) {
+    const Buffer& buffer = context_.buffers[static_cast<size_t>(index)];
+    require(buffer.rows == rows, "a buffer has rows of another kind");
+    require(buffer.stride_bytes == split_row_bytes(columns), "a buffer of split rows has another width");
   }
 
   int32_t buffer_or_none() {
@@ -207,11 +212,7 @@ class Decoder {
                     (!halves && buffer.stride_bytes == quantized_row_bytes(weight.columns, false)),
                 "a buffer of quantised rows has another width than a weight");
       }
-      if (region.split >= 0 && weight.dtype == DType::kBF16) {
-        const Buffer& buffer = context_.buffers[static_cast<size_t>(region.split)];
-        require(buffer.rows == region.rows, "a buffer has rows of another kind");
-        require(buffer.stride_bytes == split_row_bytes(weight.columns), "a buffer of split rows has another width than a weight");
-      }
+      if (region.split >= 0 && weight.dtype == DType::kBF16) holds_split(region.split, weight.columns, region.rows);
       if (output.bias != -1) {
         require(output.bias >= 0 && static_cast<size_t>(output.bias) < context_.vector_lengths.size(), "no such vector");
         require(context_.vector_lengths[static_cast<size_t>(output.bias)] == weight.rows, "a bias has another length than its weight");

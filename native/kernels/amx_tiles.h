@@ -24,12 +24,26 @@ template <int kTile>
 OCTAVO_INLINE void tile_store(void* to, int64_t stride = kGroupRows * 4) {
   asm volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(to), "r"(stride), "i"(kTile) : "memory");
 }
+template <int kTile>
+OCTAVO_INLINE void tile_zero() {
+  asm volatile("tilezero %%tmm%c0" ::"i"(kTile));
+}
 /** Signed rows; signed or unsigned columns. */
 template <int kTo, int kRows, int kColumns, bool kSigned = true>
 OCTAVO_INLINE void tile_dot() {
-  asm volatile("tilezero %%tmm%c0" ::"i"(kTo));
+  tile_zero<kTo>();
   if constexpr (kSigned) asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kTo), "i"(kRows), "i"(kColumns));
   else asm volatile("tdpbsud %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kTo), "i"(kRows), "i"(kColumns));
+}
+
+/** Issues the products that run ahead of what is accumulated. */
+template <class Issue>
+OCTAVO_INLINE void issue_lead(Issue& issue) {
+  static_assert(kLead == 4);
+  issue.template next<0>();
+  issue.template next<1>();
+  issue.template next<0>();
+  issue.template next<1>();
 }
 
 }  // namespace

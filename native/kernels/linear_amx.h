@@ -205,11 +205,7 @@ template <class F, class Fetch>
 void tile_chunk(const TileChunk& chunk, Fetch fetch, const TileOutputs& outputs) {
   alignas(64) int32_t ring[kRing * kProducts];
   Issue<F> issue(chunk, ring);
-  static_assert(kLead == 4);
-  issue.template next<0>();
-  issue.template next<1>();
-  issue.template next<0>();
-  issue.template next<1>();
+  issue_lead(issue);
   uint32_t index = 0;
   const uint8_t* block = chunk.rows;
   for (int32_t row = 0; row < chunk.row_count; row += kTileRows, block += chunk.tile_bytes) {

@@ -144,11 +144,7 @@ void direct_panel(const uint8_t* panel, int32_t units, const QuantizedRows& inpu
   DirectIssue<kOneTile> issue(job, ring);
   WeightStream stream(panel);
   const StreamSteps fetch = {stream, job.kUnitBytes / static_cast<size_t>(2 * tiles)};
-  static_assert(kLead == 4);
-  issue.template next<0>();
-  issue.template next<1>();
-  issue.template next<0>();
-  issue.template next<1>();
+  issue_lead(issue);
   uint32_t index = 0;
   for (int32_t first = 0; first < units; first += job.kTurn) {
     const int32_t after = first + job.turn_from(first);

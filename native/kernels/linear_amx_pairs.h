@@ -20,11 +20,6 @@
 namespace octavo {
 namespace {
 
-/** Fewer rows fetch line by line, as far ahead as linear_float.h does: measured, one row then reads 31 instead of 29 GB/s. */
-constexpr int32_t kPairStreamFromRows = 5;
-constexpr size_t kPairNearBytes = 1088;
-constexpr size_t kPairFarBytes = 2048;
-
 /** To the nearest bf16, ties to even, in the upper half; NaN stays NaN. */
 OCTAVO_INLINE __m512i upper_bf16(__m512 value) {
   const __m512i bits = _mm512_castps_si512(value);
@@ -55,10 +50,6 @@ void split_row(const float* input, int32_t columns, uint8_t* tile, int32_t slot)
 template <int kTo, int kRows, int kColumns>
 OCTAVO_INLINE void tile_dot_bf16() {
   asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kTo), "i"(kRows), "i"(kColumns));
-}
-template <int kTile>
-OCTAVO_INLINE void tile_zero() {
-  asm volatile("tilezero %%tmm%c0" ::"i"(kTile));
 }
 
 /** One tile of rows (the second of two: kSecond) and the weights of 32 columns. */
@@ -108,9 +99,8 @@ void pair_panel_on_tiles(const uint8_t* panel, int32_t blocks, const SplitRows& 
   const int32_t tiles = (row_count + kTileRows - 1) / kTileRows;
   // Tiles are loaded and stored behind the compiler's back.
   asm volatile("" ::: "memory");
-  if (row_count < kPairStreamFromRows) {
-    const NearLines lines = {panel + kPairNearBytes, static_cast<int32_t>(kPanelBlockBytes / 64), kPairFarBytes};
-    pair_tiles<false>(panel, blocks, input.tiles, nullptr, lines, out, out_stride);
+  if (row_count < kStreamFromRows) {
+    pair_tiles<false>(panel, blocks, input.tiles, nullptr, near_floats(panel, static_cast<int32_t>(kPanelBlockBytes / 64)), out, out_stride);
     asm volatile("" ::: "memory");
     return;
   }

@@ -36,8 +36,6 @@ constexpr int32_t kExpandFromTiles = 4;
 
 /** NearLines::far, and that of few tiles on AMX. Measured with 2, 4 and 8 KiB on llama-3.2-1b in Q8_0: 16 rows (on AMX, then) run 3, 13 and 8 % faster with it, one row 0 to 3 %. */
 constexpr size_t kFarAhead = 4096;
-/** From this many rows on, weights are fetched by a WeightStream; fewer hardly compute, and read 5 % faster in one stream. */
-constexpr int32_t kStreamFromRows = 5;
 
 /** Some rows of a tile of activations: `x` points at slot `slot` of the first block. */
 struct TileRows {

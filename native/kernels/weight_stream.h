@@ -66,6 +66,15 @@ struct NearLines {
   }
 };
 
+/** From this many rows on, weights are fetched by a WeightStream; fewer hardly compute, and read 5 % faster in one stream. */
+constexpr int32_t kStreamFromRows = 5;
+
+/**
+ * What fewer rows fetch of F16, BF16 or F32 weights, `lines` at each step. Measured with F16 and BF16: 1, 2 and 4 rows read 5 to 15 % faster than without (BF16 on AMX 31 instead
+ * of the stream's 29 GB/s); 4 KiB farther one row loses that again.
+ */
+static inline NearLines near_floats(const uint8_t* panel, int32_t lines) { return {panel + 1088, lines, 2048}; }
+
 /** A stream that each step moves on by so many bytes. */
 struct StreamSteps {
   WeightStream& stream;

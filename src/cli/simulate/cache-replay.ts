@@ -22,11 +22,7 @@ export interface CacheReplay {
 /** Starts the cache replay of `flags`, which asks for one. */
 export function startCacheReplay(flags: SimulateFlags): CacheReplay {
   const progress = new Int32Array(new SharedArrayBuffer(4));
-  const isBuilt = import.meta.url.endsWith('.js');
-  const worker = new Worker(new URL(`cache-replay-worker.${isBuilt ? 'js' : 'ts'}`, import.meta.url), {
-    workerData: { flags, progress } satisfies CacheReplayData,
-    execArgv: isBuilt ? undefined : ['--import', 'tsx'],
-  });
+  const worker = openWorker({ flags, progress });
   const report = new Promise<ReplayReport | null>((resolve) => {
     worker.once('message', resolve);
     worker.once('error', () => resolve(null));
@@ -39,4 +35,14 @@ export function startCacheReplay(flags: SimulateFlags): CacheReplay {
     report,
     stop: () => worker.terminate(),
   };
+}
+
+function openWorker(workerData: CacheReplayData): Worker {
+  if (import.meta.url.endsWith('.js')) {
+    return new Worker(new URL('cache-replay-worker.js', import.meta.url), { workerData });
+  }
+  // From source: threads do not inherit the loader of TypeScript.
+  const url = JSON.stringify(new URL('cache-replay-worker.ts', import.meta.url).href);
+  const program = `import('tsx/esm/api').then(({ tsImport }) => tsImport(${url}, ${url}));`;
+  return new Worker(program, { eval: true, workerData });
 }

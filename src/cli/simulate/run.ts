@@ -55,8 +55,9 @@ export async function runSimulate(flags: SimulateFlags): Promise<void> {
     let text: string;
     if (sweep === undefined) {
       const isLong = source.requestCount >= LONG_REQUESTS && availableParallelism() > 1;
+      const hasBoth = flags.replay === 'both' && source.arrivalsFor(scenario).sharesPrompts;
       const report =
-        flags.replay === 'both' && isLong
+        hasBoth && isLong
           ? await replayBothAtOnce(flags, scenario, options)
           : await simulateScenario(scenario, options, {
               replays: flags.replay === 'both' ? replayKinds : [flags.replay],
@@ -90,7 +91,7 @@ export async function runSimulate(flags: SimulateFlags): Promise<void> {
 }
 
 /** The serving replay on this thread and the cache's on another. Throws as `simulateScenario` does. */
-export async function replayBothAtOnce(
+async function replayBothAtOnce(
   flags: SimulateFlags,
   scenario: Scenario,
   options: Omit<SweepOptions, 'points'>,
