@@ -350,7 +350,8 @@ void Executor::run_linear(size_t index, int32_t rows, int32_t thread) {
   if (region.split >= 0) {
     split = {reinterpret_cast<uint8_t*>(row(region.split, 0)), buffers_[static_cast<size_t>(region.split)].stride_bytes * kTileRows};
   }
-  const auto run_item = [&](int32_t item) {
+  // Items [item, end), as far as they are panels of one weight with the same rows; returns how many those are.
+  const auto run_items = [&](int32_t item, int32_t end) {
     int32_t panel = item % panels;
     const int32_t first_row = item / panels * row_chunk;
     size_t which = 0;
@@ -359,7 +360,9 @@ void Executor::run_linear(size_t index, int32_t rows, int32_t thread) {
       ++which;
     }
     const LinearOutput& output = region.outputs[which];
-    const LinearJob job = {&matrices_[static_cast<size_t>(output.matrix)],
+    const Matrix& matrix = matrices_[static_cast<size_t>(output.matrix)];
+    const int32_t count = std::min(end - item, matrix.panel_count - panel);
+    const LinearJob job = {&matrix,
                            output.bias < 0 ? nullptr : vectors_[static_cast<size_t>(output.bias)],
                            row(region.input, 0),
                            stride_floats(region.input),
@@ -367,18 +370,25 @@ void Executor::run_linear(size_t index, int32_t rows, int32_t thread) {
                            split,
                            row(output.out, 0),
                            stride_floats(output.out)};
-    kernels_.linear_panel(job, panel, first_row, std::min(rows, first_row + row_chunk), scratch);
+    kernels_.linear_panels(job, panel, count, first_row, std::min(rows, first_row + row_chunk), scratch);
+    return count;
   };
+  const Matrix& first_matrix = matrices_[static_cast<size_t>(region.outputs[0].matrix)];
+  const int32_t most = kernels_.panels_at_once == nullptr ? 1 : kernels_.panels_at_once(first_matrix, std::min(rows, row_chunk));
   // A thread's share lies in one piece, so that what it fetches ahead is what it needs next. Then it helps the others with theirs.
   Counter* const counters = counters_.get() + index * static_cast<size_t>(threads);
   for (int32_t offset = 0; offset < threads; ++offset) {
     const int64_t owner = (thread + offset) % threads;
     const int32_t share_begin = static_cast<int32_t>(items * owner / threads);
     const int32_t share_end = static_cast<int32_t>(items * (owner + 1) / threads);
+    // As many panels at a time as the kernels ask for at most, and about as many each time.
+    const int32_t turns = std::max(1, ceil_div(share_end - share_begin, most));
+    const int32_t at_once = std::max(1, ceil_div(share_end - share_begin, turns));
     for (;;) {
-      const int32_t item = share_begin + counters[owner].next.fetch_add(1, std::memory_order_relaxed);
+      int32_t item = share_begin + counters[owner].next.fetch_add(at_once, std::memory_order_relaxed);
       if (item >= share_end) break;
-      run_item(item);
+      const int32_t end = std::min(item + at_once, share_end);
+      while (item < end) item += run_items(item, end);
     }
   }
   if (kernels_.end_linear != nullptr) kernels_.end_linear();

@@ -47,25 +47,38 @@ void release_tiles() {
   asm volatile("tilerelease" ::: "memory");
 }
 
-void linear_panel(const LinearJob& job, int32_t panel, int32_t first_row, int32_t last_row, float* scratch) {
+/** Rows of a quantised weight that go through tiles; the rest goes through vectors. */
+int32_t tiled_rows_of(DType dtype, int32_t rows) {
+  if (!is_quantized(dtype)) return 0;
+  return rows % kTileRows < kLeastTileRows ? rows - rows % kTileRows : rows;
+}
+
+void linear_panels(const LinearJob& job, int32_t panel, int32_t count, int32_t first_row, int32_t last_row, float* scratch) {
   const Matrix& matrix = *job.weight;
-  int32_t rows = last_row - first_row;
   if (matrix.paired) {
     configure_tiles(TileShapes::kPairs);
-    return amx_pair_panel(job, panel, first_row, rows, scratch);
+    for (int32_t i = panel; i < panel + count; ++i) amx_pair_panel(job, i, first_row, last_row - first_row, scratch);
+    return;
   }
-  if (rows % kTileRows < kLeastTileRows) rows -= rows % kTileRows;
-  if (!is_quantized(matrix.dtype)) rows = 0;
+  const int32_t rows = tiled_rows_of(matrix.dtype, last_row - first_row);
   if (rows > 0) configure_tiles(TileShapes::kBytes);
-  if (rows > few_rows_of(matrix.dtype)) {
-    const PanelOutput output = panel_output(job, panel, first_row, scratch, true);
-    tile_panel_of<false>(matrix.dtype, matrix.data + static_cast<size_t>(panel) * matrix.panel_bytes, matrix.columns / kQuantBlock,
-                         quantized_from(job, first_row), rows, output, reinterpret_cast<uint8_t*>(scratch));
-    if (!output.only_copied()) finish_panel(output, rows);
+  if (rows > 0 && rows <= few_rows_of(matrix.dtype)) {
+    amx_few_tiles_panels(job, panel, count, first_row, rows, scratch);
   } else if (rows > 0) {
-    amx_few_tiles_panel(job, panel, first_row, rows, scratch);
+    for (int32_t i = panel; i < panel + count; ++i) {
+      const PanelOutput output = panel_output(job, i, first_row, scratch, true);
+      tile_panel_of<false>(matrix.dtype, matrix.data + static_cast<size_t>(i) * matrix.panel_bytes, matrix.columns / kQuantBlock,
+                           quantized_from(job, first_row), rows, output, reinterpret_cast<uint8_t*>(scratch));
+      if (!output.only_copied()) finish_panel(output, rows);
+    }
   }
-  if (first_row + rows < last_row) avx512_kernels().linear_panel(job, panel, first_row + rows, last_row, scratch);
+  if (first_row + rows < last_row) avx512_kernels().linear_panels(job, panel, count, first_row + rows, last_row, scratch);
+}
+
+/** A few tiles of rows of bytes share among panels what they read of the activations. */
+int32_t panels_at_once(const Matrix& matrix, int32_t rows) {
+  const int32_t tiled = tiled_rows_of(matrix.dtype, rows);
+  return matrix.dtype == DType::kQ8_0 && tiled > 0 && tiled <= few_rows_of(matrix.dtype) ? kPanelsAtOnce : 1;
 }
 
 }  // namespace
@@ -75,7 +88,8 @@ const Kernels& amx_kernels() {
     Kernels made = avx512_kernels();
     made.name = "amx";
     made.end_linear = release_tiles;
-    made.linear_panel = linear_panel;
+    made.linear_panels = linear_panels;
+    made.panels_at_once = panels_at_once;
     made.pairs_bf16 = true;
     made.split_row = amx_split_row;
     return made;

@@ -5,7 +5,7 @@
 
 namespace octavo {
 
-/** As Kernels::linear_panel, of a BF16 weight in pairs; the tiles are configured for pairs. */
+/** As Kernels::linear_panels of one panel of a BF16 weight in pairs; the tiles are configured for pairs. */
 void amx_pair_panel(const LinearJob& job, int32_t panel, int32_t first_row, int32_t row_count, float* scratch);
 
 /** As Kernels::split_row. */

@@ -11,9 +11,8 @@
 namespace octavo {
 namespace {
 
-void linear_panel(const LinearJob& job, int32_t panel, int32_t first_row, int32_t last_row, float* scratch) {
+void pair_rows(const LinearJob& job, int32_t panel, int32_t first_row, int32_t last_row, float* scratch) {
   const Matrix& matrix = *job.weight;
-  if (!matrix.paired) return avx512_kernels().linear_panel(job, panel, first_row, last_row, scratch);
   const int32_t rows = last_row - first_row;
   // Outputs are read and written once for every piece of the columns.
   const PanelOutput output = panel_output(job, panel, first_row, scratch, rows > kPairTileRows);
@@ -22,13 +21,18 @@ void linear_panel(const LinearJob& job, int32_t panel, int32_t first_row, int32_
   finish_panel(output, rows);
 }
 
+void linear_panels(const LinearJob& job, int32_t panel, int32_t count, int32_t first_row, int32_t last_row, float* scratch) {
+  if (!job.weight->paired) return avx512_kernels().linear_panels(job, panel, count, first_row, last_row, scratch);
+  for (int32_t i = panel; i < panel + count; ++i) pair_rows(job, i, first_row, last_row, scratch);
+}
+
 }  // namespace
 
 const Kernels& avx512_bf16_kernels() {
   static const Kernels kernels = [] {
     Kernels made = avx512_kernels();
     made.name = "avx512bf16";
-    made.linear_panel = linear_panel;
+    made.linear_panels = linear_panels;
     made.pairs_bf16 = true;
     return made;
   }();

@@ -68,8 +68,11 @@ struct Kernels {
   const char* name;
   /** (token, head) rows of one register tile of attention_piece. */
   int32_t attention_tile_rows;
-  /** Computes 32 outputs (panel) of rows [first_row, last_row); first_row is a multiple of kTileRows, as kLinearRowStep is. `scratch`: linear_scratch_floats(row count). */
-  void (*linear_panel)(const LinearJob& job, int32_t panel, int32_t first_row, int32_t last_row, float* scratch);
+  /**
+   * Computes the 32 outputs of each of `count` panels, at most kPanelsAtOnce, of rows [first_row, last_row); first_row is a multiple of kTileRows, as kLinearRowStep is.
+   * `scratch`: linear_scratch_floats(row count).
+   */
+  void (*linear_panels)(const LinearJob& job, int32_t panel, int32_t count, int32_t first_row, int32_t last_row, float* scratch);
   /** Writes a row into slot `slot` of a tile; `halves`: with the sums over 16 columns. */
   void (*quantize_row)(const float* input, int32_t columns, uint8_t* tile, int32_t slot, bool halves);
   /** out = input / sqrt(mean(input^2) + epsilon) * weight over `count` slices of `width`. */
@@ -84,13 +87,18 @@ struct Kernels {
   void (*attention_fold)(const AttentionFold& fold);
   /** out = running_out * factor / running_sum; the factor is a power of two. */
   void (*attention_finish)(const float* running_out, float running_sum, float factor, int32_t head_size, float* out);
-  /** Called by a thread after its calls of linear_panel, which may leave state in the processor; null: they do not. */
+  /** Called by a thread after its calls of linear_panels, which may leave state in the processor; null: they do not. */
   void (*end_linear)() = nullptr;
+  /** How many panels linear_panels should be given at a time; null: one. */
+  int32_t (*panels_at_once)(const Matrix& matrix, int32_t rows) = nullptr;
   /** BF16 matrices are packed in pairs of columns (layout.h). Their products round activations to bf16, or take them split. */
   bool pairs_bf16 = false;
   /** Writes a row into slot `slot` of a tile of split activations; null: products of BF16 weights do not take such. */
   void (*split_row)(const float* input, int32_t columns, uint8_t* tile, int32_t slot) = nullptr;
 };
+
+/** The most panels that one call of linear_panels takes. */
+constexpr int32_t kPanelsAtOnce = 4;
 
 /** Work on linears is split over rows in multiples of this: whole tiles of every kernel. */
 constexpr int32_t kLinearRowStep = 48;
@@ -98,7 +106,7 @@ static_assert(kLinearRowStep % kTileRows == 0, "rows are split between tiles");
 
 /** Floats of a piece of a panel in a form made for many rows. */
 constexpr size_t kLinearScratchFloats = static_cast<size_t>(kPieceColumns) * kPanelRows;
-/** Per-thread floats that linear_panel needs for one call over at most `rows` rows. */
+/** Per-thread floats that linear_panels needs for one call over at most `rows` rows. */
 inline constexpr size_t linear_scratch_floats(size_t rows) { return kLinearScratchFloats + round_up(rows, kTileRows) * kPanelRows + 256; }
 inline constexpr size_t attention_query_floats(size_t head_size) { return static_cast<size_t>(kMaxAttentionRows) * head_size + 16; }
 /** Scores of the rows, the scales of the piece's keys and values, and the keys or values that are decoded at a time. */

@@ -1,4 +1,4 @@
-// One panel (32 outputs) of a linear operation for a range of activation rows: picks the path of the weight's dtype.
+// Panels (32 outputs each) of a linear operation for a range of activation rows: picks the path of the weight's dtype.
 #pragma once
 
 #include "kernels.h"
@@ -43,6 +43,10 @@ void linear_panel(const LinearJob& job, int32_t panel_index, int32_t first_row, 
     case DType::kQ6_K: int8_panel<DType::kQ6_K>(panel, units, rows_in, rows, out, out_stride, expanded); break;
   }
   finish_panel(output, rows);
+}
+
+void linear_panels(const LinearJob& job, int32_t panel, int32_t count, int32_t first_row, int32_t last_row, float* scratch) {
+  for (int32_t i = panel; i < panel + count; ++i) linear_panel(job, i, first_row, last_row, scratch);
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ namespace octavo {
 
 const Kernels& OCTAVO_KERNELS() {
   static constexpr Kernels kernels = {
-      OCTAVO_KERNELS_NAME, kAttentionTileRows, linear_panel,
+      OCTAVO_KERNELS_NAME, kAttentionTileRows, linear_panels,
       quantize_row,        rms_norm_row,       gated_silu_row,
       add_row,             rope_row,           write_kv_row,
       attention_pack,      attention_piece,    attention_fold,
