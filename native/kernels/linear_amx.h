@@ -54,19 +54,31 @@ void expand_signed(const uint8_t* panel, int32_t first, int32_t count, uint8_t* 
   }
 }
 
-/** Fetches some lines of the next chunk at every product, into the first (`near`) or second cache. */
+/** Fetches some lines of the next chunk at every product whose index has no bit of `mask`, into the first (`near`) or second cache. */
 struct NextLines {
   const uint8_t* at;
   int32_t lines;
+  uint32_t mask;
   bool near;
 
-  __attribute__((always_inline)) void step(int32_t) {
+  __attribute__((always_inline)) void step(uint32_t index) {
+    if ((index & mask) != 0) return;
     if (near) {
       for (int32_t line = 0; line < lines; ++line, at += 64) {
         __builtin_prefetch(at, 0, 3);
         if (reinterpret_cast<uintptr_t>(at) % 256 == 0) __builtin_prefetch(at + kFarAhead, 0, 2);
       }
     } else for (int32_t line = 0; line < lines; ++line, at += 64) __builtin_prefetch(at, 0, 2);
+  }
+};
+
+/** A step of the stream with every `kProducts` products, which use as many bytes as it fetches or a few more: a branch that is foreseen. */
+template <uint32_t kProductsOfStep>
+struct PacedStream {
+  WeightStream& stream;
+
+  __attribute__((always_inline)) void step(uint32_t index) const {
+    if (index % kProductsOfStep == 0) stream.step();
   }
 };
 
@@ -181,7 +193,7 @@ OCTAVO_INLINE void accumulate_units(const TileChunk& chunk, Issue<F>& issue, con
   const uint8_t* weights = chunk.weights;
   const auto step = [&](auto parity, bool used) __attribute__((always_inline)) {
     issue.template next<parity.value>();
-    fetch.step(static_cast<int32_t>(index));
+    fetch.step(index);
     if (used) {
       accumulate<F, F::kHalves == 2 ? parity.value : 0>(ring + index % kRing * kProducts, block, weights, group, height, sums);
       if (F::kHalves == 1 || parity.value == 1) {
@@ -243,11 +255,14 @@ void tile_panel(const uint8_t* panel, int32_t units, const QuantizedRows& input,
                                  arrives ? output.target_stride : output.stride, arrives};
     const int32_t products = tiles * 2 * count * F::kHalves;
     if constexpr (kOneTile) {
-      tile_chunk<F>(chunk, StreamSteps{stream, F::stream_bytes() / (2 * F::kHalves)}, outputs);
+      constexpr size_t kBytes = F::stream_bytes() / (2 * F::kHalves);
+      tile_chunk<F>(chunk, PacedStream<kBytes >= 256 ? 2 : kBytes >= 128 ? 4 : 8>{stream}, outputs);
       stream.reach(next);
     } else {
       const int32_t lines = static_cast<int32_t>(F::stream_bytes() * static_cast<size_t>(count) / 64);
-      tile_chunk<F>(chunk, NextLines{next, (lines + products - 1) / products, chunk_units < kTileUnits}, outputs);
+      uint32_t mask = 0;
+      while (static_cast<int32_t>(2 * mask + 2) * lines <= products) mask = 2 * mask + 1;
+      tile_chunk<F>(chunk, NextLines{next, (lines + products - 1) / products, mask, chunk_units < kTileUnits}, outputs);
     }
   }
 }

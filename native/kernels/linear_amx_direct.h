@@ -7,8 +7,7 @@
 // weights. A run is one turn of one panel's group of sixteen outputs with one tile of activations. Its products are issued four ahead of what is
 // accumulated, the first four in the run before, so that nothing pauses between runs.
 //
-// Weights are fetched at a steady pace, eight lines with every two products, without a branch. Measured on an Intel Xeon with two threads, 2048 and 8192
-// columns: 32 rows take 0.79 to 0.85 of the time of single panels with a branch at every product, 16 rows 0.86.
+// Weights are fetched at a steady pace, eight lines with every two products, without a branch. What that and the turns are worth is in docs/decisions/0005-amx.md.
 #pragma once
 
 #include "amx_few_tiles.h"

@@ -22,6 +22,8 @@ class WeightStream {
 
   /** So many more bytes are used now. */
   __attribute__((always_inline)) void advance(size_t bytes) { go(position_ + bytes); }
+  /** One line of each stream, which is for as many bytes as that. */
+  __attribute__((always_inline)) void step() { fetch(); }
   /** Everything before `to` is used. */
   __attribute__((always_inline)) void reach(const uint8_t* to) { go(reinterpret_cast<uintptr_t>(to)); }
 
@@ -33,12 +35,14 @@ class WeightStream {
 
   __attribute__((always_inline)) void go(uintptr_t to) {
     position_ = to;
-    for (; fetched_ < to; fetched_ += kGroup) {
-      const uintptr_t offset = fetched_ % kWindow;
-      const uint8_t* at = reinterpret_cast<const uint8_t*>(fetched_ - offset + kWindow + offset / kStreams);
+    while (fetched_ < to) fetch();
+  }
+  __attribute__((always_inline)) void fetch() {
+    const uintptr_t offset = fetched_ % kWindow;
+    const uint8_t* at = reinterpret_cast<const uint8_t*>(fetched_ - offset + kWindow + offset / kStreams);
 #pragma GCC unroll 8
-      for (uintptr_t stream = 0; stream < kStreams; ++stream) __builtin_prefetch(at + stream * (kWindow / kStreams), 0, 2);
-    }
+    for (uintptr_t stream = 0; stream < kStreams; ++stream) __builtin_prefetch(at + stream * (kWindow / kStreams), 0, 2);
+    fetched_ += kGroup;
   }
 
   uintptr_t position_;
