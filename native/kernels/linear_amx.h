@@ -72,7 +72,7 @@ struct NextLines {
   }
 };
 
-/** A step of the stream with every `kProducts` products, which use as many bytes as it fetches or a few more: a branch that is foreseen. */
+/** A step of the stream with every `kProductsOfStep` products, which use as many bytes as it fetches or a few more: a branch that is foreseen. */
 template <uint32_t kProductsOfStep>
 struct PacedStream {
   WeightStream& stream;
@@ -260,6 +260,7 @@ void tile_panel(const uint8_t* panel, int32_t units, const QuantizedRows& input,
       stream.reach(next);
     } else {
       const int32_t lines = static_cast<int32_t>(F::stream_bytes() * static_cast<size_t>(count) / 64);
+      // Where there are more products than lines, a line at every second, fourth, ... of them.
       uint32_t mask = 0;
       while (static_cast<int32_t>(2 * mask + 2) * lines <= products) mask = 2 * mask + 1;
       tile_chunk<F>(chunk, NextLines{next, (lines + products - 1) / products, mask, chunk_units < kTileUnits}, outputs);

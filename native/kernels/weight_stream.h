@@ -22,8 +22,14 @@ class WeightStream {
 
   /** So many more bytes are used now. */
   __attribute__((always_inline)) void advance(size_t bytes) { go(position_ + bytes); }
-  /** One line of each stream, which is for as many bytes as that. */
-  __attribute__((always_inline)) void step() { fetch(); }
+  /** Fetches one line of each stream, which is for as many bytes as that. */
+  __attribute__((always_inline)) void step() {
+    const uintptr_t offset = fetched_ % kWindow;
+    const uint8_t* at = reinterpret_cast<const uint8_t*>(fetched_ - offset + kWindow + offset / kStreams);
+#pragma GCC unroll 8
+    for (uintptr_t stream = 0; stream < kStreams; ++stream) __builtin_prefetch(at + stream * (kWindow / kStreams), 0, 2);
+    fetched_ += kGroup;
+  }
   /** Everything before `to` is used. */
   __attribute__((always_inline)) void reach(const uint8_t* to) { go(reinterpret_cast<uintptr_t>(to)); }
 
@@ -35,14 +41,7 @@ class WeightStream {
 
   __attribute__((always_inline)) void go(uintptr_t to) {
     position_ = to;
-    while (fetched_ < to) fetch();
-  }
-  __attribute__((always_inline)) void fetch() {
-    const uintptr_t offset = fetched_ % kWindow;
-    const uint8_t* at = reinterpret_cast<const uint8_t*>(fetched_ - offset + kWindow + offset / kStreams);
-#pragma GCC unroll 8
-    for (uintptr_t stream = 0; stream < kStreams; ++stream) __builtin_prefetch(at + stream * (kWindow / kStreams), 0, 2);
-    fetched_ += kGroup;
+    while (fetched_ < to) step();
   }
 
   uintptr_t position_;
