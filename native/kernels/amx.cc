@@ -65,12 +65,7 @@ void linear_panels(const LinearJob& job, int32_t panel, int32_t count, int32_t f
   if (rows > 0 && rows <= few_rows_of(matrix.dtype)) {
     amx_few_tiles_panels(job, panel, count, first_row, rows, scratch);
   } else if (rows > 0) {
-    for (int32_t i = panel; i < panel + count; ++i) {
-      const PanelOutput output = panel_output(job, i, first_row, scratch, true);
-      tile_panel_of<false>(matrix.dtype, matrix.data + static_cast<size_t>(i) * matrix.panel_bytes, matrix.columns / kQuantBlock,
-                           quantized_from(job, first_row), rows, output, reinterpret_cast<uint8_t*>(scratch));
-      if (!output.only_copied()) finish_panel(output, rows);
-    }
+    tile_panels<false>(job, panel, count, first_row, rows, scratch);
   }
   if (first_row + rows < last_row) avx512_kernels().linear_panels(job, panel, count, first_row + rows, last_row, scratch);
 }

@@ -273,7 +273,7 @@ void tile_panel_of(DType dtype, const uint8_t* panel, int32_t units, const Quant
                    uint8_t* scratch) {
   switch (dtype) {
     case DType::kQ8_0:
-      // Few tiles go through direct_panel.
+      // Few tiles are read as they lie (linear_amx_direct.h).
       if constexpr (!kOneTile) tile_panel<DType::kQ8_0, kOneTile>(panel, units, input, row_count, output, scratch);
       return;
     case DType::kQ4_0: return tile_panel<DType::kQ4_0, kOneTile>(panel, units, input, row_count, output, scratch);
@@ -286,6 +286,18 @@ void tile_panel_of(DType dtype, const uint8_t* panel, int32_t units, const Quant
     case DType::kQ5_K: return tile_panel<DType::kQ5_K, kOneTile>(panel, units, input, row_count, output, scratch);
     case DType::kQ6_K: return tile_panel<DType::kQ6_K, kOneTile>(panel, units, input, row_count, output, scratch);
     default: return;
+  }
+}
+
+/** Rows [first_row, first_row + row_count) of some panels, one by one. */
+template <bool kOneTile>
+void tile_panels(const LinearJob& job, int32_t panel, int32_t count, int32_t first_row, int32_t row_count, float* scratch) {
+  const Matrix& matrix = *job.weight;
+  for (int32_t i = panel; i < panel + count; ++i) {
+    const PanelOutput output = panel_output(job, i, first_row, scratch, true);
+    tile_panel_of<kOneTile>(matrix.dtype, matrix.data + static_cast<size_t>(i) * matrix.panel_bytes, matrix.columns / kQuantBlock,
+                            quantized_from(job, first_row), row_count, output, reinterpret_cast<uint8_t*>(scratch));
+    if (!output.only_copied()) finish_panel(output, row_count);
   }
 }
 

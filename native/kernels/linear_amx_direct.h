@@ -19,8 +19,6 @@
 namespace octavo {
 namespace {
 
-/** Products that are issued before the first of them is accumulated; the last ones of a run are written out below. */
-constexpr int32_t kRunLead = 4;
 /** Units of a turn, at most: with their activations and accumulators about what the first cache holds. Even. */
 constexpr int32_t kTurnUnits = 16;
 /** Floats of the accumulators of one panel and one tile of rows. */
@@ -94,10 +92,10 @@ struct DirectRun {
   int32_t count;
 
   /** An even number of units, and all that the run before issues. */
-  bool is_plain() const { return count % 2 == 0 && count >= kRunLead; }
+  bool is_plain() const { return count % 2 == 0 && count >= kLead; }
 };
 
-/** Where a run's accumulators come from (null: they begin at zero), rows of sixteen, and where they go. */
+/** Where a run's accumulators come from (null: they begin at zero), rows kPanelRows apart, and where they go. */
 struct RunOutputs {
   const float* from;
   float* to;
@@ -141,14 +139,15 @@ OCTAVO_INLINE void accumulate_direct(const int32_t* products, const uint8_t* blo
 template <bool kPlain, class Height>
 OCTAVO_INLINE void direct_run(size_t block_bytes, const DirectRun& run, const DirectRun& next, int32_t* ring, Height height_of, TurnStream& stream,
                               int fetches, const RunOutputs& outputs) {
+  static_assert(kLead == 4, "as many products of the next run are written out at the end");
   const int height = height_of();
   V16 sums[kTileRows];
 #pragma GCC unroll 16
-  for (int i = 0; i < height; ++i) sums[i] = outputs.from == nullptr ? v_zero() : v_load(outputs.from + i * kGroupRows);
+  for (int i = 0; i < height; ++i) sums[i] = outputs.from == nullptr ? v_zero() : v_load(outputs.from + i * kPanelRows);
   const uint8_t* block = run.rows;
   const uint8_t* scales = run.scales;
-  const uint8_t* rows_ahead = run.rows + kRunLead * block_bytes;
-  const uint8_t* codes_ahead = run.codes + kRunLead * kDirectUnit;
+  const uint8_t* rows_ahead = run.rows + kLead * block_bytes;
+  const uint8_t* codes_ahead = run.codes + kLead * kDirectUnit;
   int32_t left = run.count;
   // An odd number of units is made even, and a short one four, by products that nothing reads.
   const auto take = [&](int index) __attribute__((always_inline)) {
@@ -163,8 +162,8 @@ OCTAVO_INLINE void direct_run(size_t block_bytes, const DirectRun& run, const Di
     block += 2 * block_bytes;
     scales += 2 * kDirectUnit;
   };
-  for (; left > kRunLead; left -= 2) {
-    const size_t second = kPlain || left > kRunLead + 1 ? 1 : 0;
+  for (; left > kLead; left -= 2) {
+    const size_t second = kPlain || left > kLead + 1 ? 1 : 0;
     fetch();
     take(0);
     issue_direct<0>(ring, rows_ahead, codes_ahead);
@@ -192,8 +191,8 @@ OCTAVO_INLINE void direct_run(size_t block_bytes, const DirectRun& run, const Di
 /** The products of some panels with one or two tiles of rows. */
 class Direct {
  public:
-  /** `outputs`: of each panel; `sums`: kTileFloats for each panel and tile. */
-  Direct(const DirectPanels& job, int32_t row_count, const PanelOutput* outputs, float* sums) : job_(job), row_count_(row_count), outputs_(outputs), sums_(sums) {}
+  /** `outputs`: of each panel, computed aside. */
+  Direct(const DirectPanels& job, int32_t row_count, const PanelOutput* outputs) : job_(job), row_count_(row_count), outputs_(outputs) {}
 
   void run() {
     alignas(64) int32_t ring[2 * kProducts];
@@ -228,7 +227,7 @@ class Direct {
       }
     }
     for (int32_t panel = 0; panel < job_.panel_count; ++panel) {
-      if (!outputs_[panel].only_copied()) finish(panel);
+      if (!outputs_[panel].only_copied()) finish_panel(outputs_[panel], row_count_);
     }
   }
 
@@ -249,37 +248,21 @@ class Direct {
     return run_of(first, panel, group, tile);
   }
 
-  float* sums_of(int32_t panel, int32_t group, int32_t tile) const {
-    return sums_ + static_cast<size_t>((panel * 2 + group) * job_.tiles + tile) * kProducts;
-  }
-
   /** The last turn leaves rows where they belong if nothing is left to do. */
   RunOutputs outputs_of(int32_t first, int32_t panel, int32_t group, int32_t tile) const {
-    float* const sums = sums_of(panel, group, tile);
-    const float* const from = first == 0 ? nullptr : sums;
     const PanelOutput& output = outputs_[panel];
-    if (first + job_.turn < job_.units || !output.only_copied()) return {from, sums, kGroupRows};
+    float* const sums = output.out + static_cast<size_t>(tile) * kTileFloats + group * kGroupRows;
+    const float* const from = first == 0 ? nullptr : sums;
+    if (first + job_.turn < job_.units || !output.only_copied()) return {from, sums, kPanelRows};
     float* const to = output.target + static_cast<size_t>(tile * kTileRows) * output.target_stride + group * kGroupRows;
     const int32_t rows = row_count_ - tile * kTileRows < kTileRows ? row_count_ - tile * kTileRows : kTileRows;
     for (int32_t row = 0; row < rows; ++row) __builtin_prefetch(to + static_cast<size_t>(row) * output.target_stride, 1, 3);
     return {from, to, output.target_stride};
   }
 
-  void finish(int32_t panel) const {
-    const PanelOutput& output = outputs_[panel];
-    for (int32_t row = 0; row < row_count_; ++row) {
-      float* const to = output.target + static_cast<size_t>(row) * output.target_stride;
-      for (int32_t lane = 0; lane < output.lanes; ++lane) {
-        const float sum = sums_of(panel, lane / kGroupRows, row / kTileRows)[row % kTileRows * kGroupRows + lane % kGroupRows];
-        to[lane] = output.bias == nullptr ? sum : sum + output.bias[lane];
-      }
-    }
-  }
-
   const DirectPanels& job_;
   const int32_t row_count_;
   const PanelOutput* const outputs_;
-  float* const sums_;
 };
 
 }  // namespace
