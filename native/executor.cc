@@ -11,11 +11,6 @@ namespace octavo {
 
 namespace {
 
-/** Activations of one pass over the panels: about half of a second-level cache. */
-constexpr size_t kResidentBytes = size_t{1} << 20;
-
-int32_t ceil_div(int32_t value, int32_t by) { return (value + by - 1) / by; }
-
 int64_t nanoseconds_now() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
@@ -87,20 +82,13 @@ Executor::Executor(std::shared_ptr<ThreadPool> threads, const Kernels& kernels, 
       attention_(*threads_, kernels_, pools_, limits_, regions_, bindings_, ropes_, spec.cascade),
       picker_(candidates_of(kernels.name), vocab_size_, threads_->size()) {
   ropes_ = std::move(spec.ropes);
-  size_t bytes = 0;
-  for (const Matrix& matrix : matrices_) bytes += static_cast<size_t>(matrix.panel_count) * matrix.panel_bytes;
-  weight_memory_ = MappedMemory(bytes + kReadSlackBytes);
-  uint8_t* at = weight_memory_.data();
-  for (Matrix& matrix : matrices_) {
-    matrix.data = at;
-    matrix.paired = kernels_.pairs_bf16 && matrix.dtype == DType::kBF16;
-    at += static_cast<size_t>(matrix.panel_count) * matrix.panel_bytes;
-  }
+  plan_woven();
+  place_weights();
   check_splits();
-  bytes = 0;
+  size_t bytes = 0;
   for (const int32_t length : vector_lengths_) bytes += round_up(static_cast<size_t>(length) * 4, 64);
   vector_memory_ = MappedMemory(bytes + kReadSlackBytes);
-  at = vector_memory_.data();
+  uint8_t* at = vector_memory_.data();
   for (const int32_t length : vector_lengths_) {
     vectors_.push_back(reinterpret_cast<float*>(at));
     at += round_up(static_cast<size_t>(length) * 4, 64);
@@ -113,21 +101,80 @@ Executor::Executor(std::shared_ptr<ThreadPool> threads, const Kernels& kernels, 
   logits_ = std::make_shared<MappedMemory>(std::max<size_t>(1, static_cast<size_t>(limits_.max_outputs) * vocab_size_ * 4));
 
   const size_t rows = static_cast<size_t>(std::max(limits_.max_tokens, limits_.max_outputs));
-  thread_scratch_floats_ = round_up(linear_scratch_floats(rows), 1024);
+  thread_scratch_floats_ = round_up(linear_scratch_floats(rows) + gated_scratch_floats(rows), 1024);
   thread_scratch_ = MappedMemory(thread_scratch_floats_ * 4 * static_cast<size_t>(threads_->size()) + kReadSlackBytes);
 
   counters_ = std::make_unique<Counter[]>(regions_.size() * static_cast<size_t>(threads_->size()));
 }
 
+void Executor::plan_woven() {
+  std::vector<bool> is_woven(matrices_.size());
+  for (const Region& region : regions_) {
+    region_woven_.push_back(-1);
+    if (region.kind != RegionKind::kGated) continue;
+    const auto known = std::find_if(woven_.begin(), woven_.end(), [&](const Woven& it) { return it.gate == region.gate && it.up == region.up; });
+    region_woven_.back() = static_cast<int32_t>(known - woven_.begin());
+    if (known != woven_.end()) continue;
+    for (const int32_t matrix : {region.gate, region.up}) {
+      if (is_woven[static_cast<size_t>(matrix)]) throw PlanError("a weight of two gated regions");
+      is_woven[static_cast<size_t>(matrix)] = true;
+    }
+    Matrix matrix = matrices_[static_cast<size_t>(region.gate)];
+    matrix.rows *= 2;
+    matrix.panel_count *= 2;
+    woven_.push_back({region.gate, region.up, matrix});
+  }
+  const auto requires_whole = [&](int32_t matrix) {
+    if (is_woven[static_cast<size_t>(matrix)]) throw PlanError("a weight of a gated region is used elsewhere");
+  };
+  for (const Region& region : regions_) {
+    for (const LinearOutput& output : region.outputs) requires_whole(output.matrix);
+    for (const RowInstruction& it : region.instructions) {
+      if (it.op == RowOp::kEmbed) requires_whole(it.weight);
+    }
+  }
+}
+
+void Executor::place_weights() {
+  size_t bytes = 0;
+  for (const Matrix& matrix : matrices_) bytes += static_cast<size_t>(matrix.panel_count) * matrix.panel_bytes;
+  weight_memory_ = MappedMemory(bytes + kReadSlackBytes);
+  uint8_t* at = weight_memory_.data();
+  const auto place = [&](Matrix& matrix) {
+    matrix.data = at;
+    at += static_cast<size_t>(matrix.panel_count) * matrix.panel_bytes;
+  };
+  for (Matrix& matrix : matrices_) matrix.paired = kernels_.pairs_bf16 && matrix.dtype == DType::kBF16;
+  for (size_t i = 0; i < matrices_.size(); ++i) {
+    const int32_t index = static_cast<int32_t>(i);
+    const auto woven = std::find_if(woven_.begin(), woven_.end(), [&](const Woven& it) { return it.gate == index || it.up == index; });
+    if (woven == woven_.end()) {
+      place(matrices_[i]);
+    } else if (woven->matrix.data == nullptr) {
+      woven->matrix.paired = matrices_[i].paired;
+      place(woven->matrix);
+    }
+  }
+}
+
+Executor::PanelPlace Executor::place_of(int32_t matrix, int32_t panel) const {
+  for (const Woven& woven : woven_) {
+    if (matrix == woven.gate || matrix == woven.up) return {&woven.matrix, 2 * panel + (matrix == woven.up ? 1 : 0)};
+  }
+  return {&matrices_[static_cast<size_t>(matrix)], panel};
+}
+
 void Executor::check_splits() const {
   const bool splits = kernels_.split_row != nullptr;
+  const auto check = [&](const Region& region, int32_t matrix) {
+    if (splits && matrices_[static_cast<size_t>(matrix)].paired && region.split < 0) throw PlanError("a BF16 weight without split input");
+  };
   for (const Region& region : regions_) {
     for (const RowInstruction& it : region.instructions) {
       if (it.op == RowOp::kSplit && !splits) throw PlanError("split rows, which this instruction set does not take");
     }
-    for (const LinearOutput& output : region.outputs) {
-      if (splits && matrices_[static_cast<size_t>(output.matrix)].paired && region.split < 0) throw PlanError("a BF16 weight without split input");
-    }
+    for (const LinearOutput& output : region.outputs) check(region, output.matrix);
+    if (region.kind == RegionKind::kGated) check(region, region.gate);
   }
 }
 
@@ -165,13 +212,14 @@ void Executor::pack_piece(const WeightPiece& piece) {
     if (piece.row_count > 0) unpack_vector(piece.dtype, piece.bytes, vector_lengths_[index], vectors_[index]);
     return;
   }
-  const Matrix& matrix = matrices_[index];
   const int32_t end = piece.first_row + piece.row_count;
   const size_t row_bytes = piece.row_count > 0 ? piece.byte_count / static_cast<size_t>(piece.row_count) : 0;
   for (int32_t row = piece.first_row; row < end;) {
     const int32_t panel = row / kPanelRows;
     const int32_t next = std::min(end, (panel + 1) * kPanelRows);
-    pack_panel_rows(matrix, panel, row, next - row, piece.bytes + static_cast<size_t>(row - piece.first_row) * row_bytes, row_bytes);
+    const PanelPlace place = place_of(piece.index, panel);
+    pack_panel_rows(*place.matrix, place.panel, row + (place.panel - panel) * kPanelRows, next - row,
+                    piece.bytes + static_cast<size_t>(row - piece.first_row) * row_bytes, row_bytes);
     row = next;
   }
 }
@@ -255,6 +303,7 @@ void Executor::run_region(size_t index, int32_t thread) {
       break;
     }
     case RegionKind::kLinear: run_linear(index, rows, thread); break;
+    case RegionKind::kGated: run_gated(index, rows, thread); break;
     case RegionKind::kAttention:
       attention_.run(index, row(region.input, 0), stride_floats(region.input), row(region.out, 0), stride_floats(region.out), thread);
       break;
@@ -321,77 +370,6 @@ void Executor::run_rows(const Region& region, int32_t first, int32_t last) {
       }
     }
   }
-}
-
-void Executor::run_linear(size_t index, int32_t rows, int32_t thread) {
-  const Region& region = regions_[index];
-  int32_t panels = 0;
-  for (const LinearOutput& output : region.outputs) panels += matrices_[static_cast<size_t>(output.matrix)].panel_count;
-  const int32_t threads = threads_->size();
-  // Panels are the unit of work; rows are cut as well where there are few panels, or so many rows that their
-  // activations would not stay in the second cache while panel after panel passes.
-  int32_t row_chunk = rows;
-  const size_t input_bytes = region.quantized < 0 ? buffers_[static_cast<size_t>(region.input)].stride_bytes : buffers_[static_cast<size_t>(region.quantized)].stride_bytes;
-  while (row_chunk > 2 * kLinearRowStep &&
-         (panels * ceil_div(rows, row_chunk) < threads * 6 || static_cast<size_t>(row_chunk) * input_bytes > kResidentBytes)) {
-    row_chunk = ceil_div(ceil_div(row_chunk, 2), kLinearRowStep) * kLinearRowStep;
-  }
-  const int32_t row_chunks = ceil_div(rows, row_chunk);
-  const int32_t items = panels * row_chunks;
-  float* scratch = reinterpret_cast<float*>(thread_scratch_.data()) + static_cast<size_t>(thread) * thread_scratch_floats_;
-  QuantizedRows quantized{};
-  if (region.quantized >= 0) {
-    const Buffer& buffer = buffers_[static_cast<size_t>(region.quantized)];
-    const int32_t columns = matrices_[static_cast<size_t>(region.outputs[0].matrix)].columns;
-    quantized = {reinterpret_cast<uint8_t*>(row(region.quantized, 0)),
-                 tile_block_bytes(buffer.stride_bytes == quantized_row_bytes(columns, true)), buffer.stride_bytes * kTileRows};
-  }
-  SplitRows split{};
-  if (region.split >= 0) {
-    split = {reinterpret_cast<uint8_t*>(row(region.split, 0)), buffers_[static_cast<size_t>(region.split)].stride_bytes * kTileRows};
-  }
-  // Items [item, end), as far as they are panels of one weight with the same rows; returns how many those are.
-  const auto run_items = [&](int32_t item, int32_t end) {
-    int32_t panel = item % panels;
-    const int32_t first_row = item / panels * row_chunk;
-    size_t which = 0;
-    while (panel >= matrices_[static_cast<size_t>(region.outputs[which].matrix)].panel_count) {
-      panel -= matrices_[static_cast<size_t>(region.outputs[which].matrix)].panel_count;
-      ++which;
-    }
-    const LinearOutput& output = region.outputs[which];
-    const Matrix& matrix = matrices_[static_cast<size_t>(output.matrix)];
-    const int32_t count = std::min(end - item, matrix.panel_count - panel);
-    const LinearJob job = {&matrix,
-                           output.bias < 0 ? nullptr : vectors_[static_cast<size_t>(output.bias)],
-                           row(region.input, 0),
-                           stride_floats(region.input),
-                           quantized,
-                           split,
-                           row(output.out, 0),
-                           stride_floats(output.out)};
-    kernels_.linear_panels(job, panel, count, first_row, std::min(rows, first_row + row_chunk), scratch);
-    return count;
-  };
-  const Matrix& first_matrix = matrices_[static_cast<size_t>(region.outputs[0].matrix)];
-  const int32_t most = kernels_.panels_at_once == nullptr ? 1 : kernels_.panels_at_once(first_matrix, std::min(rows, row_chunk));
-  // A thread's share lies in one piece, so that what it fetches ahead is what it needs next. Then it helps the others with theirs.
-  Counter* const counters = counters_.get() + index * static_cast<size_t>(threads);
-  for (int32_t offset = 0; offset < threads; ++offset) {
-    const int64_t owner = (thread + offset) % threads;
-    const int32_t share_begin = static_cast<int32_t>(items * owner / threads);
-    const int32_t share_end = static_cast<int32_t>(items * (owner + 1) / threads);
-    // As many panels at a time as the kernels ask for at most, and about as many each time.
-    const int32_t turns = std::max(1, ceil_div(share_end - share_begin, most));
-    const int32_t at_once = std::max(1, ceil_div(share_end - share_begin, turns));
-    for (;;) {
-      int32_t item = share_begin + counters[owner].next.fetch_add(at_once, std::memory_order_relaxed);
-      if (item >= share_end) break;
-      const int32_t end = std::min(item + at_once, share_end);
-      while (item < end) item += run_items(item, end);
-    }
-  }
-  if (kernels_.end_linear != nullptr) kernels_.end_linear();
 }
 
 }  // namespace octavo

@@ -46,6 +46,15 @@ struct WeightPiece {
   size_t byte_count;
 };
 
+/** Floats of a row of a gate's panel and of the panel of what it lets through. */
+constexpr size_t kPairFloats = 2 * kPanelRows;
+/** Per-thread floats for the products of one pair of panels over at most `rows` rows, or of more pairs over few. */
+inline constexpr size_t gated_scratch_floats(size_t rows) {
+  const size_t few = size_t{kPanelsAtOnce} * 2 * kTileRows;
+  const size_t padded = round_up(rows, kTileRows);
+  return kPairFloats * (padded > few ? padded : few);
+}
+
 class Executor {
  public:
   Executor(std::shared_ptr<ThreadPool> threads, const Kernels& kernels, ModelSpec spec);
@@ -80,6 +89,22 @@ class Executor {
   size_t scratch_bytes() const;
 
  private:
+  /** A gate and what it lets through as one matrix, whose panels are theirs in turn: products of both are made, and joined, together. */
+  struct Woven {
+    int32_t gate;
+    int32_t up;
+    Matrix matrix;
+  };
+  /** A panel where it lies. */
+  struct PanelPlace {
+    const Matrix* matrix;
+    int32_t panel;
+  };
+
+  /** Throws PlanError where weights of gated regions are used otherwise too. */
+  void plan_woven();
+  void place_weights();
+  PanelPlace place_of(int32_t matrix, int32_t panel) const;
   /** That products of BF16 weights have split input exactly where the kernels take it. Throws PlanError. */
   void check_splits() const;
   /** The next item of one thread's share of a region's work. */
@@ -99,12 +124,25 @@ class Executor {
   void copy_blocks(int32_t thread);
   void run_rows(const Region& region, int32_t first, int32_t last);
   void run_linear(size_t index, int32_t rows, int32_t thread);
+  void run_gated(size_t index, int32_t rows, int32_t thread);
+  /** SiLU of the gate times what it lets through, of some pairs of panels, from rows of both in turn. */
+  void join_gated(const Region& region, int32_t columns, int32_t pair, int32_t pairs, int32_t first_row, int32_t last_row, const float* from);
+  /** A product of a region's input; `out` unset. */
+  LinearJob job_of(const Region& region, const Matrix& matrix) const;
+  /** How many rows are multiplied at a time by `panels` panels. */
+  int32_t row_chunk_of(const Region& region, int32_t panels, int32_t rows) const;
+  /** Calls run_items(item, end), which returns how many of [item, end) it did, for this thread's share of `items`, `most` at a time, and then for what others have left. */
+  template <typename RunItems>
+  void run_shares(size_t index, int32_t thread, int32_t items, int32_t most, const RunItems& run_items);
 
   float* row(int32_t buffer, int32_t index) const {
     const Buffer& b = buffers_[static_cast<size_t>(buffer)];
     return reinterpret_cast<float*>((b.logits ? logits_->data() : arena_.data()) + b.offset + static_cast<size_t>(index) * b.stride_bytes);
   }
   size_t stride_floats(int32_t buffer) const { return buffers_[static_cast<size_t>(buffer)].stride_bytes / 4; }
+  float* linear_scratch(int32_t thread) const {
+    return reinterpret_cast<float*>(thread_scratch_.data()) + static_cast<size_t>(thread) * thread_scratch_floats_;
+  }
 
   const std::shared_ptr<ThreadPool> threads_;
   const Kernels& kernels_;
@@ -112,11 +150,13 @@ class Executor {
   const int32_t vocab_size_;
   std::vector<KvPool> pools_;
   std::vector<Buffer> buffers_;
-  std::vector<Matrix> matrices_;
+  std::vector<Matrix> matrices_;  // those that are woven have no data
   std::vector<int32_t> vector_lengths_;
   std::vector<float*> vectors_;
   std::vector<RopeTable> ropes_;
   std::vector<Region> regions_;
+  std::vector<Woven> woven_;
+  std::vector<int32_t> region_woven_;  // of gated regions: index into woven_
   MappedMemory weight_memory_;
   MappedMemory vector_memory_;
   std::vector<MappedMemory> pool_memory_;

@@ -54,6 +54,7 @@ constexpr int32_t kAgingStep = 64;
 constexpr size_t kReadSlackBytes = 256;
 
 inline constexpr size_t round_up(size_t value, size_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+inline constexpr int32_t ceil_div(int32_t value, int32_t by) { return (value + by - 1) / by; }
 
 /** A packed weight matrix. `data` is 64-byte aligned. */
 struct Matrix {

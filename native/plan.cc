@@ -41,6 +41,7 @@ class Decoder {
       case static_cast<int32_t>(RegionKind::kRows): rows(region); break;
       case static_cast<int32_t>(RegionKind::kLinear): linear(region); break;
       case static_cast<int32_t>(RegionKind::kAttention): attention(region); break;
+      case static_cast<int32_t>(RegionKind::kGated): gated(region); break;
       default: throw PlanError("unknown region kind " + std::to_string(kind));
     }
     region.kind = static_cast<RegionKind>(kind);
@@ -177,7 +178,7 @@ class Decoder {
     return it;
   }
 
-  void holds_split(int32_t index, int32_t columns, RowKind rows) {
+  void holds_split(int32_t index, int32_t columns, RowKind rows) const {
     const Buffer& buffer = context_.buffers[static_cast<size_t>(index)];
     require(buffer.rows == rows, "a buffer has rows of another kind");
     require(buffer.stride_bytes == split_row_bytes(columns), "a buffer of split rows has another width");
@@ -189,11 +190,32 @@ class Decoder {
     return index;
   }
 
-  void linear(Region& region) {
+  /** Reads the rows that products take, in the forms that they take them in. */
+  void inputs(Region& region) {
     region.rows = row_kind();
-    region.input = buffer();
+    region.input = buffer_or_none();
     region.quantized = buffer_or_none();
     region.split = buffer_or_none();
+  }
+
+  void multiplies(const Region& region, const Matrix& weight) const {
+    if (region.input >= 0) holds(region.input, static_cast<size_t>(weight.columns), region.rows);
+    else require(is_quantized(weight.dtype), "a weight without input");
+    if (region.split >= 0 && weight.dtype == DType::kBF16) holds_split(region.split, weight.columns, region.rows);
+    if (!is_quantized(weight.dtype)) return;
+    require(region.quantized >= 0, "a quantised weight without quantised input");
+    holds_quantized(region.quantized, weight.columns, quant_format_of(weight.dtype).halves() == 2, region.rows);
+  }
+
+  void holds_quantized(int32_t index, int32_t columns, bool halves, RowKind rows) const {
+    const Buffer& buffer = context_.buffers[static_cast<size_t>(index)];
+    require(buffer.rows == rows, "a buffer has rows of another kind");
+    require(buffer.stride_bytes == quantized_row_bytes(columns, true) || (!halves && buffer.stride_bytes == quantized_row_bytes(columns, false)),
+            "a buffer of quantised rows has another width than a weight");
+  }
+
+  void linear(Region& region) {
+    inputs(region);
     const int32_t count = positive("a linear region without outputs");
     for (int32_t i = 0; i < count; ++i) {
       LinearOutput output{};
@@ -201,24 +223,30 @@ class Decoder {
       output.bias = reader_.integer();
       output.out = buffer();
       const Matrix& weight = context_.matrices[static_cast<size_t>(output.matrix)];
-      holds(region.input, static_cast<size_t>(weight.columns), region.rows);
+      multiplies(region, weight);
       holds(output.out, static_cast<size_t>(weight.rows), region.rows);
-      if (is_quantized(weight.dtype)) {
-        const bool halves = quant_format_of(weight.dtype).halves() == 2;
-        require(region.quantized >= 0, "a quantised weight without quantised input");
-        const Buffer& buffer = context_.buffers[static_cast<size_t>(region.quantized)];
-        require(buffer.rows == region.rows, "a buffer has rows of another kind");
-        require(buffer.stride_bytes == quantized_row_bytes(weight.columns, true) ||
-                    (!halves && buffer.stride_bytes == quantized_row_bytes(weight.columns, false)),
-                "a buffer of quantised rows has another width than a weight");
-      }
-      if (region.split >= 0 && weight.dtype == DType::kBF16) holds_split(region.split, weight.columns, region.rows);
       if (output.bias != -1) {
         require(output.bias >= 0 && static_cast<size_t>(output.bias) < context_.vector_lengths.size(), "no such vector");
         require(context_.vector_lengths[static_cast<size_t>(output.bias)] == weight.rows, "a bias has another length than its weight");
       }
       region.outputs.push_back(output);
     }
+  }
+
+  void gated(Region& region) {
+    inputs(region);
+    region.gate = matrix();
+    region.up = matrix();
+    region.out = buffer_or_none();
+    region.quantized_out = buffer_or_none();
+    const Matrix& gate = context_.matrices[static_cast<size_t>(region.gate)];
+    const Matrix& up = context_.matrices[static_cast<size_t>(region.up)];
+    require(region.gate != region.up && gate.dtype == up.dtype && gate.rows == up.rows && gate.columns == up.columns, "a gate and what it lets through differ");
+    require(gate.rows % kPanelRows == 0, "a gate of broken panels");
+    multiplies(region, gate);
+    require((region.out < 0) != (region.quantized_out < 0), "a gated activation without one place for its result");
+    if (region.out >= 0) holds(region.out, static_cast<size_t>(gate.rows), region.rows);
+    else holds_quantized(region.quantized_out, gate.rows, false, region.rows);
   }
 
   void attention(Region& region) {

@@ -56,7 +56,7 @@ struct RowInstruction {
   float epsilon = 0;
 };
 
-enum class RegionKind : int32_t { kRows = 1, kLinear = 2, kAttention = 3 };
+enum class RegionKind : int32_t { kRows = 1, kLinear = 2, kAttention = 3, kGated = 4 };
 
 struct LinearOutput {
   int32_t matrix;
@@ -68,10 +68,13 @@ struct Region {
   RegionKind kind;
   RowKind rows;
   std::vector<RowInstruction> instructions;  // kRows
-  int32_t input = -1;  // kLinear, kAttention (queries)
-  int32_t quantized = -1;  // kLinear: buffer of quantised rows, or -1
-  int32_t split = -1;  // kLinear: buffer of split rows, or -1
+  int32_t input = -1;  // kLinear, kGated (or -1: no weight reads it), kAttention (queries)
+  int32_t quantized = -1;  // kLinear, kGated: buffer of quantised rows, or -1
+  int32_t split = -1;  // kLinear, kGated: buffer of split rows, or -1
   std::vector<LinearOutput> outputs;  // kLinear
+  int32_t gate = -1;  // kGated: matrix of whole panels, without a bias
+  int32_t up = -1;  // kGated: of the same type and shape; panels of the two lie in turn
+  int32_t quantized_out = -1;  // kGated: buffer of quantised rows in which SiLU(gate) * up is left, or -1: `out` as it is
   int32_t pool = 0;  // kAttention from here on
   int32_t layer = 0;  // of the pool
   int32_t head_count = 0;
@@ -86,7 +89,7 @@ struct Region {
   int32_t recent_sinks = 0;
   int32_t recent_pool = -1;
   int32_t recent_layer = -1;
-  int32_t out = -1;
+  int32_t out = -1;  // kAttention, kGated
 };
 
 struct Limits {

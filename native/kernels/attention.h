@@ -211,13 +211,44 @@ void attention_piece(const AttentionPiece& piece) {
   }
 }
 
+/** Four floats of each of four rows, times `factor`, as four of the rows' floats for each of four dimensions, kAttentionTileRows apart. */
+OCTAVO_INLINE void pack_four(const float* const* rows, int32_t d, float factor, float* to) {
+  typedef float V4 __attribute__((vector_size(16)));
+  typedef int32_t I4 __attribute__((vector_size(16)));
+  V4 v[4];
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    std::memcpy(&v[i], rows[i] + d, sizeof v[i]);
+    v[i] = v[i] * factor;
+  }
+  const V4 low[2] = {__builtin_shuffle(v[0], v[1], I4{0, 4, 1, 5}), __builtin_shuffle(v[2], v[3], I4{0, 4, 1, 5})};
+  const V4 high[2] = {__builtin_shuffle(v[0], v[1], I4{2, 6, 3, 7}), __builtin_shuffle(v[2], v[3], I4{2, 6, 3, 7})};
+  const V4 out[4] = {__builtin_shuffle(low[0], low[1], I4{0, 1, 4, 5}), __builtin_shuffle(low[0], low[1], I4{2, 3, 6, 7}),
+                     __builtin_shuffle(high[0], high[1], I4{0, 1, 4, 5}), __builtin_shuffle(high[0], high[1], I4{2, 3, 6, 7})};
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) std::memcpy(to + i * kAttentionTileRows, &out[i], sizeof out[i]);
+}
+
 void attention_pack(const float* const* queries, int32_t row_count, int32_t head_size, float scale, float* packed) {
   // Scores come out in units of log2.
   const float factor = scale * 1.44269504f;
   const int32_t step = tile_rows_of(row_count);
-  for (int32_t row = 0; row < row_count; ++row) {
-    float* to = packed + static_cast<size_t>(row / step) * head_size * kAttentionTileRows + row % step;
-    for (int32_t d = 0; d < head_size; ++d) to[d * kAttentionTileRows] = queries[row][d] * factor;
+  // Past a tile's rows there is room for those of a last group that has fewer than four.
+  constexpr int32_t kGroup = kAttentionTileRows % 4 == 0 ? 4 : 1;
+  for (int32_t first = 0; first < row_count; first += step, packed += static_cast<size_t>(head_size) * kAttentionTileRows) {
+    const int32_t last = first + step < row_count ? first + step : row_count;
+    for (int32_t row = first; row < last; row += kGroup) {
+      const float* rows[kGroup];
+      for (int32_t i = 0; i < kGroup; ++i) rows[i] = queries[row + i < last ? row + i : last - 1];
+      float* const to = packed + (row - first);
+      int32_t d = 0;
+      if constexpr (kGroup == 4) {
+        for (; d + 4 <= head_size; d += 4) pack_four(rows, d, factor, to + d * kAttentionTileRows);
+      }
+      for (; d < head_size; ++d) {
+        for (int32_t i = 0; i < kGroup; ++i) to[d * kAttentionTileRows + i] = rows[i][d] * factor;
+      }
+    }
   }
 }
 

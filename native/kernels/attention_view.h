@@ -14,12 +14,12 @@ template <typename Body>
 OCTAVO_INLINE void each_run(const AttentionPiece& piece, int32_t index_of_piece, int32_t begin, int32_t end, const Body& body) {
   const KvPool& pool = *piece.pool;
   const size_t block_bytes = pool.block_bytes();
-  const int32_t base = index_of_piece * kAttentionPiece;
-  for (int32_t at = begin; at < end;) {
-    const int32_t index = (base + at) / pool.block_size;
-    const int32_t within = base + at - index * pool.block_size;
+  const int32_t first = index_of_piece * kAttentionPiece + begin;
+  const int32_t* block = piece.block_table + first / pool.block_size;
+  int32_t within = first % pool.block_size;
+  for (int32_t at = begin; at < end; ++block, within = 0) {
     const int32_t count = pool.block_size - within < end - at ? pool.block_size - within : end - at;
-    body(pool.data + static_cast<size_t>(piece.block_table[index]) * block_bytes, within, at, count);
+    body(pool.data + static_cast<size_t>(*block) * block_bytes, within, at, count);
     at += count;
   }
 }

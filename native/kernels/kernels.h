@@ -13,8 +13,10 @@ struct LinearJob {
   size_t input_stride;
   QuantizedRows quantized;  // of the input, for quantised weights
   SplitRows split;  // of the input, for BF16 weights where Kernels::split_row is there
-  float* out;
+  float* out;  // of row `out_row` and panel `out_panel`
   size_t out_stride;
+  int32_t out_row;
+  int32_t out_panel;
 };
 
 /** Rotation of one row: `cosine` and `sine` hold rotary_dim / 2 entries for the row's position. */
@@ -78,6 +80,11 @@ struct Kernels {
   /** out = input / sqrt(mean(input^2) + epsilon) * weight over `count` slices of `width`. */
   void (*rms_norm_row)(const float* input, const float* weight, float epsilon, int32_t count, int32_t width, float* out);
   void (*gated_silu_row)(const float* gate, const float* up, int32_t width, float* out);
+  /**
+   * The same for 32 columns of up to kTileRows rows, quantised into a block of a tile, from its first slot on: rows of 32 of the gate and 32 of what it lets through,
+   * `stride` floats apart. Of a row with an infinity or NaN, the block's scale becomes NaN.
+   */
+  void (*gated_silu_block)(const float* pairs, size_t stride, int32_t rows, uint8_t* block, bool halves);
   void (*add_row)(float* target, const float* addend, int32_t width);
   void (*rope_row)(const RopeJob& job, float* row);
   void (*write_kv_row)(const KvPool& pool, int32_t layer, int32_t slot, const float* key, const float* value);

@@ -74,7 +74,8 @@ OCTAVO_INLINE void encode_integers(const float* x, int32_t count, float factor, 
   const V16 f = v_set1(factor);
   const V16 first = count >= 16 ? v_load(x) : v_load_partial(x, count);
   const V16 second = count >= 32 ? v_load(x + 16) : count > 16 ? v_load_partial(x + 16, count - 16) : v_zero();
-  v_to_int8(v_mul(first, f), v_mul(second, f), codes);
+  v_round_to_int8(v_mul(first, f), codes);
+  v_round_to_int8(v_mul(second, f), codes + 16);
 }
 
 /** Codes of `count` elements (at most 32). `adjacent`: whether bytes of int4 hold elements 2 i and 2 i + 1, or i and i + 16. */

@@ -28,7 +28,7 @@ static inline PanelOutput panel_output(const LinearJob& job, int32_t panel, int3
   const size_t first_lane = static_cast<size_t>(panel) * kPanelRows;
   const int32_t left = job.weight->rows - panel * kPanelRows;
   const bool aside = left < kPanelRows || returns;
-  float* const target = job.out + static_cast<size_t>(first_row) * job.out_stride + first_lane;
+  float* const target = job.out + static_cast<size_t>(first_row - job.out_row) * job.out_stride + static_cast<size_t>(panel - job.out_panel) * kPanelRows;
   return {target,
           job.out_stride,
           aside ? scratch + kLinearScratchFloats : target,

@@ -33,18 +33,12 @@ void rms_norm_row(const float* input, const float* weight, float epsilon, int32_
   }
 }
 
+OCTAVO_INLINE V16 v_silu(V16 g) { return v_div(g, v_add(v_set1(1.0f), v_exp(v_sub(v_zero(), g)))); }
+
 void gated_silu_row(const float* gate, const float* up, int32_t width, float* out) {
-  const V16 one = v_set1(1.0f);
   int32_t i = 0;
-  for (; i + 16 <= width; i += 16) {
-    const V16 g = v_load(gate + i);
-    v_store(out + i, v_mul(v_div(g, v_add(one, v_exp(v_sub(v_zero(), g)))), v_load(up + i)));
-  }
-  if (i < width) {
-    const V16 g = v_load_partial(gate + i, width - i);
-    const V16 u = v_load_partial(up + i, width - i);
-    v_store_partial(out + i, v_mul(v_div(g, v_add(one, v_exp(v_sub(v_zero(), g)))), u), width - i);
-  }
+  for (; i + 16 <= width; i += 16) v_store(out + i, v_mul(v_silu(v_load(gate + i)), v_load(up + i)));
+  if (i < width) v_store_partial(out + i, v_mul(v_silu(v_load_partial(gate + i, width - i)), v_load_partial(up + i, width - i)), width - i);
 }
 
 void add_row(float* target, const float* addend, int32_t width) {
@@ -75,48 +69,108 @@ void rope_row(const RopeJob& job, float* row) {
   }
 }
 
-/** Sum of sixteen int8. */
-OCTAVO_INLINE int32_t sum_bytes(const int8_t* p) {
-  int32_t sum = 0;
-  for (int i = 0; i < 16; ++i) sum += p[i];
-  return sum;
+/** Floats that the compiler is to write and read as memory: taking lanes apart costs more. */
+struct Lanes {
+  alignas(64) float at[32];
+};
+OCTAVO_INLINE void settle(Lanes& lanes) { asm("" : "+m"(lanes)); }
+
+/** Up to sixteen blocks of 32 values that are quantised at once, a lane each: of one row, or the same of sixteen rows. */
+struct BlockLanes {
+  const float* input;
+  size_t input_step;  // floats from one block to the next
+  int32_t count;
+  uint8_t* quants;
+  size_t quants_step;  // bytes
+  uint8_t* block;  // whose entries (layout.h) begin with those of the first lane's row
+  size_t entry_step;  // bytes
+};
+
+/** Writes lanes of both into each entry of a table. */
+OCTAVO_INLINE void write_entries(const BlockLanes& lanes, size_t table, V16 first, V16 second) {
+  Lanes pairs;
+  v_store_pairs(pairs.at, first, second);
+  settle(pairs);
+  uint8_t* entry = lanes.block + table;
+#pragma GCC unroll 1
+  for (int32_t i = 0; i < lanes.count; ++i, entry += lanes.entry_step) std::memcpy(entry, pairs.at + 2 * i, 8);
 }
 
-/** Per 32 values: scale = largest / 127, quants rounded to nearest. A row with an infinity or NaN gets NaN scales. */
+/** Per block: scale = largest / 127, quants rounded to nearest. Returns what is NaN in a lane if a value is NaN or an infinity. */
+template <bool kHalves>
+OCTAVO_INLINE V16 quantize_blocks(const BlockLanes& lanes) {
+  V16 vectors[2][16];
+  V16 poison[2] = {v_zero(), v_zero()};
+  const float* input = lanes.input;
+#pragma GCC unroll 1
+  for (int32_t i = 0; i < lanes.count; ++i, input += lanes.input_step) {
+    const V16 low = v_load(input);
+    const V16 high = v_load(input + 16);
+    poison[0] = v_fma(low, v_zero(), poison[0]);
+    poison[1] = v_fma(high, v_zero(), poison[1]);
+    vectors[0][i] = v_max(v_abs(low), v_abs(high));
+  }
+#pragma GCC unroll 1
+  for (int32_t i = lanes.count; i < 16; ++i) vectors[0][i] = vectors[1][i] = v_zero();
+  // Below 1e-30 a block counts as zero: 127 / largest would overflow.
+  const V16 largest = v_largest_of_each(vectors[0]);
+  const V16 most = v_set1(127.0f);
+  Lanes factors;
+  v_store(factors.at, v_keep_at_least(largest, 1.0e-30f, v_div(most, largest)));
+  settle(factors);
+  uint8_t* quants = lanes.quants;
+  input = lanes.input;
+#pragma GCC unroll 1
+  for (int32_t i = 0; i < lanes.count; ++i, input += lanes.input_step, quants += lanes.quants_step) {
+    const V16 factor = v_set1(factors.at[i]);
+    const V16 low = v_round_to_int8(v_mul(v_load(input), factor), reinterpret_cast<int8_t*>(quants));
+    const V16 high = v_round_to_int8(v_mul(v_load(input + 16), factor), reinterpret_cast<int8_t*>(quants + 16));
+    vectors[0][i] = kHalves ? low : v_add(low, high);
+    if (kHalves) vectors[1][i] = high;
+  }
+  // Sums of integers, exact in any order; as many less than kDotBiasFloat are the bits of kDotBias less them (layout.h).
+  const V16 scale = v_keep_at_least(largest, 1.0e-30f, v_div(largest, most));
+  const V16 bias = v_set1(kDotBiasFloat);
+  V16 sum = v_sum_of_each(vectors[0]);
+  if (kHalves) {
+    const V16 second = v_sum_of_each(vectors[1]);
+    write_entries(lanes, kTileMinus4Halves, v_fma(sum, v_set1(-4.0f), bias), v_fma(second, v_set1(-4.0f), bias));
+    write_entries(lanes, kTileWeightedHalves, v_mul(scale, sum), v_mul(scale, second));
+    sum = v_add(sum, second);
+  }
+  write_entries(lanes, kTileScales, scale, v_fma(sum, v_set1(-128.0f), bias));
+  write_entries(lanes, kTileMinus8, v_fma(sum, v_set1(-8.0f), bias), v_mul(scale, sum));
+  return v_add(poison[0], poison[1]);
+}
+OCTAVO_INLINE V16 quantize_lanes(const BlockLanes& lanes, bool halves) { return halves ? quantize_blocks<true>(lanes) : quantize_blocks<false>(lanes); }
+
+/** A row with an infinity or NaN gets NaN scales: it must show in the outputs, not turn into plausible integers. */
 void quantize_row(const float* input, int32_t columns, uint8_t* tile, int32_t slot, bool halves) {
   const size_t block_bytes = tile_block_bytes(halves);
   const int32_t blocks = columns / kQuantBlock;
+  uint8_t* const quants = tile + static_cast<size_t>(slot) * kQuantBlock;
+  uint8_t* const entries = tile + static_cast<size_t>(slot) * kTileEntry;
   V16 poison = v_zero();
-  uint8_t* at = tile;
-  const size_t entry = static_cast<size_t>(slot) * kTileEntry;
-  for (int32_t block = 0; block < blocks; ++block, at += block_bytes) {
-    const V16 low = v_load(input + block * kQuantBlock);
-    const V16 high = v_load(input + block * kQuantBlock + 16);
-    poison = v_add(poison, v_add(v_sub(low, low), v_sub(high, high)));
-    const float largest = v_maximum(v_max(v_abs(low), v_abs(high)));
-    // Below 1e-30 the block counts as zero: 127 / largest would overflow.
-    const bool vanishes = !(largest > 1.0e-30f);
-    const V16 factor = v_set1(vanishes ? 0.0f : 127.0f / largest);
-    int8_t* quants = reinterpret_cast<int8_t*>(at + static_cast<size_t>(slot) * kQuantBlock);
-    const int32_t sum = static_cast<int32_t>(v_to_int8(v_mul(low, factor), v_mul(high, factor), quants));
-    const float scale = vanishes ? 0.0f : largest / 127.0f;
-    write_float(at + kTileScales + entry, scale);
-    write_int(at + kTileMinus128 + entry, kDotBias - 128 * sum);
-    write_int(at + kTileMinus8 + entry, kDotBias - 8 * sum);
-    write_float(at + kTileWeighted + entry, scale * static_cast<float>(sum));
-    if (halves) {
-      const int32_t first = sum_bytes(quants);
-      const int32_t second = sum - first;
-      write_int(at + kTileMinus4Halves + entry, kDotBias - 4 * first);
-      write_int(at + kTileMinus4Halves + 4 + entry, kDotBias - 4 * second);
-      write_float(at + kTileWeightedHalves + entry, scale * static_cast<float>(first));
-      write_float(at + kTileWeightedHalves + 4 + entry, scale * static_cast<float>(second));
-    }
+  for (int32_t block = 0; block < blocks; block += 16) {
+    const int32_t count = blocks - block < 16 ? blocks - block : 16;
+    const size_t offset = static_cast<size_t>(block) * block_bytes;
+    poison = v_add(poison, quantize_lanes({input + block * kQuantBlock, kQuantBlock, count, quants + offset, block_bytes, entries + offset, block_bytes}, halves));
   }
-  // What is not finite must show in the outputs, not turn into plausible integers.
   if (v_sum(poison) == 0.0f) return;
-  at = tile;
-  for (int32_t block = 0; block < blocks; ++block, at += block_bytes) write_float(at + kTileScales + entry, __builtin_nanf(""));
+  for (int32_t block = 0; block < blocks; ++block) write_float(entries + static_cast<size_t>(block) * block_bytes + kTileScales, __builtin_nanf(""));
+}
+
+void gated_silu_block(const float* pairs, size_t stride, int32_t rows, uint8_t* block, bool halves) {
+  alignas(64) float gated[kTileRows * kQuantBlock];
+  for (int32_t row = 0; row < rows; ++row, pairs += stride) gated_silu_row(pairs, pairs + kQuantBlock, kQuantBlock, gated + row * kQuantBlock);
+  const V16 poison = quantize_lanes({gated, kQuantBlock, rows, block, kQuantBlock, block, kTileEntry}, halves);
+  if (v_sum(poison) == 0.0f) return;
+  for (int32_t row = 0; row < rows; ++row) {
+    const V16 low = v_load(gated + row * kQuantBlock);
+    const V16 high = v_load(gated + row * kQuantBlock + 16);
+    const V16 differences = v_add(v_sub(low, low), v_sub(high, high));
+    if (v_sum(differences) != 0.0f) write_float(block + kTileScales + static_cast<size_t>(row) * kTileEntry, __builtin_nanf(""));
+  }
 }
 
 }  // namespace

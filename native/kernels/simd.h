@@ -180,22 +180,23 @@ OCTAVO_INLINE float v_maximum(V16 v) {
   return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
 }
 
-/** Rounds 32 values (of magnitude at most 127; ties to even) to int8 and returns their sum, modulo 2^32. */
-OCTAVO_INLINE uint32_t v_to_int8(V16 first, V16 second, int8_t* out) {
-  const __m256i a = _mm256_cvtps_epi32(v_low(first));
-  const __m256i b = _mm256_cvtps_epi32(v_high(first));
-  const __m256i c = _mm256_cvtps_epi32(v_low(second));
-  const __m256i d = _mm256_cvtps_epi32(v_high(second));
-  // Packing works within 128-bit halves; the permutation puts the groups of four back in order.
-  const __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
-  const __m256i ordered = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), ordered);
-  const __m256i eight = _mm256_add_epi32(_mm256_add_epi32(a, b), _mm256_add_epi32(c, d));
-  __m128i four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
-  four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
-  four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0xb1));
-  return static_cast<uint32_t>(_mm_cvtsi128_si32(four));
+/** Rounds sixteen values (of magnitude at most 127; ties to even), writes them as int8 and returns them. */
+#if defined(__AVX512F__)
+OCTAVO_INLINE V16 v_round_to_int8(V16 v, int8_t* out) {
+  const __m512i rounded = _mm512_cvtps_epi32(v);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm512_cvtsepi32_epi8(rounded));
+  return _mm512_cvtepi32_ps(rounded);
 }
+#else
+OCTAVO_INLINE V16 v_round_to_int8(V16 v, int8_t* out) {
+  const __m256i a = _mm256_cvtps_epi32(v.a);
+  const __m256i b = _mm256_cvtps_epi32(v.b);
+  // Packing works within 128-bit halves; the permutation puts the groups of four back in order.
+  const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xd8);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
+  return {_mm256_cvtepi32_ps(a), _mm256_cvtepi32_ps(b)};
+}
+#endif
 #else
 OCTAVO_INLINE float v_sum(V16 v) {
   float lanes[16];
@@ -213,16 +214,64 @@ OCTAVO_INLINE float v_maximum(V16 v) {
   }
   return lanes[0];
 }
-OCTAVO_INLINE uint32_t v_to_int8(V16 first, V16 second, int8_t* out) {
-  uint32_t sum = 0;
-  for (int i = 0; i < 32; ++i) {
-    const float value = i < 16 ? first[i] : second[i - 16];
-    // Adding 1.5 * 2^23 rounds to an integer, ties to even, and leaves it in the low mantissa bits.
-    const uint32_t rounded = float_to_bits(value + 12582912.0f) - 0x4b400000u;
-    out[i] = static_cast<int8_t>(rounded);
-    sum += rounded;
+OCTAVO_INLINE V16 v_round_to_int8(V16 v, int8_t* out) {
+  // Adding 1.5 * 2^23 rounds to an integer, ties to even, and leaves it in the low mantissa bits.
+  const V16 magic = v_set1(12582912.0f);
+  const V16 shifted = v_add(v, magic);
+  for (int i = 0; i < 16; ++i) out[i] = static_cast<int8_t>(float_to_bits(shifted[i]) - 0x4b400000u);
+  return v_sub(shifted, magic);
+}
+#endif
+
+#if defined(__AVX512F__)
+/** Lane i: all lanes of v[i], joined. A tree of halves, the same for every vector. */
+template <typename Join>
+OCTAVO_INLINE V16 v_join_each(const V16* v, const Join& join) {
+  const auto halves = [&](V16 a, V16 b) { return join(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee)); };
+  V16 fours[4];  // [j]: four lanes each of v[j], v[4 + j], v[8 + j], v[12 + j]
+#pragma GCC unroll 4
+  for (int j = 0; j < 4; ++j) {
+    const V16 a = halves(v[j], v[4 + j]);
+    const V16 b = halves(v[8 + j], v[12 + j]);
+    fours[j] = join(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
   }
-  return sum;
+  const V16 even = join(_mm512_unpacklo_ps(fours[0], fours[1]), _mm512_unpackhi_ps(fours[0], fours[1]));
+  const V16 odd = join(_mm512_unpacklo_ps(fours[2], fours[3]), _mm512_unpackhi_ps(fours[2], fours[3]));
+  return join(_mm512_shuffle_ps(even, odd, 0x44), _mm512_shuffle_ps(even, odd, 0xee));
+}
+OCTAVO_INLINE V16 v_largest_of_each(const V16* v) {
+  return v_join_each(v, [](V16 a, V16 b) __attribute__((always_inline)) { return v_max(a, b); });
+}
+OCTAVO_INLINE V16 v_sum_of_each(const V16* v) {
+  return v_join_each(v, [](V16 a, V16 b) __attribute__((always_inline)) { return v_add(a, b); });
+}
+OCTAVO_INLINE void v_store_pairs(float* p, V16 a, V16 b) {
+  const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  v_store(p, _mm512_permutex2var_ps(a, low, b));
+  v_store(p + 16, _mm512_permutex2var_ps(a, _mm512_add_epi32(low, _mm512_set1_epi32(8)), b));
+}
+#else
+/** Lane i: the largest lane of v[i]. */
+OCTAVO_INLINE V16 v_largest_of_each(const V16* v) {
+  float lanes[16];
+  for (int i = 0; i < 16; ++i) lanes[i] = v_maximum(v[i]);
+  return v_load(lanes);
+}
+/** Lane i: the sum of the lanes of v[i], in an order of the instruction set's. */
+OCTAVO_INLINE V16 v_sum_of_each(const V16* v) {
+  float lanes[16];
+  for (int i = 0; i < 16; ++i) lanes[i] = v_sum(v[i]);
+  return v_load(lanes);
+}
+/** a[0], b[0], a[1], b[1] ... */
+OCTAVO_INLINE void v_store_pairs(float* p, V16 a, V16 b) {
+  float lanes[2][16];
+  v_store(lanes[0], a);
+  v_store(lanes[1], b);
+  for (int i = 0; i < 16; ++i) {
+    p[2 * i] = lanes[0][i];
+    p[2 * i + 1] = lanes[1][i];
+  }
 }
 #endif
 

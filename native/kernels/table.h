@@ -12,9 +12,9 @@ const Kernels& OCTAVO_KERNELS() {
   static constexpr Kernels kernels = {
       OCTAVO_KERNELS_NAME, kAttentionTileRows, linear_panels,
       quantize_row,        rms_norm_row,       gated_silu_row,
-      add_row,             rope_row,           write_kv_row,
-      attention_pack,      attention_piece,    attention_fold,
-      attention_finish,
+      gated_silu_block,    add_row,            rope_row,
+      write_kv_row,        attention_pack,     attention_piece,
+      attention_fold,      attention_finish,
   };
   return kernels;
 }

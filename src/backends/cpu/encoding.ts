@@ -32,7 +32,7 @@ export const kvTypeCodes: Record<KvDType, number> = {
 
 export const rowKindCodes = { tokens: 0, outputs: 1 } as const;
 
-export const regionCodes = { rows: 1, linear: 2, attention: 3 } as const;
+export const regionCodes = { rows: 1, linear: 2, attention: 3, gated: 4 } as const;
 
 export const instructionCodes = {
   embed: 1,
@@ -55,6 +55,9 @@ export function needsQuantizedInput(dtype: DType): boolean {
 export function needsHalves(dtype: DType): boolean {
   return dtype === 'q2_k' || dtype === 'q3_k' || dtype === 'q6_k';
 }
+
+/** Outputs of a panel of a packed weight; kPanelRows in native/layout.h. */
+export const panelRows = 32;
 
 /** Rows of a tile of quantised activations; kTileRows in native/layout.h. */
 export const tileRows = 16;

@@ -2,7 +2,8 @@
 //
 // Row-local operations (norm, rope, K/V write, activation, addition, quantisation) that follow each other form one
 // region: a thread takes some rows through all of them. Linears over one input form another: their panels are shared
-// out together, over an input quantised once. A buffer is free again after the region of its last use, never inside
+// out together, over an input quantised once. A gate, what it lets through and the activation that joins them are one
+// region too, where nothing else reads the two: their products never leave the core that makes them. A buffer is free again after the region of its last use, never inside
 // it, since threads pass through a region at their own pace.
 
 import { BackendError } from '../../errors/errors.ts';
@@ -14,6 +15,7 @@ import {
   instructionCodes,
   needsHalves,
   needsQuantizedInput,
+  panelRows,
   quantizedRowBytes,
   regionCodes,
   roundUp,
@@ -48,7 +50,7 @@ interface Buffer {
 }
 
 interface Region {
-  readonly kind: 'rows' | 'linear' | 'attention';
+  readonly kind: 'rows' | 'linear' | 'attention' | 'gated';
   readonly rows: RowKind;
   /** Operand words; for rows, one list for each instruction. */
   readonly words: number[][];
@@ -147,8 +149,10 @@ export function lowerProgram(
     preparedInputs.split.delete(value.id);
   }
 
-  function lowerLinears(linears: LinearOperation[]): void {
+  /** Opens a region of products over `input` and returns its words: the forms of the input that the weights take, or -1. */
+  function productRegion(kind: 'linear' | 'gated', linears: readonly LinearOperation[]): number[] {
     const { input } = linears[0];
+    const isAllQuantized = linears.every((it) => needsQuantizedInput(dtypeOf(it.weight)));
     let quantized = -1;
     let split = -1;
     if (linears.some((it) => needsQuantizedInput(dtypeOf(it.weight)))) {
@@ -159,8 +163,18 @@ export function lowerProgram(
       split = prepared('split', input, splitRowBytes(input.width), []);
     }
     const words: number[] = [];
-    regions.push({ kind: 'linear', rows: input.rows, words: [words] });
-    words.push(use(bufferOf(input)), quantized < 0 ? -1 : use(quantized), split < 0 ? -1 : use(split), linears.length);
+    regions.push({ kind, rows: input.rows, words: [words] });
+    words.push(
+      isAllQuantized ? -1 : use(bufferOf(input)),
+      quantized < 0 ? -1 : use(quantized),
+      split < 0 ? -1 : use(split),
+    );
+    return words;
+  }
+
+  function lowerLinears(linears: readonly LinearOperation[]): void {
+    const words = productRegion('linear', linears);
+    words.push(linears.length);
     for (const it of linears) {
       words.push(
         weightIndex(it.weight, 'matrix'),
@@ -168,6 +182,41 @@ export function lowerProgram(
         use(bufferOf(it.out)),
       );
     }
+  }
+
+  function lowerGated(gate: LinearOperation, up: LinearOperation, out: Value): void {
+    const words = productRegion('gated', [gate, up]);
+    words.push(weightIndex(gate.weight, 'matrix'), weightIndex(up.weight, 'matrix'));
+    changed(out);
+    const readers = program.operations.filter((it) => it.kind !== 'gatedActivation' && mentions(it, out));
+    if (readers.every((it) => it.kind === 'linear' && needsQuantizedInput(dtypeOf(it.weight)))) {
+      const halves = linearsOver(out).some((it) => needsHalves(dtypeOf(it.weight)));
+      const quantized = addBuffer(out.rows, quantizedRowBytes(out.width, halves), false);
+      preparedInputs.quantize.set(out.id, quantized);
+      words.push(-1, use(quantized));
+    } else {
+      words.push(use(bufferOf(out)), -1);
+    }
+  }
+
+  /** Whether the products and the activation that follows them can be one region: whole panels of one type, alone in what they are used for. */
+  function areGated(linears: readonly LinearOperation[], next: Operation | undefined): next is GatedOperation {
+    if (next?.kind !== 'gatedActivation' || linears.length !== 2) return false;
+    const { gate, up } = next;
+    return (
+      linears.some((it) => it.out.id === gate.id) &&
+      linears.some((it) => it.out.id === up.id) &&
+      gate.width % panelRows === 0 &&
+      dtypeOf(linears[0].weight) === dtypeOf(linears[1].weight) &&
+      linears.every(
+        (it) =>
+          it.bias === null &&
+          program.operations.every((other) => other === it || other === next || !mentions(other, it.out)) &&
+          program.operations.every(
+            (other) => other === it || !('weight' in other) || other.weight.name !== it.weight.name,
+          ),
+      )
+    );
   }
 
   function lower(operation: Exclude<Operation, { kind: 'linear' }>): void {
@@ -295,7 +344,15 @@ export function lowerProgram(
       i++;
       next = program.operations[i + 1];
     }
-    lowerLinears(linears);
+    const next = program.operations[i + 1];
+    if (areGated(linears, next)) {
+      const isGate = (it: LinearOperation) => it.out.id === next.gate.id;
+      const [gate, up] = isGate(linears[0]) ? linears : [linears[1], linears[0]];
+      lowerGated(gate, up, next.out);
+      i++;
+    } else {
+      lowerLinears(linears);
+    }
   }
 
   const { offsets, arenaBytes } = placeBuffers(buffers, limits);
@@ -320,6 +377,14 @@ function activationRowBytes(width: number): number {
 }
 
 type LinearOperation = Extract<Operation, { kind: 'linear' }>;
+type GatedOperation = Extract<Operation, { kind: 'gatedActivation' }>;
+
+/** Whether an operation reads or writes `value`. */
+function mentions(operation: Operation, value: Value): boolean {
+  return Object.values(operation).some(
+    (it) => typeof it === 'object' && it !== null && 'id' in it && it.id === value.id,
+  );
+}
 
 function sameRope(a: RopeParameters, b: RopeParameters): boolean {
   return (

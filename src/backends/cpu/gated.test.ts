@@ -1,0 +1,83 @@
+// A gate, what it lets through and the activation that joins them give the same bits as one region as they give as three.
+
+import { afterAll, expect, it } from 'vitest';
+import { createRandom } from '../../random/random.ts';
+import type { DType } from '../../tensor/index.ts';
+import type { Backend } from '../backend.ts';
+import { randomWeight } from '../testing/memory-weights.ts';
+import { createCpuBackend } from './index.ts';
+import { lowerProgram } from './lowering.ts';
+import { compileGated, type GatedWeights, gatedProgram } from './testing/gated-model.ts';
+import { describeInstructionSets } from './testing/instruction-sets.ts';
+
+const mostRows = 300;
+
+function gatedWeights(gate: DType, down: DType, width: number): GatedWeights {
+  const random = createRandom(width);
+  return {
+    table: randomWeight('f32', 64, 256, random),
+    gate: randomWeight(gate, width, 256, random),
+    up: randomWeight(gate, width, 256, random),
+    down: randomWeight(down, 40, width, random),
+  };
+}
+
+const backends: Backend[] = [];
+afterAll(async () => {
+  for (const backend of backends) await backend.close();
+});
+
+describeInstructionSets('gated products', (isa) => {
+  const byThreads = [1, 3].map((threads) => createCpuBackend({ threads, isa }));
+  backends.push(...byThreads);
+
+  it.each<{ gate: DType; down: DType; width: number }>([
+    { gate: 'q8_0', down: 'q8_0', width: 768 },
+    { gate: 'q8_0', down: 'f32', width: 96 },
+    { gate: 'q4_0', down: 'q4_0', width: 352 },
+    { gate: 'q4_k', down: 'q6_k', width: 512 },
+    { gate: 'q6_k', down: 'q8_0', width: 256 },
+    { gate: 'f16', down: 'f16', width: 160 },
+    { gate: 'bf16', down: 'bf16', width: 160 },
+    { gate: 'bf16', down: 'q8_0', width: 64 },
+    // Not whole panels: these are never one region.
+    { gate: 'q8_0', down: 'f32', width: 80 },
+  ])('$gate into $down at width $width', async ({ gate, down, width }) => {
+    const weights = gatedWeights(gate, down, width);
+    const whole = await compileGated(byThreads[0], weights, true, mostRows);
+    const joined = await Promise.all(byThreads.map((backend) => compileGated(backend, weights, false, mostRows)));
+    const random = createRandom(5);
+    for (const rowCount of [1, 2, 7, 9, 16, 17, 32, 33, 70, mostRows]) {
+      const tableRows = Array.from({ length: rowCount }, () => Math.floor(random() * weights.table.rows));
+      const wanted = await whole.run(tableRows);
+      expect(wanted.every(Number.isFinite)).toBe(true);
+      for (const model of joined) {
+        const outputs = await model.run(tableRows);
+        expect(Buffer.from(outputs.buffer).equals(Buffer.from(wanted.buffer)), `${rowCount} rows`).toBe(true);
+      }
+    }
+    for (const model of [whole, ...joined]) await model.executable.close();
+  });
+
+  it('lets a value that is not finite reach every output of its row, and no other row', async () => {
+    const weights = gatedWeights('q8_0', 'q8_0', 96);
+    new Float32Array(weights.table.bytes.buffer)[256 * 2 + 40] = Number.NaN;
+    const model = await compileGated(byThreads[0], weights, false, mostRows);
+    const outputs = await model.run([1, 2, 3]);
+    expect(outputs.subarray(40, 80).some(Number.isFinite)).toBe(false);
+    expect(outputs.subarray(0, 40).every(Number.isFinite)).toBe(true);
+    expect(outputs.subarray(80).every(Number.isFinite)).toBe(true);
+    await model.executable.close();
+  });
+});
+
+it('needs no room for the products of a gate that only its activation reads', () => {
+  const arenaOf = (isReadTwice: boolean, down: DType) => {
+    const limits = { maxTokens: 64, maxSequences: 1, maxOutputs: 64, maxContextTokens: 64 };
+    const program = gatedProgram(gatedWeights('q8_0', down, 768), isReadTwice);
+    return lowerProgram(program, limits, [], (ref) => (ref.name === 'down' ? down : 'q8_0'), false).arenaBytes;
+  };
+  // Two rows of 768 floats for the products; one where they stay, and their activation as well if it is quantised at once.
+  expect(arenaOf(false, 'f32')).toBeLessThanOrEqual(arenaOf(true, 'f32') - 64 * 768 * 4);
+  expect(arenaOf(false, 'q8_0')).toBeLessThanOrEqual(arenaOf(true, 'q8_0') - 2 * 64 * 768 * 4);
+});
