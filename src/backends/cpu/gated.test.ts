@@ -7,7 +7,7 @@ import type { Backend } from '../backend.ts';
 import { randomWeight } from '../testing/memory-weights.ts';
 import { createCpuBackend } from './index.ts';
 import { lowerProgram } from './lowering.ts';
-import { compileGated, type GatedWeights, gatedProgram } from './testing/gated-model.ts';
+import { compileGated, type GatedUse, type GatedWeights, gatedProgram } from './testing/gated-model.ts';
 import { describeInstructionSets } from './testing/instruction-sets.ts';
 
 const mostRows = 300;
@@ -44,8 +44,8 @@ describeInstructionSets('gated products', (isa) => {
     { gate: 'q8_0', down: 'f32', width: 80 },
   ])('$gate into $down at width $width', async ({ gate, down, width }) => {
     const weights = gatedWeights(gate, down, width);
-    const whole = await compileGated(byThreads[0], weights, true, mostRows);
-    const joined = await Promise.all(byThreads.map((backend) => compileGated(backend, weights, false, mostRows)));
+    const whole = await compileGated(byThreads[0], weights, 'read', mostRows);
+    const joined = await Promise.all(byThreads.map((backend) => compileGated(backend, weights, 'joined', mostRows)));
     const random = createRandom(5);
     for (const rowCount of [1, 2, 7, 9, 16, 17, 32, 33, 70, mostRows]) {
       const tableRows = Array.from({ length: rowCount }, () => Math.floor(random() * weights.table.rows));
@@ -59,10 +59,21 @@ describeInstructionSets('gated products', (isa) => {
     for (const model of [whole, ...joined]) await model.executable.close();
   });
 
+  it('takes no products for a gate that lets itself through', async () => {
+    const weights = gatedWeights('q8_0', 'q8_0', 96);
+    const [itself, alone] = await Promise.all(
+      (['itself', 'alone'] as const).map((use) => compileGated(byThreads[0], weights, use, mostRows)),
+    );
+    const outputs = await itself.run([1, 2, 3]);
+    expect(outputs).toEqual(await alone.run([1, 2, 3]));
+    expect(outputs.every((value) => value !== 0)).toBe(true);
+    for (const model of [itself, alone]) await model.executable.close();
+  });
+
   it('lets a value that is not finite reach every output of its row, and no other row', async () => {
     const weights = gatedWeights('q8_0', 'q8_0', 96);
     new Float32Array(weights.table.bytes.buffer)[256 * 2 + 40] = Number.NaN;
-    const model = await compileGated(byThreads[0], weights, false, mostRows);
+    const model = await compileGated(byThreads[0], weights, 'joined', mostRows);
     const outputs = await model.run([1, 2, 3]);
     expect(outputs.subarray(40, 80).some(Number.isFinite)).toBe(false);
     expect(outputs.subarray(0, 40).every(Number.isFinite)).toBe(true);
@@ -72,12 +83,12 @@ describeInstructionSets('gated products', (isa) => {
 });
 
 it('needs no room for the products of a gate that only its activation reads', () => {
-  const arenaOf = (isReadTwice: boolean, down: DType) => {
+  const arenaOf = (use: GatedUse, down: DType) => {
     const limits = { maxTokens: 64, maxSequences: 1, maxOutputs: 64, maxContextTokens: 64 };
-    const program = gatedProgram(gatedWeights('q8_0', down, 768), isReadTwice);
+    const program = gatedProgram(gatedWeights('q8_0', down, 768), use);
     return lowerProgram(program, limits, [], (ref) => (ref.name === 'down' ? down : 'q8_0'), false).arenaBytes;
   };
   // Two rows of 768 floats for the products; one where they stay, and their activation as well if it is quantised at once.
-  expect(arenaOf(false, 'f32')).toBeLessThanOrEqual(arenaOf(true, 'f32') - 64 * 768 * 4);
-  expect(arenaOf(false, 'q8_0')).toBeLessThanOrEqual(arenaOf(true, 'q8_0') - 2 * 64 * 768 * 4);
+  expect(arenaOf('joined', 'f32')).toBeLessThanOrEqual(arenaOf('read', 'f32') - 64 * 768 * 4);
+  expect(arenaOf('joined', 'q8_0')).toBeLessThanOrEqual(arenaOf('read', 'q8_0') - 2 * 64 * 768 * 4);
 });

@@ -3,8 +3,8 @@
 // Row-local operations (norm, rope, K/V write, activation, addition, quantisation) that follow each other form one
 // region: a thread takes some rows through all of them. Linears over one input form another: their panels are shared
 // out together, over an input quantised once. A gate, what it lets through and the activation that joins them are one
-// region too, where nothing else reads the two: their products never leave the core that makes them. A buffer is free again after the region of its last use, never inside
-// it, since threads pass through a region at their own pace.
+// region too, where nothing else reads the two: their products never leave the core that makes them. A buffer is free
+// again after the region of its last use, never inside it, since threads pass through a region at their own pace.
 
 import { BackendError } from '../../errors/errors.ts';
 import type { Operation, Program, RopeParameters, RowKind, Value, WeightRef } from '../../program/program.ts';
@@ -189,7 +189,7 @@ export function lowerProgram(
     words.push(weightIndex(gate.weight, 'matrix'), weightIndex(up.weight, 'matrix'));
     changed(out);
     const readers = program.operations.filter((it) => it.kind !== 'gatedActivation' && mentions(it, out));
-    if (readers.every((it) => it.kind === 'linear' && needsQuantizedInput(dtypeOf(it.weight)))) {
+    if (readers.length > 0 && readers.every((it) => it.kind === 'linear' && needsQuantizedInput(dtypeOf(it.weight)))) {
       const halves = linearsOver(out).some((it) => needsHalves(dtypeOf(it.weight)));
       const quantized = addBuffer(out.rows, quantizedRowBytes(out.width, halves), false);
       preparedInputs.quantize.set(out.id, quantized);
@@ -204,13 +204,14 @@ export function lowerProgram(
     if (next?.kind !== 'gatedActivation' || linears.length !== 2) return false;
     const { gate, up } = next;
     return (
-      linears.some((it) => it.out.id === gate.id) &&
-      linears.some((it) => it.out.id === up.id) &&
+      gate.id !== up.id &&
+      linears.every((it) => it.out.id === gate.id || it.out.id === up.id) &&
       gate.width % panelRows === 0 &&
       dtypeOf(linears[0].weight) === dtypeOf(linears[1].weight) &&
       linears.every(
         (it) =>
           it.bias === null &&
+          it.out.id !== program.logits.id &&
           program.operations.every((other) => other === it || other === next || !mentions(other, it.out)) &&
           program.operations.every(
             (other) => other === it || !('weight' in other) || other.weight.name !== it.weight.name,

@@ -22,8 +22,13 @@ export interface GatedModel {
   run(tableRows: readonly number[]): Promise<Float32Array>;
 }
 
-/** `isReadTwice`: something else reads the gate's products, so that they have to be left whole. */
-export function gatedProgram(weights: GatedWeights, isReadTwice: boolean): Program {
+/**
+ * What becomes of the products: `joined` by their activation alone; the gate's are `read` by something else too, so that they have to be left whole; or the gate lets
+ * `itself` through, with the other products made in vain, or `alone`, without them.
+ */
+export type GatedUse = 'joined' | 'read' | 'itself' | 'alone';
+
+export function gatedProgram(weights: GatedWeights, use: GatedUse): Program {
   const { table, gate, up, down } = weights;
   const b = createProgramBuilder({
     vocabSize: down.rows,
@@ -34,20 +39,20 @@ export function gatedProgram(weights: GatedWeights, isReadTwice: boolean): Progr
   });
   const input = b.embed(b.weight('table', table.rows, table.columns));
   const gateProducts = b.linear(input, b.weight('gate', gate.rows, gate.columns));
-  const upProducts = b.linear(input, b.weight('up', up.rows, up.columns));
-  const gated = b.gatedActivation(gateProducts, upProducts);
-  if (isReadTwice) b.selectOutputs(gateProducts);
+  const upProducts = use === 'alone' ? gateProducts : b.linear(input, b.weight('up', up.rows, up.columns));
+  const gated = b.gatedActivation(gateProducts, use === 'itself' ? gateProducts : upProducts);
+  if (use === 'read') b.selectOutputs(gateProducts);
   return b.finish(b.selectOutputs(b.linear(gated, b.weight('down', down.rows, down.columns))));
 }
 
 export async function compileGated(
   backend: Backend,
   weights: GatedWeights,
-  isReadTwice: boolean,
+  use: GatedUse,
   maxRows: number,
 ): Promise<GatedModel> {
   const blocks = Array.from({ length: Math.ceil(maxRows / 16) }, (_, i) => i);
-  const executable = await backend.compile(gatedProgram(weights, isReadTwice), {
+  const executable = await backend.compile(gatedProgram(weights, use), {
     weights: createMemoryWeights({ ...weights }),
     kv: { layerCount: 1, kvHeadCount: 1, headSize: 1, blockSize: 16, keyDType: 'f32', valueDType: 'f32' },
     blockCount: blocks.length,
