@@ -82,6 +82,7 @@ Executor::Executor(std::shared_ptr<ThreadPool> threads, const Kernels& kernels, 
       attention_(*threads_, kernels_, pools_, limits_, regions_, bindings_, ropes_, spec.cascade),
       picker_(candidates_of(kernels.name), vocab_size_, threads_->size()) {
   ropes_ = std::move(spec.ropes);
+  for (Matrix& matrix : matrices_) matrix.paired = kernels_.pairs_bf16 && matrix.dtype == DType::kBF16;
   plan_woven();
   place_weights();
   check_splits();
@@ -100,32 +101,27 @@ Executor::Executor(std::shared_ptr<ThreadPool> threads, const Kernels& kernels, 
   arena_ = MappedMemory(spec.arena_bytes + kReadSlackBytes);
   logits_ = std::make_shared<MappedMemory>(std::max<size_t>(1, static_cast<size_t>(limits_.max_outputs) * vocab_size_ * 4));
 
-  const size_t rows = static_cast<size_t>(std::max(limits_.max_tokens, limits_.max_outputs));
-  thread_scratch_floats_ = round_up(linear_scratch_floats(rows) + gated_scratch_floats(rows), 1024);
+  thread_scratch_floats_ = round_up(linear_scratch_floats(most_rows()) + gated_scratch_floats(most_rows()), 1024);
   thread_scratch_ = MappedMemory(thread_scratch_floats_ * 4 * static_cast<size_t>(threads_->size()) + kReadSlackBytes);
 
   counters_ = std::make_unique<Counter[]>(regions_.size() * static_cast<size_t>(threads_->size()));
 }
 
 void Executor::plan_woven() {
-  std::vector<bool> is_woven(matrices_.size());
+  matrix_woven_.assign(matrices_.size(), -1);
   for (const Region& region : regions_) {
-    region_woven_.push_back(-1);
     if (region.kind != RegionKind::kGated) continue;
-    const auto known = std::find_if(woven_.begin(), woven_.end(), [&](const Woven& it) { return it.gate == region.gate && it.up == region.up; });
-    region_woven_.back() = static_cast<int32_t>(known - woven_.begin());
-    if (known != woven_.end()) continue;
-    for (const int32_t matrix : {region.gate, region.up}) {
-      if (is_woven[static_cast<size_t>(matrix)]) throw PlanError("a weight of two gated regions");
-      is_woven[static_cast<size_t>(matrix)] = true;
-    }
+    const Woven* const known = woven_of(region.gate);
+    if (known != nullptr && known->gate == region.gate && known->up == region.up) continue;
+    if (known != nullptr || woven_of(region.up) != nullptr) throw PlanError("a weight of two gated regions");
     Matrix matrix = matrices_[static_cast<size_t>(region.gate)];
     matrix.rows *= 2;
     matrix.panel_count *= 2;
+    matrix_woven_[static_cast<size_t>(region.gate)] = matrix_woven_[static_cast<size_t>(region.up)] = static_cast<int32_t>(woven_.size());
     woven_.push_back({region.gate, region.up, matrix});
   }
   const auto requires_whole = [&](int32_t matrix) {
-    if (is_woven[static_cast<size_t>(matrix)]) throw PlanError("a weight of a gated region is used elsewhere");
+    if (woven_of(matrix) != nullptr) throw PlanError("a weight of a gated region is used elsewhere");
   };
   for (const Region& region : regions_) {
     for (const LinearOutput& output : region.outputs) requires_whole(output.matrix);
@@ -140,28 +136,19 @@ void Executor::place_weights() {
   for (const Matrix& matrix : matrices_) bytes += static_cast<size_t>(matrix.panel_count) * matrix.panel_bytes;
   weight_memory_ = MappedMemory(bytes + kReadSlackBytes);
   uint8_t* at = weight_memory_.data();
-  const auto place = [&](Matrix& matrix) {
+  for (size_t i = 0; i < matrices_.size(); ++i) {
+    const int32_t woven = matrix_woven_[i];
+    Matrix& matrix = woven < 0 ? matrices_[i] : woven_[static_cast<size_t>(woven)].matrix;
+    if (matrix.data != nullptr) continue;  // placed with its gate, or what its gate lets through
     matrix.data = at;
     at += static_cast<size_t>(matrix.panel_count) * matrix.panel_bytes;
-  };
-  for (Matrix& matrix : matrices_) matrix.paired = kernels_.pairs_bf16 && matrix.dtype == DType::kBF16;
-  for (size_t i = 0; i < matrices_.size(); ++i) {
-    const int32_t index = static_cast<int32_t>(i);
-    const auto woven = std::find_if(woven_.begin(), woven_.end(), [&](const Woven& it) { return it.gate == index || it.up == index; });
-    if (woven == woven_.end()) {
-      place(matrices_[i]);
-    } else if (woven->matrix.data == nullptr) {
-      woven->matrix.paired = matrices_[i].paired;
-      place(woven->matrix);
-    }
   }
 }
 
 Executor::PanelPlace Executor::place_of(int32_t matrix, int32_t panel) const {
-  for (const Woven& woven : woven_) {
-    if (matrix == woven.gate || matrix == woven.up) return {&woven.matrix, 2 * panel + (matrix == woven.up ? 1 : 0)};
-  }
-  return {&matrices_[static_cast<size_t>(matrix)], panel};
+  const Woven* const woven = woven_of(matrix);
+  if (woven == nullptr) return {&matrices_[static_cast<size_t>(matrix)], panel};
+  return {&woven->matrix, 2 * panel + (matrix == woven->up ? 1 : 0)};
 }
 
 void Executor::check_splits() const {

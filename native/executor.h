@@ -104,6 +104,11 @@ class Executor {
   /** Throws PlanError where weights of gated regions are used otherwise too. */
   void plan_woven();
   void place_weights();
+  /** The weights that a matrix is woven into; null: none. */
+  const Woven* woven_of(int32_t matrix) const {
+    const int32_t index = matrix_woven_[static_cast<size_t>(matrix)];
+    return index < 0 ? nullptr : &woven_[static_cast<size_t>(index)];
+  }
   PanelPlace place_of(int32_t matrix, int32_t panel) const;
   /** That products of BF16 weights have split input exactly where the kernels take it. Throws PlanError. */
   void check_splits() const;
@@ -127,6 +132,11 @@ class Executor {
   void run_gated(size_t index, int32_t rows, int32_t thread);
   /** SiLU of the gate times what it lets through, of some pairs of panels, from rows of both in turn. */
   void join_gated(const Region& region, int32_t columns, int32_t pair, int32_t pairs, int32_t first_row, int32_t last_row, const float* from);
+  /** Whether a buffer of quantised rows of `columns` has the sums of halves too. */
+  bool has_halves(int32_t buffer, int32_t columns) const { return buffers_[static_cast<size_t>(buffer)].stride_bytes == quantized_row_bytes(columns, true); }
+  int32_t panels_at_once(const Matrix& matrix, int32_t rows) const { return kernels_.panels_at_once == nullptr ? 1 : kernels_.panels_at_once(matrix, rows); }
+  /** Rows that a product may have. */
+  size_t most_rows() const { return static_cast<size_t>(limits_.max_tokens > limits_.max_outputs ? limits_.max_tokens : limits_.max_outputs); }
   /** A product of a region's input; `out` unset. */
   LinearJob job_of(const Region& region, const Matrix& matrix) const;
   /** How many rows are multiplied at a time by `panels` panels. */
@@ -156,7 +166,7 @@ class Executor {
   std::vector<RopeTable> ropes_;
   std::vector<Region> regions_;
   std::vector<Woven> woven_;
-  std::vector<int32_t> region_woven_;  // of gated regions: index into woven_
+  std::vector<int32_t> matrix_woven_;  // index into woven_, or -1
   MappedMemory weight_memory_;
   MappedMemory vector_memory_;
   std::vector<MappedMemory> pool_memory_;

@@ -20,9 +20,8 @@ LinearJob Executor::job_of(const Region& region, const Matrix& matrix) const {
     job.input_stride = stride_floats(region.input);
   }
   if (region.quantized >= 0) {
-    const size_t stride = buffers_[static_cast<size_t>(region.quantized)].stride_bytes;
-    job.quantized = {reinterpret_cast<uint8_t*>(row(region.quantized, 0)), tile_block_bytes(stride == quantized_row_bytes(matrix.columns, true)),
-                     stride * kTileRows};
+    job.quantized = {reinterpret_cast<uint8_t*>(row(region.quantized, 0)), tile_block_bytes(has_halves(region.quantized, matrix.columns)),
+                     buffers_[static_cast<size_t>(region.quantized)].stride_bytes * kTileRows};
   }
   if (region.split >= 0) {
     job.split = {reinterpret_cast<uint8_t*>(row(region.split, 0)), buffers_[static_cast<size_t>(region.split)].stride_bytes * kTileRows};
@@ -71,7 +70,7 @@ void Executor::run_linear(size_t index, int32_t rows, int32_t thread) {
   for (size_t i = 0; i < region.outputs.size(); ++i) panels += matrix_of(i).panel_count;
   const int32_t row_chunk = row_chunk_of(region, panels, rows);
   float* const scratch = linear_scratch(thread);
-  const int32_t most = kernels_.panels_at_once == nullptr ? 1 : kernels_.panels_at_once(matrix_of(0), std::min(rows, row_chunk));
+  const int32_t most = panels_at_once(matrix_of(0), std::min(rows, row_chunk));
   // Items [item, end), as far as they are panels of one weight with the same rows.
   run_shares(index, thread, panels * ceil_div(rows, row_chunk), most, [&](int32_t item, int32_t end) {
     int32_t panel = item % panels;
@@ -91,13 +90,14 @@ void Executor::run_linear(size_t index, int32_t rows, int32_t thread) {
 
 void Executor::run_gated(size_t index, int32_t rows, int32_t thread) {
   const Region& region = regions_[index];
-  const Matrix& matrix = woven_[static_cast<size_t>(region_woven_[index])].matrix;
+  const Matrix& matrix = woven_of(region.gate)->matrix;
   const int32_t pairs = matrix.panel_count / 2;
   const int32_t row_chunk = row_chunk_of(region, matrix.panel_count, rows);
   float* const scratch = linear_scratch(thread);
-  float* const products = scratch + linear_scratch_floats(static_cast<size_t>(std::max(limits_.max_tokens, limits_.max_outputs)));
-  const int32_t panels = kernels_.panels_at_once == nullptr ? 1 : kernels_.panels_at_once(matrix, std::min(rows, row_chunk));
-  const int32_t most = std::max(1, std::min(panels / 2, static_cast<int32_t>(gated_scratch_floats(0) / (kPairFloats * static_cast<size_t>(std::min(rows, row_chunk))))));
+  float* const products = scratch + linear_scratch_floats(most_rows());
+  const int32_t chunk_rows = std::min(rows, row_chunk);
+  const int32_t room = static_cast<int32_t>(gated_scratch_floats(0) / kPairFloats) / chunk_rows;
+  const int32_t most = std::max(1, std::min(panels_at_once(matrix, chunk_rows) / 2, room));
   run_shares(index, thread, pairs * ceil_div(rows, row_chunk), most, [&](int32_t item, int32_t end) {
     const int32_t pair = item % pairs;
     const int32_t count = std::min(end - item, pairs - pair);
@@ -124,7 +124,7 @@ void Executor::join_gated(const Region& region, int32_t columns, int32_t pair, i
       }
       continue;
     }
-    const bool halves = buffers_[static_cast<size_t>(region.quantized_out)].stride_bytes == quantized_row_bytes(columns, true);
+    const bool halves = has_halves(region.quantized_out, columns);
     for (int32_t r = first_row; r < last_row; r += kTileRows, at += kTileRows * stride) {
       kernels_.gated_silu_block(at, stride, std::min(kTileRows, last_row - r),
                                 reinterpret_cast<uint8_t*>(row(region.quantized_out, r)) + static_cast<size_t>(pair) * tile_block_bytes(halves), halves);

@@ -132,12 +132,22 @@ export function lowerProgram(
     return program.operations.filter((it): it is LinearOperation => it.kind === 'linear' && it.input.id === input.id);
   }
 
+  function addPrepared(kind: 'quantize' | 'split', input: Value, rowBytes: number): number {
+    const buffer = addBuffer(input.rows, rowBytes, false);
+    preparedInputs[kind].set(input.id, buffer);
+    return buffer;
+  }
+
+  /** Whether a weight that `input` is multiplied by needs it summed by 16 columns too. */
+  function readersNeedHalves(input: Value): boolean {
+    return linearsOver(input).some((it) => needsHalves(dtypeOf(it.weight)));
+  }
+
   /** The buffer that holds `input` in another form, which the open row region fills if it is not there yet. */
   function prepared(kind: 'quantize' | 'split', input: Value, rowBytes: number, operands: readonly number[]): number {
     const known = preparedInputs[kind].get(input.id);
     if (known !== undefined) return known;
-    const buffer = addBuffer(input.rows, rowBytes, false);
-    preparedInputs[kind].set(input.id, buffer);
+    const buffer = addPrepared(kind, input, rowBytes);
     const region = rowRegion(input.rows);
     region.words.push([instructionCodes[kind], use(bufferOf(input)), input.width, use(buffer), ...operands]);
     return buffer;
@@ -156,7 +166,7 @@ export function lowerProgram(
     let quantized = -1;
     let split = -1;
     if (linears.some((it) => needsQuantizedInput(dtypeOf(it.weight)))) {
-      const halves = linearsOver(input).some((it) => needsHalves(dtypeOf(it.weight)));
+      const halves = readersNeedHalves(input);
       quantized = prepared('quantize', input, quantizedRowBytes(input.width, halves), [halves ? 1 : 0]);
     }
     if (splitsBf16 && linears.some((it) => dtypeOf(it.weight) === 'bf16')) {
@@ -190,10 +200,7 @@ export function lowerProgram(
     changed(out);
     const readers = program.operations.filter((it) => it.kind !== 'gatedActivation' && mentions(it, out));
     if (readers.length > 0 && readers.every((it) => it.kind === 'linear' && needsQuantizedInput(dtypeOf(it.weight)))) {
-      const halves = linearsOver(out).some((it) => needsHalves(dtypeOf(it.weight)));
-      const quantized = addBuffer(out.rows, quantizedRowBytes(out.width, halves), false);
-      preparedInputs.quantize.set(out.id, quantized);
-      words.push(-1, use(quantized));
+      words.push(-1, use(addPrepared('quantize', out, quantizedRowBytes(out.width, readersNeedHalves(out)))));
     } else {
       words.push(use(bufferOf(out)), -1);
     }

@@ -2,9 +2,9 @@
 
 import { createProgramBuilder } from '../../../program/builder.ts';
 import type { Program } from '../../../program/program.ts';
-import type { Backend, Executable } from '../../backend.ts';
-import { createMemoryWeights, type MemoryWeight } from '../../testing/memory-weights.ts';
-import { bindStep } from '../../testing/step.ts';
+import type { Backend } from '../../backend.ts';
+import type { MemoryWeight } from '../../testing/memory-weights.ts';
+import { compileRows, type RowModel } from './row-model.ts';
 
 export interface GatedWeights {
   /** f32, [any, columns]. */
@@ -14,12 +14,6 @@ export interface GatedWeights {
   readonly up: MemoryWeight;
   /** [outputs, width]. */
   readonly down: MemoryWeight;
-}
-
-export interface GatedModel {
-  readonly executable: Executable;
-  /** down * (SiLU(gate * x) * (up * x)) of the given rows of the table, [rows, outputs]. */
-  run(tableRows: readonly number[]): Promise<Float32Array>;
 }
 
 /**
@@ -45,24 +39,12 @@ export function gatedProgram(weights: GatedWeights, use: GatedUse): Program {
   return b.finish(b.selectOutputs(b.linear(gated, b.weight('down', down.rows, down.columns))));
 }
 
-export async function compileGated(
+/** down * (SiLU(gate * x) * (up * x)) of rows x of the table. */
+export function compileGated(
   backend: Backend,
   weights: GatedWeights,
   use: GatedUse,
   maxRows: number,
-): Promise<GatedModel> {
-  const blocks = Array.from({ length: Math.ceil(maxRows / 16) }, (_, i) => i);
-  const executable = await backend.compile(gatedProgram(weights, use), {
-    weights: createMemoryWeights({ ...weights }),
-    kv: { layerCount: 1, kvHeadCount: 1, headSize: 1, blockSize: 16, keyDType: 'f32', valueDType: 'f32' },
-    blockCount: blocks.length,
-    limits: { maxTokens: maxRows, maxSequences: 1, maxOutputs: maxRows, maxContextTokens: maxRows },
-  });
-  return {
-    executable,
-    async run(tableRows) {
-      const step = bindStep([{ tokenIds: tableRows, firstPosition: 0, blocks }], 16);
-      return (await executable.execute(step)).logits.slice();
-    },
-  };
+): Promise<RowModel> {
+  return compileRows(backend, gatedProgram(weights, use), { ...weights }, maxRows);
 }
