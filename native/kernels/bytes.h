@@ -17,7 +17,6 @@ OCTAVO_INLINE float read_float(const uint8_t* p) {
   return value;
 }
 
-OCTAVO_INLINE void write_int(uint8_t* p, int32_t value) { std::memcpy(p, &value, sizeof value); }
 OCTAVO_INLINE void write_float(uint8_t* p, float value) { std::memcpy(p, &value, sizeof value); }
 
 #if defined(__AVX512VNNI__)
