@@ -4,6 +4,8 @@
 #include "../amx_support.h"
 
 #ifdef OCTAVO_AMX
+#include <algorithm>
+
 #include "amx_few_tiles.h"
 #include "amx_pairs.h"
 #include "linear_amx.h"
@@ -14,11 +16,16 @@ namespace {
 /** From this many rows on, or beyond whole tiles, a tile is quicker than the vector dot product. */
 constexpr int32_t kLeastTileRows = 9;
 
-/** The shapes that a thread's tiles have. */
-enum class TileShapes { kNone, kBytes, kPairs };
-thread_local TileShapes configured = TileShapes::kNone;
+/** The shapes that a thread's tiles have, and how many rows of activations where that varies. */
+struct TileShapes {
+  enum Kind { kNone, kBytes, kPairs } kind;
+  int32_t rows;
 
-void configure_tiles(TileShapes shapes) {
+  bool operator==(const TileShapes& other) const { return kind == other.kind && rows == other.rows; }
+};
+thread_local TileShapes configured = {TileShapes::kNone, 0};
+
+void configure_tiles(const TileShapes& shapes) {
   if (configured == shapes) return;
   configured = shapes;
   alignas(64) uint8_t config[64] = {};
@@ -27,8 +34,9 @@ void configure_tiles(TileShapes shapes) {
     config[48 + tile] = static_cast<uint8_t>(rows);
   };
   config[0] = 1;
-  if (shapes == TileShapes::kPairs) {
-    for (int tile = 0; tile < 8; ++tile) set(tile, kTileRows, 64);
+  if (shapes.kind == TileShapes::kPairs) {
+    for (int tile = 0; tile < 6; ++tile) set(tile, shapes.rows, 64);
+    for (int tile = 6; tile < 8; ++tile) set(tile, kTileRows, 64);
   } else {
     set(0, kTileRows, kGroupRows * 4);
     set(1, kTileRows, kGroupRows * 4);
@@ -42,8 +50,8 @@ void configure_tiles(TileShapes shapes) {
 
 /** Other threads and other code never carry the tiles' state. */
 void release_tiles() {
-  if (configured == TileShapes::kNone) return;
-  configured = TileShapes::kNone;
+  if (configured.kind == TileShapes::kNone) return;
+  configured = {TileShapes::kNone, 0};
   asm volatile("tilerelease" ::: "memory");
 }
 
@@ -56,12 +64,13 @@ int32_t tiled_rows_of(DType dtype, int32_t rows) {
 void linear_panels(const LinearJob& job, int32_t panel, int32_t count, int32_t first_row, int32_t last_row, float* scratch) {
   const Matrix& matrix = *job.weight;
   if (matrix.paired) {
-    configure_tiles(TileShapes::kPairs);
+    // A product takes as long as its tile has rows.
+    configure_tiles({TileShapes::kPairs, std::min(last_row - first_row, kTileRows)});
     for (int32_t i = panel; i < panel + count; ++i) amx_pair_panel(job, i, first_row, last_row - first_row, scratch);
     return;
   }
   const int32_t rows = tiled_rows_of(matrix.dtype, last_row - first_row);
-  if (rows > 0) configure_tiles(TileShapes::kBytes);
+  if (rows > 0) configure_tiles({TileShapes::kBytes, kTileRows});
   if (rows > 0 && rows <= few_rows_of(matrix.dtype)) {
     amx_few_tiles_panels(job, panel, count, first_row, rows, scratch);
   } else if (rows > 0) {

@@ -84,7 +84,7 @@ struct DecodedValueJob {
   int32_t begin, end;  // positions from the piece's start, not empty
   const float* weights;  // [row][kScoreStride], from the piece's start
   float* const* outs;
-  const PieceView* view;  // its next keys are fetched
+  const PieceView* view;  // its next keys are fetched; null: none
   FetchShare share;
 };
 
@@ -111,7 +111,7 @@ OCTAVO_INLINE void accumulate_decoded_columns(const DecodedValueJob& job, size_t
   const float* values = job.values + column;
   for (int32_t at = job.begin; at < job.end;) {
     const int32_t stop = at / 16 * 16 + 16 < job.end ? at / 16 * 16 + 16 : job.end;
-    if (column == 0 && at % 16 == 0 && job.view->next_lines > 0) fetch_next_keys(job, at);
+    if (job.view != nullptr && column == 0 && at % 16 == 0 && job.view->next_lines > 0) fetch_next_keys(job, at);
     const float* weights = job.weights + at;
     for (; at < stop; ++at, values += job.columns, ++weights) {
       V16 loaded[kVectors];
@@ -140,9 +140,27 @@ OCTAVO_INLINE void accumulate_decoded_rows(const DecodedValueJob& job, size_t co
   }
 }
 
+// Fewer rows of a tile at a time have accumulators for more vectors of values: of heads that are as wide each weight is then read once, not twice.
+constexpr int kWideVectors = 4;
+constexpr int kWideRows = kAttentionTileVectors >= 2 * kWideVectors ? kAttentionTileVectors / kWideVectors : 1;
+
+/** accumulate_decoded for columns of kWideVectors vectors or more, a few rows after others. */
+void accumulate_wide(int32_t rows, const DecodedValueJob& job) {
+  DecodedValueJob part = job;
+  const int32_t parts = (rows + kWideRows - 1) / kWideRows;
+  for (int32_t i = 0; i < parts; ++i) {
+    const int32_t first = rows * i / parts;
+    part.weights = job.weights + static_cast<size_t>(first) * kScoreStride;
+    part.outs = job.outs + first;
+    with_count<kWideRows>(rows * (i + 1) / parts - first, [&](auto n) __attribute__((always_inline)) { accumulate_decoded_rows<n.value, kWideVectors>(part, 0); });
+    part.view = nullptr;
+  }
+}
+
 /** Adds the values of the job's positions to `rows` outputs; weights hold their scales already. */
 void accumulate_decoded(int32_t rows, const DecodedValueJob& job) {
   if (job.begin >= job.end) return;
+  if (kWideRows > 1 && job.columns >= kWideVectors * 16) return accumulate_wide(rows, job);
   with_count<kAttentionTileRows>(rows, [&](auto n) __attribute__((always_inline)) { accumulate_decoded_rows<n.value, tile_vectors(n.value)>(job, 0); });
 }
 

@@ -278,7 +278,7 @@ void int8_panel(const uint8_t* panel, int32_t units, const QuantizedRows& input,
     const auto fetched = [&](int32_t done) { stream.reach(panel + static_cast<size_t>(done) * kUnitBytes); };
     int8_turns<kDType>(panel, units, input, row_count, turn, steps, fetched, out, out_stride, expanded);
   } else {
-    const NearLines lines = {panel + (row_count <= 2 ? 1088 : 2176), fetches ? static_cast<int32_t>((kUnitBytes + 63) / 64) : 0, kFarAhead};
+    const NearLines lines = {panel + (row_count <= 2 ? 1088 : 2176), kUnitBytes, fetches ? static_cast<int32_t>((kUnitBytes + 63) / 64) : 0, kFarAhead};
     int8_turns<kDType>(panel, units, input, row_count, turn, lines, [](int32_t) {}, out, out_stride, expanded);
   }
 }
