@@ -26,7 +26,8 @@ bool may_use_tiles() { return syscall(SYS_arch_prctl, 0x1023, 18) == 0; }
 
 AmxSupport ask() {
   unsigned a = 0, b = 0, c = 0, d = 0;
-  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d >> 24 & 1) == 0) return {};
+  // AMX-TILE, and GFNI, which all processors with it have.
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d >> 24 & 1) == 0 || (c >> 8 & 1) == 0) return {};
   if (!system_saves_tiles() || !may_use_tiles()) return {};
   return {(d >> 25 & 1) != 0, (d >> 22 & 1) != 0};
 }

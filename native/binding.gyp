@@ -67,9 +67,9 @@
           'type': 'static_library',
           'sources': ['kernels/amx.cc', 'kernels/amx_few_tiles.cc', 'kernels/amx_pairs.cc'],
           'defines': ['OCTAVO_X86=1'],
-          'cflags_cc': ['-mavx2', '-mfma', '-mf16c', '-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mavx512vnni', '-mprefer-vector-width=512'],
+          'cflags_cc': ['-mavx2', '-mfma', '-mf16c', '-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mavx512vnni', '-mgfni', '-mprefer-vector-width=512'],
           'xcode_settings': {
-            'OTHER_CPLUSPLUSFLAGS': ['-mavx2', '-mfma', '-mf16c', '-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mavx512vnni'],
+            'OTHER_CPLUSPLUSFLAGS': ['-mavx2', '-mfma', '-mf16c', '-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mavx512vnni', '-mgfni'],
           },
         },
       ],

@@ -82,7 +82,10 @@ Executor::Executor(std::shared_ptr<ThreadPool> threads, const Kernels& kernels, 
       attention_(*threads_, kernels_, pools_, limits_, regions_, bindings_, ropes_, spec.cascade),
       picker_(candidates_of(kernels.name), vocab_size_, threads_->size()) {
   ropes_ = std::move(spec.ropes);
-  for (Matrix& matrix : matrices_) matrix.paired = kernels_.pairs_bf16 && matrix.dtype == DType::kBF16;
+  for (Matrix& matrix : matrices_) {
+    matrix.paired = kernels_.pairs_bf16 && matrix.dtype == DType::kBF16;
+    matrix.signed_bytes = kernels_.signed_bytes && matrix.dtype == DType::kQ8_0;
+  }
   plan_woven();
   place_weights();
   check_splits();

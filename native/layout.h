@@ -65,6 +65,7 @@ struct Matrix {
   size_t panel_bytes;
   uint8_t* data;
   bool paired = false;  // BF16 in pairs of columns
+  bool signed_bytes = false;  // codes of eight bits lie as code - 128
 };
 
 inline constexpr size_t panel_bytes_of(DType dtype, int32_t columns) {

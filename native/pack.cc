@@ -39,12 +39,13 @@ void pack_q8_0_row(const Matrix& matrix, uint8_t* panel, int32_t lane, const uin
   const int32_t units = matrix.columns / kQuantBlock;
   uint8_t* out = panel + static_cast<size_t>(lane / kGroupRows) * kFormat.group_bytes() + static_cast<size_t>(lane % kGroupRows) * 4;
   uint8_t* scale = panel + kFormat.scale_offset() + static_cast<size_t>(lane) * 2;
+  const uint32_t flips = matrix.signed_bytes ? 0 : 0x80808080u;
   for (int32_t unit = 0; unit < units; ++unit, source += 34, out += kFormat.unit_bytes, scale += kFormat.unit_bytes) {
     std::memcpy(scale, source, 2);
     for (int32_t j = 0; j < 8; ++j) {
       uint32_t four;
       std::memcpy(&four, source + 2 + j * 4, 4);
-      four ^= 0x80808080u;
+      four ^= flips;
       std::memcpy(out + j * 64, &four, 4);
     }
   }
@@ -166,7 +167,7 @@ void pack_panel_rows(const Matrix& matrix, int32_t panel_index, int32_t first_ro
 namespace {
 
 /** 32 weights of one lane of a unit. */
-void unpack_unit(const QuantFormat& format, const uint8_t* header, const uint8_t* unit, int32_t lane, float* out) {
+void unpack_unit(const QuantFormat& format, bool signed_bytes, const uint8_t* header, const uint8_t* unit, int32_t lane, float* out) {
   const uint8_t* scales = unit + format.scale_offset();
   const uint8_t* low = scales + lane;
   const uint8_t* high = low + kPanelRows;
@@ -180,6 +181,7 @@ void unpack_unit(const QuantFormat& format, const uint8_t* header, const uint8_t
       const CodePlace above = plane_place(format, lane, column);
       code |= (unit[above.offset] >> above.shift & ((1 << format.plane_bits) - 1)) << format.code_bits;
     }
+    if (signed_bytes) code ^= 0x80;
     const float value = static_cast<float>(code - format.zero);
     const uint8_t half = *(column < 16 ? low : high);
     switch (format.scales) {
@@ -200,7 +202,7 @@ void unpack_row(const Matrix& matrix, int32_t row, float* out) {
   if (is_quantized(matrix.dtype)) {
     const QuantFormat format = quant_format_of(matrix.dtype);
     for (int32_t unit = 0; unit < matrix.columns / kQuantBlock; ++unit) {
-      unpack_unit(format, panel + format.header_offset(unit), panel + format.unit_offset(unit), lane, out + unit * kQuantBlock);
+      unpack_unit(format, matrix.signed_bytes, panel + format.header_offset(unit), panel + format.unit_offset(unit), lane, out + unit * kQuantBlock);
     }
     return;
   }

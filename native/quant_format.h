@@ -12,7 +12,7 @@
 //   scales and mins: by `ScaleKind`, for 32 rows each.
 //
 // A weight is (code - zero) * scale, or code * scale +- min. Where sums run over halves (16 columns) every unit has two
-// scales, the first for columns 0..15.
+// scales, the first for columns 0..15. Bytes of Q8_0 may lie signed, as code - zero (Matrix::signed_bytes).
 #pragma once
 
 #include <cstddef>

@@ -79,10 +79,10 @@ void linear_panels(const LinearJob& job, int32_t panel, int32_t count, int32_t f
   if (first_row + rows < last_row) avx512_kernels().linear_panels(job, panel, count, first_row + rows, last_row, scratch);
 }
 
-/** A few tiles of rows of bytes share among panels what they read of the activations. */
+/** A few tiles of rows share among panels what they read of the activations. */
 int32_t panels_at_once(const Matrix& matrix, int32_t rows) {
   const int32_t tiled = tiled_rows_of(matrix.dtype, rows);
-  return matrix.dtype == DType::kQ8_0 && tiled > 0 && tiled <= few_rows_of(matrix.dtype) ? kPanelsAtOnce : 1;
+  return takes_turns(matrix.dtype) && tiled > 0 && tiled <= few_rows_of(matrix.dtype) ? kPanelsAtOnce : 1;
 }
 
 }  // namespace
@@ -95,6 +95,7 @@ const Kernels& amx_kernels() {
     made.linear_panels = linear_panels;
     made.panels_at_once = panels_at_once;
     made.pairs_bf16 = true;
+    made.signed_bytes = true;
     made.split_row = amx_split_row;
     return made;
   }();

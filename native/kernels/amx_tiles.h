@@ -28,12 +28,17 @@ template <int kTile>
 OCTAVO_INLINE void tile_zero() {
   asm volatile("tilezero %%tmm%c0" ::"i"(kTile));
 }
-/** Signed rows; signed or unsigned columns. */
-template <int kTo, int kRows, int kColumns, bool kSigned = true>
+/** Of signed rows and columns. */
+template <int kTo, int kRows, int kColumns>
 OCTAVO_INLINE void tile_dot() {
   tile_zero<kTo>();
-  if constexpr (kSigned) asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kTo), "i"(kRows), "i"(kColumns));
-  else asm volatile("tdpbsud %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kTo), "i"(kRows), "i"(kColumns));
+  asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kTo), "i"(kRows), "i"(kColumns));
+}
+
+/** Units of each of the fewest parts with no more than `most` (even), as equal as can be, and even: a product's tile and place in the ring depend on whether its unit is. */
+constexpr int32_t even_parts(int32_t units, int32_t most) {
+  const int32_t parts = (units + most - 1) / most;
+  return (units + 2 * parts - 1) / (2 * parts) * 2;
 }
 
 /** Issues the products that run ahead of what is accumulated. */

@@ -34,6 +34,8 @@ OCTAVO_INLINE B64 b_shift(B64 v) {
   else if constexpr (kShift < 0) return _mm512_slli_epi16(v, -kShift);
   else return v;
 }
+/** Each byte with its highest bit flipped: n as n + 128, which is the same bits as n - 128. */
+OCTAVO_INLINE B64 b_flip(B64 v) { return _mm512_xor_si512(v, _mm512_set1_epi8(-128)); }
 /** base | (plane & mask) */
 OCTAVO_INLINE B64 b_merge(B64 base, B64 plane, uint8_t mask) {
   return _mm512_ternarylogic_epi32(base, plane, _mm512_set1_epi8(static_cast<char>(mask)), 0xf8);
@@ -91,6 +93,10 @@ OCTAVO_INLINE B64 b_shift(B64 v) {
   if constexpr (kShift > 0) return {_mm256_srli_epi16(v.a, kShift), _mm256_srli_epi16(v.b, kShift)};
   else if constexpr (kShift < 0) return {_mm256_slli_epi16(v.a, -kShift), _mm256_slli_epi16(v.b, -kShift)};
   else return v;
+}
+OCTAVO_INLINE B64 b_flip(B64 v) {
+  const __m256i flips = _mm256_set1_epi8(-128);
+  return {_mm256_xor_si256(v.a, flips), _mm256_xor_si256(v.b, flips)};
 }
 OCTAVO_INLINE B64 b_merge(B64 base, B64 plane, uint8_t mask) {
   const B64 bits = b_and(plane, mask);
@@ -151,6 +157,7 @@ OCTAVO_INLINE B64 b_shift(B64 v) {
   if constexpr (kShift > 0) return v >> kShift;
   else return v << -kShift;
 }
+OCTAVO_INLINE B64 b_flip(B64 v) { return v ^ 0x80; }
 OCTAVO_INLINE B64 b_merge(B64 base, B64 plane, uint8_t mask) { return base | (plane & mask); }
 OCTAVO_INLINE V16 v_load_u8(const uint8_t* p) {
   V16 v;

@@ -9,8 +9,8 @@
 namespace octavo {
 namespace {
 
-/** A format as it lies in a packed weight. */
-template <DType kDType>
+/** A format as it lies in a packed weight. kSignedBytes: codes of eight bits lie as Matrix::signed_bytes says. */
+template <DType kDType, bool kSignedBytes = false>
 struct Packed {
   static constexpr QuantFormat kFormat = quant_format_of(kDType);
   static constexpr int kHalves = kFormat.halves();
@@ -35,7 +35,8 @@ struct Packed {
   template <int kStep>
   __attribute__((always_inline)) B64 codes(int group) const {
     const uint8_t* base = unit + static_cast<size_t>(group) * kFormat.group_bytes();
-    if constexpr (kFormat.code_bits == 8) return b_load(base + kStep * 64);
+    if constexpr (kSignedBytes) return b_flip(b_load(base + kStep * 64));
+    else if constexpr (kFormat.code_bits == 8) return b_load(base + kStep * 64);
     else if constexpr (kFormat.code_bits == 4) return with_plane<kStep>(group, b_and(b_shift<kStep / 4 * 4>(b_load(base + kStep % 4 * 64)), 15));
     else return with_plane<kStep>(group, b_and(b_shift<kStep % 4 * 2>(b_load(base + kStep / 4 * 64)), 3));
   }

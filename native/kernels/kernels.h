@@ -100,6 +100,8 @@ struct Kernels {
   int32_t (*panels_at_once)(const Matrix& matrix, int32_t rows) = nullptr;
   /** BF16 matrices are packed in pairs of columns (layout.h). Their products round activations to bf16, or take them split. */
   bool pairs_bf16 = false;
+  /** Q8_0 matrices are packed with signed bytes. */
+  bool signed_bytes = false;
   /** Writes a row into slot `slot` of a tile of split activations; null: products of BF16 weights do not take such. */
   void (*split_row)(const float* input, int32_t columns, uint8_t* tile, int32_t slot) = nullptr;
 };

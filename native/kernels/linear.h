@@ -31,7 +31,15 @@ void linear_panel(const LinearJob& job, int32_t panel_index, int32_t first_row, 
     case DType::kBF16:
       float_panel<LoadBF16>(reinterpret_cast<const uint16_t*>(panel), matrix.columns, input, job.input_stride, rows, out, out_stride, scratch);
       break;
-    case DType::kQ8_0: int8_panel<DType::kQ8_0>(panel, units, rows_in, rows, out, out_stride, expanded); break;
+    case DType::kQ8_0:
+#if defined(__AVX512VNNI__)
+      if (matrix.signed_bytes) {
+        int8_panel<DType::kQ8_0, true>(panel, units, rows_in, rows, out, out_stride, expanded);
+        break;
+      }
+#endif
+      int8_panel<DType::kQ8_0>(panel, units, rows_in, rows, out, out_stride, expanded);
+      break;
     case DType::kQ4_0: int8_panel<DType::kQ4_0>(panel, units, rows_in, rows, out, out_stride, expanded); break;
     case DType::kQ4_1: int8_panel<DType::kQ4_1>(panel, units, rows_in, rows, out, out_stride, expanded); break;
     case DType::kQ5_0: int8_panel<DType::kQ5_0>(panel, units, rows_in, rows, out, out_stride, expanded); break;

@@ -1,13 +1,13 @@
-// Matrix product of bytes (Q8_0) with one or two tiles of quantised activations, on the tiles of AMX.
+// Matrix product of bytes or nibbles (Q8_0, Q4_0) with one or two tiles of quantised activations, on the tiles of AMX.
 //
-// The bits are those of linear_amx.h. Weights are read where they lie, as unsigned codes: what expanding them would cost is not shared by many rows. A
-// product is then dot - 128 * (sum of the row's activations), the same integer, whose second part the activations carry.
+// The bits are those of linear_amx.h. Signed bytes are multiplied where they lie: what copying them would cost is not shared by many rows. Nibbles are expanded to signed
+// bytes, one panel's turn ahead, a few with every product.
 //
 // Some panels take turns over the same columns, so that the activations of a turn come from the second cache once for all of them: they are more than the
 // weights. A run is one turn of one panel's group of sixteen outputs with one tile of activations. Its products are issued four ahead of what is
 // accumulated, the first four in the run before, so that nothing pauses between runs.
 //
-// Weights are fetched at a steady pace, eight lines with every two products, without a branch. What that and the turns are worth is in docs/decisions/0005-amx.md.
+// Weights are fetched at a steady pace, without a branch. What that and the turns are worth is in docs/decisions/0005-amx.md.
 #pragma once
 
 #include "amx_few_tiles.h"
@@ -19,16 +19,38 @@
 namespace octavo {
 namespace {
 
-/** Units of a turn, at most: with their activations and accumulators about what the first cache holds. Even. */
+/** Units of a turn, at most, where there are several: with their activations and accumulators about what the first cache holds. Even. */
 constexpr int32_t kTurnUnits = 16;
 /** Floats of the accumulators of one panel and one tile of rows. */
 constexpr size_t kTileFloats = static_cast<size_t>(kTileRows) * kPanelRows;
+/** Bytes of a unit that is expanded, and of a group in it. */
+constexpr size_t kUnitCodes = 1024;
+constexpr size_t kGroupCodes = kUnitCodes / 2;
 
-using DirectWeights = Packed<DType::kQ8_0>;
-constexpr size_t kDirectUnit = DirectWeights::stream_bytes();
-static_assert(DirectWeights::kZero == 128 && DirectWeights::kFormat.unit_offset(1) == kDirectUnit, "units follow each other");
+/** How a format's codes become operands. */
+template <DType kDType>
+struct DirectFormat {
+  static constexpr QuantFormat kFormat = quant_format_of(kDType);
+  static_assert(kFormat.scales == ScaleKind::kF16 && kFormat.plane_bits == 0, "units follow each other and have one scale");
+  /** Nibbles, which are expanded. */
+  static constexpr bool kExpands = kFormat.code_bits == 4;
+  static constexpr size_t kUnit = kFormat.unit_bytes;
+  /** From one unit's operands to the next one's, and between a unit's groups. */
+  static constexpr size_t kCodes = kExpands ? kUnitCodes : kUnit;
+  static constexpr size_t kGroup = kExpands ? kGroupCodes : kFormat.group_bytes();
+  /** Units that take one turn together: more than kTurnUnits, since another turn loads and stores all accumulators. Two turns of what is expanded have to stay near. */
+  static constexpr int32_t kSingleTurn = kExpands ? 18 : 28;
+  /** Lines that are fetched at a time. */
+  static constexpr int32_t kStreams = kExpands ? 4 : 8;
+};
 
-/** Some panels, which follow each other, and the tiles of activations that they meet. */
+/** Bytes of memory for what is expanded: the turn that is used, and the next one. */
+template <class F>
+constexpr size_t expanded_bytes() {
+  return F::kExpands ? 2 * F::kSingleTurn * kUnitCodes : 64;
+}
+
+/** Some panels, which follow each other, and the activations that they meet. */
 struct DirectPanels {
   const uint8_t* panels;
   size_t panel_bytes;
@@ -36,18 +58,18 @@ struct DirectPanels {
   int32_t units;
   int32_t turn;
   QuantizedRows input;
-  int32_t tiles;
 
   int32_t turn_from(int32_t unit) const { return units - unit < turn ? units - unit : turn; }
 };
 
-/** Units of each turn, as equal as can be: even, since a product's tile and place in the ring depend on whether its unit is. */
-OCTAVO_INLINE int32_t turn_units_of(int32_t units) {
-  const int32_t turns = (units + kTurnUnits - 1) / kTurnUnits;
-  return (units + 2 * turns - 1) / (2 * turns) * 2;
+/** Units of each turn. */
+template <class F>
+constexpr int32_t turn_units_of(int32_t units) {
+  return even_parts(units, units <= F::kSingleTurn ? F::kSingleTurn : kTurnUnits);
 }
 
-/** Fetches the next turn's weights of all panels, line by line from eight places, of each of which the prefetcher has what comes next. */
+/** Fetches the next turn's weights of all panels, line by line from some places, of each of which the prefetcher has what comes next. */
+template <class F>
 class TurnStream {
  public:
   /** Begins with the turn at unit `next`, or with the first one of the panels that follow. */
@@ -57,18 +79,18 @@ class TurnStream {
       next = 0;
       from += static_cast<size_t>(job.panel_count) * job.panel_bytes;
     }
-    const int32_t parts = kStreams / job.panel_count;
+    const int32_t parts = F::kStreams / job.panel_count;
     streams_ = parts * job.panel_count;
-    const size_t part = round_up(static_cast<size_t>(job.turn_from(next)) * kDirectUnit / static_cast<size_t>(parts), 64);
-    for (int32_t i = 0; i < kStreams; ++i) {
+    const size_t part = round_up(static_cast<size_t>(job.turn_from(next)) * F::kUnit / static_cast<size_t>(parts), 64);
+    for (int32_t i = 0; i < F::kStreams; ++i) {
       const size_t stream = static_cast<size_t>(i % streams_);
-      at_[i] = from + stream / static_cast<size_t>(parts) * job.panel_bytes + static_cast<size_t>(next) * kDirectUnit + stream % static_cast<size_t>(parts) * part;
+      at_[i] = from + stream / static_cast<size_t>(parts) * job.panel_bytes + static_cast<size_t>(next) * F::kUnit + stream % static_cast<size_t>(parts) * part;
     }
     fetched_ = 0;
   }
   __attribute__((always_inline)) void step() {
 #pragma GCC unroll 8
-    for (int32_t i = 0; i < kStreams; ++i) __builtin_prefetch(at_[i] + fetched_, 0, 2);
+    for (int32_t i = 0; i < F::kStreams; ++i) __builtin_prefetch(at_[i] + fetched_, 0, 2);
     fetched_ += 64;
   }
   /** Goes on until so many bytes were fetched. */
@@ -77,19 +99,26 @@ class TurnStream {
   }
 
  private:
-  static constexpr int32_t kStreams = 8;
-  static_assert(kPanelsAtOnce <= kStreams, "each panel has a stream");
-  const uint8_t* at_[kStreams];
+  static_assert(kPanelsAtOnce <= F::kStreams, "each panel has a stream");
+  const uint8_t* at_[F::kStreams];
   int32_t streams_ = 1;
   size_t fetched_ = 0;
 };
 
-/** One run: where its activations, the codes and the scales of its units begin, and how many there are. */
+/** What is expanded beside a run: its share of each of `units` units, as they lie, to where they will be read. */
+struct Expansion {
+  const uint8_t* from;
+  uint8_t* to;
+  int32_t units;
+};
+
+/** One run: where its activations, the operands and the scales of its units begin, how many there are, and what is expanded meanwhile. */
 struct DirectRun {
   const uint8_t* rows;
   const uint8_t* codes;
   const uint8_t* scales;
   int32_t count;
+  Expansion expansion;
 
   /** An even number of units, and all that the run before issues. */
   bool is_plain() const { return count % 2 == 0 && count >= kLead; }
@@ -108,14 +137,28 @@ OCTAVO_INLINE void issue_direct(int32_t* ring, const uint8_t* rows, const uint8_
   tile_store<kParity>(ring + kParity * kProducts);
   tile_load<2>(rows, kQuantBlock);
   tile_load<4>(codes, 64);
-  tile_dot<kParity, 2, 4, false>();
+  tile_dot<kParity, 2, 4>();
 }
 
 /** Issues the product of a run's unit kIndex; past its end, which runs that are plain do not have, that of the last one again, which nothing reads. */
-template <int kIndex, bool kPlain>
+template <class F, int kIndex, bool kPlain>
 OCTAVO_INLINE void issue_first(const DirectRun& run, size_t block_bytes, int32_t* ring) {
   const size_t index = static_cast<size_t>(kPlain || kIndex < run.count ? kIndex : run.count - 1);
-  issue_direct<kIndex % 2>(ring, run.rows + index * block_bytes, run.codes + index * kDirectUnit);
+  issue_direct<kIndex % 2>(ring, run.rows + index * block_bytes, run.codes + index * F::kCodes);
+}
+
+/**
+ * kVectors of the four vectors of a group: two nibbles n of each byte to n - 8, the higher ones to the operand's second half. In one instruction each: bits 0 to 2
+ * stay, and all others become the opposite of bit 3.
+ */
+template <int kVectors>
+OCTAVO_INLINE void expand_nibbles(const uint8_t* from, uint8_t* to) {
+#pragma GCC unroll 4
+  for (int i = 0; i < kVectors; ++i) {
+    const B64 both = b_load(from + i * 64);
+    b_store(to + i * 64, _mm512_gf2p8affine_epi64_epi8(both, _mm512_set1_epi64(0x0102040808080808), 0xf8));
+    b_store(to + kGroupCodes / 2 + i * 64, _mm512_gf2p8affine_epi64_epi8(both, _mm512_set1_epi64(0x1020408080808080), 0xf8));
+  }
 }
 
 /** sum = fma(value, *factor, sum), in place: left to choose registers anew for each sum, compilers move and spill them between runs. */
@@ -129,16 +172,15 @@ OCTAVO_INLINE void accumulate_direct(const int32_t* products, const uint8_t* blo
   const V16 bias = v_mul(scale, v_set1(-kDotBiasFloat));
 #pragma GCC unroll 16
   for (int row = 0; row < height; ++row) {
-    const size_t entry = static_cast<size_t>(row) * kTileEntry;
-    const I16 dot = i_add(_mm512_load_si512(products + row * kGroupRows), i_set1(read_int(block + kTileMinus128 + entry)));
-    add_scaled(sums[row], v_fma(i_as_float(dot), scale, bias), block + kTileScales + entry);
+    const I16 dot = i_add(_mm512_load_si512(products + row * kGroupRows), i_set1(kDotBias));
+    add_scaled(sums[row], v_fma(i_as_float(dot), scale, bias), block + kTileScales + static_cast<size_t>(row) * kTileEntry);
   }
 }
 
-/** One run, and the first products of the next one; both are plain if `kPlain`. `fetches`: steps of the stream with every two products. */
-template <bool kPlain, class Height>
-OCTAVO_INLINE void direct_run(size_t block_bytes, const DirectRun& run, const DirectRun& next, int32_t* ring, Height height_of, TurnStream& stream,
-                              int fetches, const RunOutputs& outputs) {
+/** One run of a panel that meets kTiles tiles, and the first products of the next one; both are plain if `kPlain`. */
+template <class F, int kTiles, bool kPlain, class Height>
+OCTAVO_INLINE void direct_run(size_t block_bytes, const DirectRun& run, const DirectRun& next, int32_t* ring, Height height_of, TurnStream<F>& stream,
+                              const RunOutputs& outputs) {
   static_assert(kLead == 4, "as many products of the next run are written out at the end");
   const int height = height_of();
   V16 sums[kTileRows];
@@ -147,83 +189,101 @@ OCTAVO_INLINE void direct_run(size_t block_bytes, const DirectRun& run, const Di
   const uint8_t* block = run.rows;
   const uint8_t* scales = run.scales;
   const uint8_t* rows_ahead = run.rows + kLead * block_bytes;
-  const uint8_t* codes_ahead = run.codes + kLead * kDirectUnit;
+  const uint8_t* codes_ahead = run.codes + kLead * F::kCodes;
+  Expansion expansion = run.expansion;
   int32_t left = run.count;
   // An odd number of units is made even, and a short one four, by products that nothing reads.
   const auto take = [&](int index) __attribute__((always_inline)) {
     const size_t at = static_cast<size_t>(index % 2);
-    if (kPlain || left > index) accumulate_direct(ring + at * kProducts, block + at * block_bytes, scales + at * kDirectUnit, height, sums);
+    if (kPlain || left > index) accumulate_direct(ring + at * kProducts, block + at * block_bytes, scales + at * F::kUnit, height, sums);
   };
   const auto fetch = [&]() __attribute__((always_inline)) {
     stream.step();
-    if (fetches > 1) stream.step();
+    if (kTiles == 1) stream.step();
+  };
+  const auto expand = [&]() __attribute__((always_inline)) {
+    if constexpr (F::kExpands) {
+      if (--expansion.units < 0) return;
+      expand_nibbles<4 / kTiles>(expansion.from, expansion.to);
+      expansion.from += F::kUnit;
+      expansion.to += kUnitCodes;
+    }
   };
   const auto advance = [&]() __attribute__((always_inline)) {
     block += 2 * block_bytes;
-    scales += 2 * kDirectUnit;
+    scales += 2 * F::kUnit;
   };
   for (; left > kLead; left -= 2) {
     const size_t second = kPlain || left > kLead + 1 ? 1 : 0;
     fetch();
     take(0);
     issue_direct<0>(ring, rows_ahead, codes_ahead);
+    expand();
     take(1);
-    issue_direct<1>(ring, rows_ahead + second * block_bytes, codes_ahead + second * kDirectUnit);
+    issue_direct<1>(ring, rows_ahead + second * block_bytes, codes_ahead + second * F::kCodes);
+    expand();
     advance();
     rows_ahead += 2 * block_bytes;
-    codes_ahead += 2 * kDirectUnit;
+    codes_ahead += 2 * F::kCodes;
   }
   fetch();
+  if constexpr (F::kExpands) {
+    // All of it is there before the next run may load it, behind the compiler's back.
+    while (expansion.units > 0) expand();
+    asm volatile("" ::: "memory");
+  }
   take(0);
-  issue_first<0, kPlain>(next, block_bytes, ring);
+  issue_first<F, 0, kPlain>(next, block_bytes, ring);
   take(1);
-  issue_first<1, kPlain>(next, block_bytes, ring);
+  issue_first<F, 1, kPlain>(next, block_bytes, ring);
   advance();
   fetch();
   take(2);
-  issue_first<2, kPlain>(next, block_bytes, ring);
+  issue_first<F, 2, kPlain>(next, block_bytes, ring);
   take(3);
-  issue_first<3, kPlain>(next, block_bytes, ring);
+  issue_first<F, 3, kPlain>(next, block_bytes, ring);
 #pragma GCC unroll 16
   for (int i = 0; i < height; ++i) v_store(outputs.to + static_cast<size_t>(i) * outputs.stride, sums[i]);
 }
 
-/** The products of some panels with one or two tiles of rows. */
+/** The products of some panels with kTiles (one or two) tiles of rows. */
+template <class F, int kTiles>
 class Direct {
  public:
-  /** `outputs`: of each panel, computed aside. */
-  Direct(const DirectPanels& job, int32_t row_count, const PanelOutput* outputs) : job_(job), row_count_(row_count), outputs_(outputs) {}
+  /** `outputs`: of each panel, computed aside. `expanded`: expanded_bytes. */
+  Direct(const DirectPanels& job, int32_t row_count, const PanelOutput* outputs, uint8_t* expanded)
+      : job_(job), row_count_(row_count), outputs_(outputs), expanded_(expanded) {}
 
   void run() {
     alignas(64) int32_t ring[2 * kProducts];
     const size_t block_bytes = job_.input.block_bytes;
+    expand_first();
     DirectRun run = run_of(0, 0, 0, 0);
-    issue_first<0, false>(run, block_bytes, ring);
-    issue_first<1, false>(run, block_bytes, ring);
-    issue_first<2, false>(run, block_bytes, ring);
-    issue_first<3, false>(run, block_bytes, ring);
-    TurnStream stream;
+    issue_first<F, 0, false>(run, block_bytes, ring);
+    issue_first<F, 1, false>(run, block_bytes, ring);
+    issue_first<F, 2, false>(run, block_bytes, ring);
+    issue_first<F, 3, false>(run, block_bytes, ring);
+    TurnStream<F> stream;
     for (int32_t first = 0; first < job_.units; first += job_.turn) {
       const int32_t after = first + job_.turn_from(first);
       stream.begin(job_, after);
       for (int32_t panel = 0; panel < job_.panel_count; ++panel) {
         for (int32_t group = 0; group < 2; ++group) {
-          for (int32_t tile = 0; tile < job_.tiles; ++tile) {
+          for (int32_t tile = 0; tile < kTiles; ++tile) {
             const DirectRun next = next_run(first, panel, group, tile);
             const RunOutputs outputs = outputs_of(first, panel, group, tile);
             const int32_t height = row_count_ - tile * kTileRows;
-            const int fetches = 3 - job_.tiles;
             // The height of a whole tile is known to the compiler, which then keeps the accumulators in registers.
             const std::integral_constant<int, kTileRows> whole;
             const auto part = [height] { return height; };
             const bool plain = run.is_plain() && next.is_plain();
-            if (height >= kTileRows && plain) direct_run<true>(block_bytes, run, next, ring, whole, stream, fetches, outputs);
-            else if (height >= kTileRows) direct_run<false>(block_bytes, run, next, ring, whole, stream, fetches, outputs);
-            else direct_run<false>(block_bytes, run, next, ring, part, stream, fetches, outputs);
+            if (height >= kTileRows && plain) direct_run<F, kTiles, true>(block_bytes, run, next, ring, whole, stream, outputs);
+            else if (height >= kTileRows) direct_run<F, kTiles, false>(block_bytes, run, next, ring, whole, stream, outputs);
+            else direct_run<F, kTiles, false>(block_bytes, run, next, ring, part, stream, outputs);
             run = next;
           }
         }
-        stream.reach(static_cast<size_t>(panel + 1) * static_cast<size_t>(after - first) * kDirectUnit);
+        stream.reach(static_cast<size_t>(panel + 1) * static_cast<size_t>(after - first) * F::kUnit);
       }
     }
     for (int32_t panel = 0; panel < job_.panel_count; ++panel) {
@@ -232,16 +292,49 @@ class Direct {
   }
 
  private:
+  const uint8_t* units_of(int32_t first, int32_t panel) const {
+    return job_.panels + static_cast<size_t>(panel) * job_.panel_bytes + static_cast<size_t>(first) * F::kUnit;
+  }
+  /** Where a panel's turn is expanded to, if it is: turns take two places by turns. */
+  uint8_t* expanded_of(int32_t first, int32_t panel) const {
+    const int32_t index = first / job_.turn * job_.panel_count + panel;
+    return expanded_ + static_cast<size_t>(index % 2 * job_.turn) * kUnitCodes;
+  }
+
+  void expand_first() const {
+    if constexpr (F::kExpands) {
+      for (int32_t unit = 0; unit < job_.turn_from(0); ++unit) {
+        for (size_t group = 0; group < 2; ++group) {
+          expand_nibbles<4>(units_of(unit, 0) + group * F::kFormat.group_bytes(), expanded_ + static_cast<size_t>(unit) * kUnitCodes + group * kGroupCodes);
+        }
+      }
+      asm volatile("" ::: "memory");
+    }
+  }
+
+  /** The share of a run in expanding what follows its panel's turn: a group, or half of one. */
+  Expansion expansion_of(int32_t first, int32_t panel, int32_t group, int32_t tile) const {
+    if (!F::kExpands) return {};
+    const bool last = panel + 1 == job_.panel_count;
+    const int32_t then = last ? first + job_.turn : first;
+    if (then >= job_.units) return {};
+    const int32_t next = last ? 0 : panel + 1;
+    const size_t part = static_cast<size_t>(tile) * 128;
+    return {units_of(then, next) + static_cast<size_t>(group) * F::kFormat.group_bytes() + part,
+            expanded_of(then, next) + static_cast<size_t>(group) * kGroupCodes + part, job_.turn_from(then)};
+  }
+
   DirectRun run_of(int32_t first, int32_t panel, int32_t group, int32_t tile) const {
-    const uint8_t* units = job_.panels + static_cast<size_t>(panel) * job_.panel_bytes + static_cast<size_t>(first) * kDirectUnit;
+    const uint8_t* units = units_of(first, panel);
+    const uint8_t* codes = F::kExpands ? expanded_of(first, panel) : units;
     return {job_.input.tiles + static_cast<size_t>(tile) * job_.input.tile_bytes + static_cast<size_t>(first) * job_.input.block_bytes,
-            units + static_cast<size_t>(group) * DirectWeights::kFormat.group_bytes(),
-            units + DirectWeights::kFormat.scale_offset() + static_cast<size_t>(group) * 32, job_.turn_from(first)};
+            codes + static_cast<size_t>(group) * F::kGroup, units + F::kFormat.scale_offset() + static_cast<size_t>(group) * 32, job_.turn_from(first),
+            expansion_of(first, panel, group, tile)};
   }
 
   /** After the last one, that one again, whose first products are issued and not read. */
   DirectRun next_run(int32_t first, int32_t panel, int32_t group, int32_t tile) const {
-    if (tile + 1 < job_.tiles) return run_of(first, panel, group, tile + 1);
+    if (tile + 1 < kTiles) return run_of(first, panel, group, tile + 1);
     if (group == 0) return run_of(first, panel, 1, 0);
     if (panel + 1 < job_.panel_count) return run_of(first, panel + 1, 0, 0);
     if (first + job_.turn < job_.units) return run_of(first + job_.turn, 0, 0, 0);
@@ -263,6 +356,7 @@ class Direct {
   const DirectPanels& job_;
   const int32_t row_count_;
   const PanelOutput* const outputs_;
+  uint8_t* const expanded_;
 };
 
 }  // namespace

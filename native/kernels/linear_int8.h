@@ -246,7 +246,7 @@ OCTAVO_INLINE bool int8_takes_turns(DType dtype, int32_t row_count) {
 }
 
 /** All rows of a panel in turns of `turn` units. `fetched` is called after each. */
-template <DType kDType, class Fetch, class Fetched>
+template <DType kDType, bool kSignedBytes, class Fetch, class Fetched>
 OCTAVO_INLINE void int8_turns(const uint8_t* panel, int32_t units, const QuantizedRows& input, int32_t row_count, int32_t turn, const Fetch& fetch,
                               Fetched fetched, float* out, size_t out_stride, uint8_t* scratch) {
   for (int32_t first = 0; first < units; first += turn) {
@@ -255,14 +255,14 @@ OCTAVO_INLINE void int8_turns(const uint8_t* panel, int32_t units, const Quantiz
       expand_units<kDType>(panel, first, count, scratch);
       int8_rows<Expanded<kDType>>(scratch, first, count, input, row_count, fetch, out, out_stride, first > 0);
     } else {
-      int8_rows<Packed<kDType>>(panel, first, count, input, row_count, fetch, out, out_stride, first > 0);
+      int8_rows<Packed<kDType, kSignedBytes>>(panel, first, count, input, row_count, fetch, out, out_stride, first > 0);
     }
     fetched(first + count);
   }
 }
 
 /** All rows of a panel of `units` units; `input` begins at the tile of the first row. `scratch`: kExpandedUnits units. */
-template <DType kDType>
+template <DType kDType, bool kSignedBytes = false>
 void int8_panel(const uint8_t* panel, int32_t units, const QuantizedRows& input, int32_t row_count, float* out, size_t out_stride,
                 uint8_t* scratch) {
   const int32_t tiles = (row_count + kInt8TileRows - 1) / kInt8TileRows;
@@ -276,10 +276,10 @@ void int8_panel(const uint8_t* panel, int32_t units, const QuantizedRows& input,
     WeightStream stream(panel);
     const StreamSteps steps = {stream, kUnitBytes / static_cast<size_t>(tiles)};
     const auto fetched = [&](int32_t done) { stream.reach(panel + static_cast<size_t>(done) * kUnitBytes); };
-    int8_turns<kDType>(panel, units, input, row_count, turn, steps, fetched, out, out_stride, expanded);
+    int8_turns<kDType, kSignedBytes>(panel, units, input, row_count, turn, steps, fetched, out, out_stride, expanded);
   } else {
     const NearLines lines = {panel + (row_count <= 2 ? 1088 : 2176), kUnitBytes, fetches ? static_cast<int32_t>((kUnitBytes + 63) / 64) : 0, kFarAhead};
-    int8_turns<kDType>(panel, units, input, row_count, turn, lines, [](int32_t) {}, out, out_stride, expanded);
+    int8_turns<kDType, kSignedBytes>(panel, units, input, row_count, turn, lines, [](int32_t) {}, out, out_stride, expanded);
   }
 }
 
