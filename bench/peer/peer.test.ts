@@ -1,6 +1,7 @@
 // The arithmetic of bench:peer, against hand-made cases and the figures of the reference table itself.
 
 import { describe, expect, it } from 'vitest';
+import type { SynthDType, SynthShapeName } from '../../src/models/synth/index.ts';
 import type { Limit, MachineLimits } from '../common/limits.ts';
 import { referenceLimits } from '../reference.ts';
 import { decodeRates } from './protocol.ts';
@@ -88,7 +89,7 @@ describe('the reference', () => {
     expect(scaledReference('llama-3.2-1b', 'f16', prefill, halves, slowBf16)?.byOneLimit).toBeCloseTo(182, 9);
   });
 
-  it('is estimated from the best share of the same type, or of Q8_0 for one sequence', () => {
+  it('is estimated from the best share of the same type', () => {
     const qwen = synthWeights('qwen2.5-0.5b', 'q8_0');
     const sixteen = measured('qwen2.5-0.5b', 'q8_0', decode(16), qwen)!;
     expect(sixteen.estimatedFrom).toBe('llama-3.2-1b q8_0');
@@ -97,9 +98,27 @@ describe('the reference', () => {
       63 / rooflineRate(decode(16), llama, referenceLimits),
       9,
     );
-    const q6 = synthWeights('smollm2-135m', 'q6_k');
-    expect(measured('smollm2-135m', 'q6_k', decode(1), q6)?.estimatedFrom).toBe('smollm2-135m q8_0');
-    expect(measured('smollm2-135m', 'q6_k', prefill, q6)).toBeNull();
+    expect(measured('smollm2-135m', 'q6_k', prefill, synthWeights('smollm2-135m', 'q6_k'))).toBeNull();
+  });
+
+  it('is estimated for one sequence from how fast the type is read and what the shape takes beside that', () => {
+    const seconds = (shape: SynthShapeName, dtype: SynthDType) =>
+      1 / measured(shape, dtype, decode(1), synthWeights(shape, dtype))!.byRoofline;
+    const reading = (shape: SynthShapeName, dtype: SynthDType) =>
+      synthWeights(shape, dtype).bytes / referenceLimits.read;
+    // F16 was read at the limit, Q4_0 at 0.88 of it; smollm2-135m took 2.4 ms more than reading its Q4_0 weights so fast, and more yet in Q8_0.
+    const besideQ4 = 1 / 182 - reading('smollm2-135m', 'q4_0') / reading('llama-3.2-1b', 'q4_0') / 38.1;
+    const besideQ8 = 1 / 126 - reading('smollm2-135m', 'q8_0') / reading('llama-3.2-1b', 'q8_0') / 21;
+    expect(besideQ4).toBeLessThan(besideQ8);
+    const f16 = reading('smollm2-135m', 'f16') / reading('llama-3.2-1b', 'f16') / 13.3;
+    expect(seconds('smollm2-135m', 'f16')).toBeCloseTo(f16 + besideQ4, 9);
+    expect(measured('smollm2-135m', 'f16', decode(1), synthWeights('smollm2-135m', 'f16'))?.estimatedFrom).toBe(
+      'llama-3.2-1b f16 and smollm2-135m q4_0',
+    );
+    // Where every type is read at its best, nothing is beside reading; a type that nobody measured is read as Q8_0.
+    expect(measured('llama-3.2-1b', 'q6_k', decode(1), synthWeights('llama-3.2-1b', 'q6_k'))?.estimatedFrom).toBe(
+      'llama-3.2-1b q8_0',
+    );
   });
 
   it('is silent for other shapes and other prefills', () => {

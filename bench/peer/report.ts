@@ -97,7 +97,7 @@ export function describeEstimates(rows: readonly Row[]): string | null {
     return from === null ? [] : [`${task}: ${from}`];
   });
   if (estimated.length === 0) return null;
-  return `~: no measurement of this shape and type; at the share of the roofline of ${estimated.join('; ')}.`;
+  return `~: no measurement of this shape and type; estimated (docs/benchmarks.md) from ${estimated.join('; ')}.`;
 }
 
 /** The verdicts of all models, one line for each that was missed, and how many were met. */

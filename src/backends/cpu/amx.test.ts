@@ -45,7 +45,7 @@ describe.skipIf(!hasAmx)('products on AMX', () => {
   // Few and odd numbers of units, panels that are not full, several chunks of units, several panels at once.
   it.each(quantized)('%s: other shapes have the bits of AVX-512', async (dtype) => {
     const unit = dtypeGeometry[dtype].blockElements;
-    for (const units of unit === 256 ? [1, 2, 5] : [1, 2, 3, 16, 17, 33]) {
+    for (const units of unit === 256 ? [1, 2, 5] : [1, 2, 3, 16, 17, 18, 28, 29, 33]) {
       for (const rows of [1, 32, 100, 300])
         await expectEqualBits(dtype, rows, units * unit, [9, 15, 16, 27, 32, 33, 48, 63]);
     }
