@@ -24,16 +24,12 @@
 namespace octavo {
 namespace {
 
-/** Units that are expanded at a time, at most, and where these are not all that there are. */
-constexpr int32_t kTileUnits = 18;
-constexpr int32_t kChunkUnits = 16;
 /** Up to so many tiles of rows wait for memory: fewer units at a time. Measured with 16 and 32 rows of Q8_0, Q4_0 and Q4_K. */
 constexpr int32_t kWaitingTiles = 3;
 constexpr int32_t kWaitingUnits = 8;
-/** Units of each chunk, as equal as can be: what a chunk costs beside its units is a tenth of the time of 576 columns in chunks of 16 and 2. */
+/** Units of each chunk, as turn_of has them. */
 constexpr int32_t chunk_units_of(int32_t tiles, int32_t units) {
-  const int32_t most = tiles <= kWaitingTiles ? kWaitingUnits : units <= kTileUnits ? kTileUnits : kChunkUnits;
-  return even_parts(units, most);
+  return even_parts(units, tiles <= kWaitingTiles ? kWaitingUnits : most_expanded(units));
 }
 template <class F>
 constexpr size_t tile_unit_bytes() {
@@ -241,13 +237,13 @@ void tile_chunk(const TileChunk& chunk, Fetch fetch, const TileOutputs& outputs)
 }
 
 /**
- * `row_count` rows of a panel, no more than kTileRows where `kOneTile`; `scratch`: kTileUnits expanded units. The last chunk leaves them where they belong if
+ * `row_count` rows of a panel, no more than kTileRows where `kOneTile`; `scratch`: kExpandedUnits units. The last chunk leaves them where they belong if
  * nothing is left to do. One tile waits for weights, which a stream fetches (measured: 24 and 20 % faster with Q4_K and Q4_0); from two tiles on that is no gain.
  */
 template <DType kDType, bool kOneTile>
 void tile_panel(const uint8_t* panel, int32_t units, const QuantizedRows& input, int32_t row_count, const PanelOutput& output, uint8_t* scratch) {
   using F = Packed<kDType>;
-  static_assert(kTileUnits * tile_unit_bytes<F>() <= kLinearScratchFloats * 4, "expanded units fit the scratch");
+  static_assert(kExpandedUnits * tile_unit_bytes<F>() <= kLinearScratchFloats * 4, "expanded units fit the scratch");
   const int32_t tiles = kOneTile ? 1 : (row_count + kTileRows - 1) / kTileRows;
   const int32_t chunk_units = chunk_units_of(tiles, units);
   [[maybe_unused]] WeightStream stream(panel);
