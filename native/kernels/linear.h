@@ -33,6 +33,7 @@ void linear_panel(const LinearJob& job, int32_t panel_index, int32_t first_row, 
       break;
     case DType::kQ8_0:
 #if defined(__AVX512VNNI__)
+      // The other instruction sets are never given such.
       if (matrix.signed_bytes) {
         int8_panel<DType::kQ8_0, true>(panel, units, rows_in, rows, out, out_stride, expanded);
         break;

@@ -49,8 +49,9 @@ class WeightStream {
 };
 
 /**
- * For products of one to four rows, which hardly compute: `lines` cache lines at each step go into the first cache, from `at` on, one to four units (1 to 4 KiB) ahead of use. Every
- * fourth line `far` bytes beyond goes into the second, which brings the three behind it along.
+ * For products of one to four rows, which hardly compute: `lines` cache lines at each step, `bytes` after those of the step before, go into the first cache, from `at` on, one to four units
+ * (1 to 4 KiB) ahead of use. Every fourth line `far` bytes beyond goes into the second, which brings the three behind it along. Where a unit is no whole number of lines, a pace of whole
+ * lines runs away from use: four rows of Q4_K and Q6_K took 1.1 to 1.16 times as long with it, one row 1.0 to 1.13 times.
  */
 struct NearLines {
   const uint8_t* at;
