@@ -51,8 +51,7 @@ void Executor::run_shares(size_t index, int32_t thread, int32_t items, int32_t m
     const int32_t share_begin = static_cast<int32_t>(items * owner / threads);
     const int32_t share_end = static_cast<int32_t>(items * (owner + 1) / threads);
     // As many at a time as the kernels ask for at most, and about as many each time.
-    const int32_t turns = std::max(1, ceil_div(share_end - share_begin, most));
-    const int32_t at_once = std::max(1, ceil_div(share_end - share_begin, turns));
+    const int32_t at_once = equal_part(std::max(1, share_end - share_begin), most);
     for (;;) {
       int32_t item = share_begin + counters[owner].next.fetch_add(at_once, std::memory_order_relaxed);
       if (item >= share_end) break;

@@ -55,6 +55,8 @@ constexpr size_t kReadSlackBytes = 256;
 
 inline constexpr size_t round_up(size_t value, size_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 inline constexpr int32_t ceil_div(int32_t value, int32_t by) { return (value + by - 1) / by; }
+/** The size of the fewest parts of `count` (at least 1) that are no larger than `most`, as equal as can be; the last may be smaller. */
+inline constexpr int32_t equal_part(int32_t count, int32_t most) { return ceil_div(count, ceil_div(count, most)); }
 
 /** A packed weight matrix. `data` is 64-byte aligned. */
 struct Matrix {

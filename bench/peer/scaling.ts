@@ -87,7 +87,7 @@ interface Estimate {
   readonly from: string;
 }
 
-interface Share {
+interface ReferenceShare {
   readonly share: number;
   readonly from: string;
 }
@@ -122,13 +122,13 @@ function secondsBesideReading(shape: SynthShapeName, task: Task): { seconds: num
 }
 
 /** The highest share of the roofline that a type reached in any shape; null where nobody measured. */
-function bestShare(dtype: string, task: Task): Share | null {
+function bestShare(dtype: string, task: Task): ReferenceShare | null {
   const shares = measuredShapes.flatMap((name) => shareOnReference(name, dtype, task) ?? []);
-  return shares.reduce<Share | null>((best, it) => (best === null || it.share > best.share ? it : best), null);
+  return shares.reduce<ReferenceShare | null>((best, it) => (best === null || it.share > best.share ? it : best), null);
 }
 
 /** The share of its roofline that the reference machine reached; null where nobody measured. */
-function shareOnReference(shape: SynthShapeName, dtype: string, task: Task): Share | null {
+function shareOnReference(shape: SynthShapeName, dtype: string, task: Task): ReferenceShare | null {
   const rate = rateOf(shape, dtype, task);
   const known = synthDTypes.find((it): it is SynthDType => it === dtype);
   if (rate === null || known === undefined) return null;

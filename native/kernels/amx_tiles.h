@@ -35,11 +35,8 @@ OCTAVO_INLINE void tile_dot() {
   asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kTo), "i"(kRows), "i"(kColumns));
 }
 
-/** Units of each of the fewest parts with no more than `most` (even), as equal as can be, and even: a product's tile and place in the ring depend on whether its unit is. */
-constexpr int32_t even_parts(int32_t units, int32_t most) {
-  const int32_t parts = (units + most - 1) / most;
-  return (units + 2 * parts - 1) / (2 * parts) * 2;
-}
+/** equal_part, made even, of units; `most` is even. A product's tile and place in the ring depend on whether its unit is even. */
+constexpr int32_t even_part(int32_t units, int32_t most) { return ceil_div(equal_part(units, most), 2) * 2; }
 
 /** Issues the products that run ahead of what is accumulated. */
 template <class Issue>

@@ -34,10 +34,7 @@ struct AttentionTile {
 };
 
 /** Rows of each tile that `row_count` rows are cut into, as equal as can be: small tiles load more for each product. */
-OCTAVO_INLINE int32_t tile_rows_of(int32_t row_count) {
-  const int32_t tiles = (row_count + kAttentionTileRows - 1) / kAttentionTileRows;
-  return (row_count + tiles - 1) / tiles;
-}
+OCTAVO_INLINE int32_t tile_rows_of(int32_t row_count) { return equal_part(row_count, kAttentionTileRows); }
 
 /** Cuts the piece's rows into register tiles; sets `touched`, and each row's range clipped to the piece. */
 OCTAVO_INLINE int32_t tiles_of(const AttentionPiece& piece, int32_t* begins, int32_t* ends, AttentionTile* tiles) {

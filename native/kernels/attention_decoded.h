@@ -147,7 +147,7 @@ constexpr int kWideRows = kAttentionTileVectors >= 2 * kWideVectors ? kAttention
 /** accumulate_decoded for columns of kWideVectors vectors or more, a few rows after others. */
 void accumulate_wide(int32_t rows, const DecodedValueJob& job) {
   DecodedValueJob part = job;
-  const int32_t parts = (rows + kWideRows - 1) / kWideRows;
+  const int32_t parts = ceil_div(rows, kWideRows);
   for (int32_t i = 0; i < parts; ++i) {
     const int32_t first = rows * i / parts;
     part.weights = job.weights + static_cast<size_t>(first) * kScoreStride;

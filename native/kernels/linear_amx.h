@@ -27,9 +27,9 @@ namespace {
 /** Up to so many tiles of rows wait for memory: fewer units at a time. Measured with 16 and 32 rows of Q8_0, Q4_0 and Q4_K. */
 constexpr int32_t kWaitingTiles = 3;
 constexpr int32_t kWaitingUnits = 8;
-/** Units of each chunk, as turn_of has them. */
+/** Units of each chunk. */
 constexpr int32_t chunk_units_of(int32_t tiles, int32_t units) {
-  return even_parts(units, tiles <= kWaitingTiles ? kWaitingUnits : most_expanded(units));
+  return even_part(units, tiles <= kWaitingTiles ? kWaitingUnits : most_expanded(units));
 }
 template <class F>
 constexpr size_t tile_unit_bytes() {
@@ -58,6 +58,9 @@ void expand_signed(const uint8_t* panel, int32_t first, int32_t count, uint8_t* 
     }
   }
 }
+
+/** How far beyond a line of few tiles another is fetched. Measured with 2, 4 and 8 KiB on llama-3.2-1b in Q8_0: 16 rows ran 3, 13 and 8 % faster with it. */
+constexpr size_t kFarAhead = 4096;
 
 /** Fetches some lines of the next chunk at every product whose index has no bit of `mask`, into the first (`near`) or second cache. */
 struct NextLines {
@@ -277,13 +280,12 @@ template <bool kOneTile>
 void tile_panel_of(DType dtype, const uint8_t* panel, int32_t units, const QuantizedRows& input, int32_t row_count, const PanelOutput& output,
                    uint8_t* scratch) {
   switch (dtype) {
+    // Few tiles of these take turns (linear_amx_direct.h).
     case DType::kQ8_0:
+      if constexpr (!kOneTile) tile_panel<DType::kQ8_0, kOneTile>(panel, units, input, row_count, output, scratch);
+      return;
     case DType::kQ4_0:
-      // Few tiles take turns (linear_amx_direct.h).
-      if constexpr (!kOneTile) {
-        if (dtype == DType::kQ8_0) tile_panel<DType::kQ8_0, kOneTile>(panel, units, input, row_count, output, scratch);
-        else tile_panel<DType::kQ4_0, kOneTile>(panel, units, input, row_count, output, scratch);
-      }
+      if constexpr (!kOneTile) tile_panel<DType::kQ4_0, kOneTile>(panel, units, input, row_count, output, scratch);
       return;
     case DType::kQ4_1: return tile_panel<DType::kQ4_1, kOneTile>(panel, units, input, row_count, output, scratch);
     case DType::kQ5_0: return tile_panel<DType::kQ5_0, kOneTile>(panel, units, input, row_count, output, scratch);

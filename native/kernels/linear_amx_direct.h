@@ -65,7 +65,7 @@ struct DirectPanels {
 /** Units of each turn. */
 template <class F>
 constexpr int32_t turn_units_of(int32_t units) {
-  return even_parts(units, units <= F::kSingleTurn ? F::kSingleTurn : kTurnUnits);
+  return even_part(units, units <= F::kSingleTurn ? F::kSingleTurn : kTurnUnits);
 }
 
 /** Fetches the next turn's weights of all panels, line by line from some places, of each of which the prefetcher has what comes next. */

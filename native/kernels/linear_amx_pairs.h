@@ -99,11 +99,6 @@ void pair_panel_on_tiles(const uint8_t* panel, int32_t blocks, const SplitRows& 
   const int32_t tiles = (row_count + kTileRows - 1) / kTileRows;
   // Tiles are loaded and stored behind the compiler's back.
   asm volatile("" ::: "memory");
-  if (row_count < kStreamFromRows) {
-    pair_tiles<false>(panel, blocks, input.tiles, nullptr, near_floats(panel, static_cast<int32_t>(kPanelBlockBytes / 64)), out, out_stride);
-    asm volatile("" ::: "memory");
-    return;
-  }
   WeightStream stream(panel);
   const StreamSteps fetch = {stream, kPanelBlockBytes / static_cast<size_t>((tiles + 1) / 2)};
   for (int32_t tile = 0; tile < tiles; tile += 2) {

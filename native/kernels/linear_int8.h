@@ -36,9 +36,6 @@ constexpr int32_t kFetchingTiles = 8;
 /** From this many tiles on, weights are expanded once instead of for every tile. */
 constexpr int32_t kExpandFromTiles = 4;
 
-/** NearLines::far, and that of few tiles on AMX. Measured with 2, 4 and 8 KiB on llama-3.2-1b in Q8_0: 16 rows (on AMX, then) run 3, 13 and 8 % faster with it, one row 0 to 3 %. */
-constexpr size_t kFarAhead = 4096;
-
 /** Some rows of a tile of activations: `x` points at slot `slot` of the first block. */
 struct TileRows {
   const uint8_t* tile;
@@ -53,12 +50,6 @@ struct TileRows {
     return tile + static_cast<size_t>(unit) * block_bytes + offset + static_cast<size_t>(slot) * kTileEntry;
   }
 };
-
-/** Units of each of the fewest turns of no more than `most`, as equal as can be: 576 columns lose up to a tenth in turns of 16 and 2. */
-constexpr int32_t turn_of(int32_t units, int32_t most) {
-  const int32_t turns = (units + most - 1) / most;
-  return (units + turns - 1) / turns;
-}
 
 constexpr int log2_of(int value) { return value <= 1 ? 0 : 1 + log2_of(value / 2); }
 
@@ -276,19 +267,19 @@ void int8_panel(const uint8_t* panel, int32_t units, const QuantizedRows& input,
   const int32_t tiles = (row_count + kInt8TileRows - 1) / kInt8TileRows;
   constexpr size_t kUnitBytes = Packed<kDType>::stream_bytes();
   const bool expands = kDType != DType::kQ8_0 && tiles >= kExpandFromTiles;
-  // Many tiles hide the wait for memory by themselves. A few take turns over a few units, which the first of them leaves in the first cache.
+  // Many tiles hide the wait for memory by themselves. A few take turns over a few units, which the first of them leaves in the first cache. Turns are equal: 576 columns lose up to a
+  // tenth in those of 16 and 2 units.
   const bool fetches = tiles <= kFetchingTiles;
-  const int32_t turn = turn_of(units, expands ? most_expanded(units) : tiles == 1 || !fetches ? units : tiles == 2 ? 4 : 8);
+  const int32_t turn = equal_part(units, expands ? most_expanded(units) : tiles == 1 || !fetches ? units : tiles == 2 ? 4 : 8);
   static_assert(kExpandedUnits * Expanded<kDType>::kBytes <= kLinearScratchFloats * 4, "expanded units fit the scratch");
   uint8_t* const expanded = expands ? scratch : nullptr;
-  if (fetches && (tiles > 1 || row_count >= kStreamFromRows)) {
+  if (fetches) {
     WeightStream stream(panel);
     const StreamSteps steps = {stream, kUnitBytes / static_cast<size_t>(tiles)};
     const auto fetched = [&](int32_t done) { stream.reach(panel + static_cast<size_t>(done) * kUnitBytes); };
     int8_turns<kDType, kSignedBytes>(panel, units, input, row_count, turn, steps, fetched, out, out_stride, expanded);
   } else {
-    const NearLines lines = {panel + (row_count <= 2 ? 1088 : 2176), kUnitBytes, fetches ? static_cast<int32_t>((kUnitBytes + 63) / 64) : 0, kFarAhead};
-    int8_turns<kDType, kSignedBytes>(panel, units, input, row_count, turn, lines, [](int32_t) {}, out, out_stride, expanded);
+    int8_turns<kDType, kSignedBytes>(panel, units, input, row_count, turn, NoFetch{}, [](int32_t) {}, out, out_stride, expanded);
   }
 }
 
