@@ -6,7 +6,7 @@ import { availableInstructionSets, createCpuBackend } from '../src/backends/cpu/
 import { type SynthShapeName, synthShapeNames } from '../src/models/synth/index.ts';
 import { synthShape } from '../src/models/synth/shapes.ts';
 import { type DType, dtypeNames, isStorable, rowBytes } from '../src/tensor/index.ts';
-import { withLimits } from './common/limits.ts';
+import { readLimit, withLimits } from './common/limits.ts';
 import { choices, integer, integers, runBench, UsageError } from './common/options.ts';
 import { progress } from './common/progress.ts';
 import { formatShare, formatTable } from './common/table.ts';
@@ -139,11 +139,12 @@ await runBench(
     const results = measured.map((it) => {
       // Halves and f32 may run on either unit: the faster one is the limit.
       const limit = it.isProduct ? productLimit(it.dtype, limits) : 'f32';
+      const reading = it.isProduct ? readLimit(limits) : 'readSmall';
       const computeUs = (it.operations / limits[limit]!.all.median) * 1e6;
-      const readUs = (it.bytes / limits[it.isProduct ? 'read' : 'readSmall'].all.median) * 1e6;
+      const readUs = (it.bytes / limits[reading].all.median) * 1e6;
       return {
         ...it,
-        limit: computeUs > readUs ? limit : it.isProduct ? 'read' : 'readSmall',
+        limit: computeUs > readUs ? limit : reading,
         share: Math.max(computeUs, readUs) / it.microseconds.median,
         gigaOperations: it.isProduct ? it.operations / it.microseconds.median / 1e3 : null,
         gigaBytes: it.bytes / it.microseconds.median / 1e3,
@@ -165,11 +166,11 @@ await runBench(
         ]),
       ),
     );
-    const { int8, f32, read, readSmall } = limits;
+    const { int8, f32, read, readAhead, readSmall } = limits;
     const giga = (value: number | undefined) => ((value ?? Number.NaN) / 1e9).toFixed(1);
     console.log(
       `\nLimits, before and after: int8 ${giga(int8?.all.median)} GOP/s, f32 ${giga(f32.all.median)} GFLOP/s, ` +
-        `read ${giga(read.all.median)} GB/s (100 MB: ${giga(readSmall.all.median)}).`,
+        `read ${giga(read.all.median)} GB/s (fetched ahead: ${giga(readAhead.all.median)}, 100 MB: ${giga(readSmall.all.median)}).`,
     );
     return { backend: backend.description, threads, runs, limits, results };
   },

@@ -14,6 +14,7 @@ const titles: Record<LimitName, readonly [title: string, unit: string]> = {
   amxInt8: ['int8 tiles (AMX)', 'GOP/s'],
   amxBf16: ['bf16 tiles (AMX)', 'GFLOP/s'],
   read: ['read, large buffer', 'GB/s'],
+  readAhead: ['the same, fetched ahead', 'GB/s'],
   readSmall: ['read, 100 MB', 'GB/s'],
 };
 

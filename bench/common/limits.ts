@@ -13,7 +13,7 @@ export interface Limit {
 export type MachineLimits = { readonly [K in keyof MachineProbe]: null extends MachineProbe[K] ? Limit | null : Limit };
 export type LimitName = keyof MachineLimits;
 
-export const limitNames = ['f32', 'int8', 'bf16', 'amxInt8', 'amxBf16', 'read', 'readSmall'] as const;
+export const limitNames = ['f32', 'int8', 'bf16', 'amxInt8', 'amxBf16', 'read', 'readAhead', 'readSmall'] as const;
 
 export interface MeasureOptions {
   readonly threads: number;
@@ -51,6 +51,11 @@ export async function withLimits<T>(
   const result = await body(summarizeProbes([before]));
   const after = await probeMachine(options);
   return { limits: summarizeProbes([before, after]), result };
+}
+
+/** The faster way to read a large buffer. */
+export function readLimit({ read, readAhead }: MachineLimits): 'read' | 'readAhead' {
+  return readAhead.all.median > read.all.median ? 'readAhead' : 'read';
 }
 
 /** Limits on `threads` threads of which were measured 1 or all. */

@@ -20,6 +20,7 @@ const limits: MachineLimits = {
   amxInt8: null,
   amxBf16: null,
   read: limitOf(referenceLimits.read),
+  readAhead: limitOf(referenceLimits.read),
   readSmall: limitOf(referenceLimits.read),
 };
 // llama-3.2-1b in Q8_0.
@@ -37,6 +38,12 @@ describe('shares', () => {
     expect(shareOf(prefill, 104, weights, limits)).toEqual({ limit: 'int8', share: expect.closeTo(0.217, 3) });
     expect(shareOf(decode(1), 21, weights, limits)).toEqual({ limit: 'read', share: expect.closeTo(0.836, 3) });
     expect(shareOf(decode(16), 63, weights, limits)).toEqual({ limit: 'int8', share: expect.closeTo(0.167, 3) });
+  });
+
+  it('hold one sequence against the faster way to read, and llama.cpp against reading in order', () => {
+    const slow = { ...limits, readAhead: limitOf(1.25 * referenceLimits.read) };
+    expect(shareOf(decode(1), 21, weights, slow)).toEqual({ limit: 'readAhead', share: expect.closeTo(0.836 / 1.25, 3) });
+    expect(scaledReference('llama-3.2-1b', 'q8_0', decode(1), weights, slow)?.byRoofline).toBeCloseTo(21, 6);
   });
 
   it('take the faster unit for halves, and tiles only where there are any', () => {

@@ -55,7 +55,7 @@ export function rooflineRate(task: Task, weights: ModelWeights, limits: Referenc
   return tokens / seconds;
 }
 
-/** Today's limits on all threads as far as the reference machine's are known: no tiles. */
+/** Today's limits on all threads as far as the reference machine's are known: no tiles, and reading in order, as llama.cpp reads. */
 export function limitsOf({ f32, int8, bf16, read }: MachineLimits): ReferenceLimits {
   return {
     f32: f32.all.median,

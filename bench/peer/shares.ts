@@ -4,7 +4,7 @@ import { openGguf } from '../../src/models/gguf/index.ts';
 import { type SynthDType, type SynthShapeName, synthShape } from '../../src/models/synth/index.ts';
 import { synthTensors } from '../../src/models/synth/tensors.ts';
 import { type DType, rowBytes } from '../../src/tensor/index.ts';
-import type { LimitName, MachineLimits } from '../common/limits.ts';
+import { type LimitName, type MachineLimits, readLimit } from '../common/limits.ts';
 import type { Task } from './protocol.ts';
 
 /** Weights of a model that products run over. */
@@ -69,12 +69,15 @@ export function productLimit(dtype: DType, limits: MachineLimits): LimitName {
 }
 
 /**
- * Useful work over a limit. One sequence: bytes of weights read for each token over read bandwidth. Otherwise two
+ * Useful work over a limit. One sequence: bytes of weights read for each token over the bandwidth of the faster way to read. Otherwise two
  * operations for each weight and token over the peak of the type's products; a prefill has no vocabulary projection to
  * speak of (one row).
  */
 export function shareOf(task: Task, rate: number, weights: ModelWeights, limits: MachineLimits): Share {
-  if (isSingle(task)) return { limit: 'read', share: (rate * weights.bytes) / limits.read.all.median };
+  if (isSingle(task)) {
+    const limit = readLimit(limits);
+    return { limit, share: (rate * weights.bytes) / limits[limit].all.median };
+  }
   const limit = productLimit(weights.dtype, limits);
   return { limit, share: (rate * operationsPerToken(task, weights)) / limits[limit]!.all.median };
 }

@@ -8,8 +8,8 @@
 #include <functional>
 #include <memory>
 #include <thread>
-#include <utility>
 
+#include "../kernels/weight_stream.h"
 #include "../memory.h"
 
 namespace octavo {
@@ -54,8 +54,30 @@ ProbeSamples sample(const char* name, const ProbeOptions& options, const std::fu
   return samples;
 }
 
+/** Reads in the order of addresses. */
+struct InOrder {
+  ReadLoop read;
+  uint64_t operator()(const uint8_t* data, size_t bytes) const { return read(data, bytes); }
+};
+
+/** As InOrder, fetching what comes next from several places: more lines of memory are under way than one stream has. */
+struct FetchedAhead {
+  static constexpr size_t kBytesEach = 512;
+  ReadLoop read;
+  uint64_t operator()(const uint8_t* data, size_t bytes) const {
+    WeightStream stream(data);
+    uint64_t seen = 0;
+    for (size_t at = 0; at < bytes; at += kBytesEach) {
+      stream.advance(kBytesEach);
+      seen ^= read(data + at, kBytesEach);
+    }
+    return seen;
+  }
+};
+
 /** Each thread reads its own part of the first `bytes`, a piece at a time, round and round. */
-Chunk reading(const uint8_t* data, size_t bytes, int32_t threads, ReadLoop read) {
+template <class Read>
+Chunk reading(const uint8_t* data, size_t bytes, int32_t threads, Read read) {
   constexpr size_t kPiece = size_t{1} << 20;
   const size_t part = std::max(kPiece, bytes / static_cast<size_t>(threads) / kPiece * kPiece);
   auto at = std::make_shared<std::vector<size_t>>(static_cast<size_t>(threads) * 16, size_t{0});
@@ -102,10 +124,12 @@ std::vector<ProbeSamples> probe_machine(const ProbeOptions& options) {
     writers.emplace_back([&memory, from, bytes] { std::memset(memory.data() + from, 1, bytes); });
   }
   for (std::thread& writer : writers) writer.join();
-  for (const auto& [name, bytes] : {std::pair{"read", options.buffer_bytes}, std::pair{"readSmall", std::min(kSmallBytes, options.buffer_bytes)}}) {
-    const size_t size = bytes;
-    result.push_back(sample(name, options, [&](int32_t threads) { return reading(memory.data(), size, threads, loops.read); }));
-  }
+  const auto add_read = [&](const char* name, size_t bytes, auto read) {
+    result.push_back(sample(name, options, [&](int32_t threads) { return reading(memory.data(), bytes, threads, read); }));
+  };
+  add_read("read", options.buffer_bytes, InOrder{loops.read});
+  add_read("readAhead", options.buffer_bytes, FetchedAhead{loops.read});
+  add_read("readSmall", std::min(kSmallBytes, options.buffer_bytes), InOrder{loops.read});
   return result;
 }
 

@@ -44,7 +44,7 @@ struct ProbeSamples {
   std::vector<double> all;
 };
 
-/** Takes about (2 + 2 * loops) * repetitions * milliseconds_each. Limits that this machine lacks are left out. */
+/** Takes about (6 + 2 * dot loops) * repetitions * milliseconds_each. Limits that this machine lacks are left out. */
 std::vector<ProbeSamples> probe_machine(const ProbeOptions& options);
 
 }  // namespace octavo

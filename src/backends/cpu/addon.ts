@@ -72,7 +72,9 @@ export interface Addon {
   readBlock(model: ModelHandle, blockId: number, into: Uint8Array, pool: number): void;
   writeBlock(model: ModelHandle, blockId: number, from: Uint8Array, pool: number): void;
   /** Limits that this machine lacks are absent. */
-  probeMachine(options: Required<ProbeOptions>): Promise<Pick<MachineProbe, 'f32' | 'read' | 'readSmall'>>;
+  probeMachine(
+    options: Required<ProbeOptions>,
+  ): Promise<Pick<MachineProbe, 'f32' | 'read' | 'readAhead' | 'readSmall'>>;
   /** See page-codec.ts. */
   checksumBytes(bytes: Uint8Array, seed0: number, seed1: number, into: Uint32Array, offset: number): void;
   /** See loadPopulate. */
