@@ -1,7 +1,7 @@
 // Matrix product of bytes or nibbles (Q8_0, Q4_0) with one or two tiles of quantised activations, on the tiles of AMX.
 //
 // The bits are those of linear_amx.h. Signed bytes are multiplied where they lie: what copying them would cost is not shared by many rows. Nibbles are expanded to signed
-// bytes, one panel's turn ahead, a few with every product.
+// bytes, one group's turn ahead, a few with every product.
 //
 // Some panels take turns over the same columns, so that the activations of a turn come from the second cache once for all of them: they are more than the
 // weights. A run is one turn of one panel's group of sixteen outputs with one tile of activations. Its products are issued four ahead of what is
@@ -23,9 +23,8 @@ namespace {
 constexpr int32_t kTurnUnits = 16;
 /** Floats of the accumulators of one panel and one tile of rows. */
 constexpr size_t kTileFloats = static_cast<size_t>(kTileRows) * kPanelRows;
-/** Bytes of a unit that is expanded, and of a group in it. */
-constexpr size_t kUnitCodes = 1024;
-constexpr size_t kGroupCodes = kUnitCodes / 2;
+/** Bytes of a group's codes of one unit, expanded. */
+constexpr size_t kGroupCodes = 512;
 
 /** How a format's codes become operands. */
 template <DType kDType>
@@ -35,19 +34,19 @@ struct DirectFormat {
   /** Nibbles, which are expanded. */
   static constexpr bool kExpands = kFormat.code_bits == 4;
   static constexpr size_t kUnit = kFormat.unit_bytes;
-  /** From one unit's operands to the next one's, and between a unit's groups. */
-  static constexpr size_t kCodes = kExpands ? kUnitCodes : kUnit;
-  static constexpr size_t kGroup = kExpands ? kGroupCodes : kFormat.group_bytes();
+  static constexpr size_t kGroup = kFormat.group_bytes();
+  /** From one unit's operands to the next one's. */
+  static constexpr size_t kCodes = kExpands ? kGroupCodes : kUnit;
   /** Units that take one turn together: more than kTurnUnits, since another turn loads and stores all accumulators. Two turns of what is expanded have to stay near. */
   static constexpr int32_t kSingleTurn = kExpands ? 18 : 28;
   /** Lines that are fetched at a time. */
   static constexpr int32_t kStreams = kExpands ? 4 : 8;
 };
 
-/** Bytes of memory for what is expanded: the turn that is used, and the next one. */
+/** Bytes of memory for what is expanded: the group's turn that is used, and the next one. */
 template <class F>
 constexpr size_t expanded_bytes() {
-  return F::kExpands ? 2 * F::kSingleTurn * kUnitCodes : 64;
+  return F::kExpands ? 2 * F::kSingleTurn * kGroupCodes : 64;
 }
 
 /** Some panels, which follow each other, and the activations that they meet. */
@@ -206,7 +205,7 @@ OCTAVO_INLINE void direct_run(size_t block_bytes, const DirectRun& run, const Di
       if (--expansion.units < 0) return;
       expand_nibbles<4 / kTiles>(expansion.from, expansion.to);
       expansion.from += F::kUnit;
-      expansion.to += kUnitCodes;
+      expansion.to += kGroupCodes;
     }
   };
   const auto advance = [&]() __attribute__((always_inline)) {
@@ -295,40 +294,34 @@ class Direct {
   const uint8_t* units_of(int32_t first, int32_t panel) const {
     return job_.panels + static_cast<size_t>(panel) * job_.panel_bytes + static_cast<size_t>(first) * F::kUnit;
   }
-  /** Where a panel's turn is expanded to, if it is: turns take two places by turns. */
-  uint8_t* expanded_of(int32_t first, int32_t panel) const {
-    const int32_t index = first / job_.turn * job_.panel_count + panel;
-    return expanded_ + static_cast<size_t>(index % 2 * job_.turn) * kUnitCodes;
-  }
+  /** Where a group's turn is expanded to, if it is. */
+  uint8_t* expanded_of(int32_t group) const { return expanded_ + static_cast<size_t>(group * job_.turn) * kGroupCodes; }
 
   void expand_first() const {
     if constexpr (F::kExpands) {
       for (int32_t unit = 0; unit < job_.turn_from(0); ++unit) {
-        for (size_t group = 0; group < 2; ++group) {
-          expand_nibbles<4>(units_of(unit, 0) + group * F::kFormat.group_bytes(), expanded_ + static_cast<size_t>(unit) * kUnitCodes + group * kGroupCodes);
-        }
+        expand_nibbles<4>(units_of(unit, 0), expanded_of(0) + static_cast<size_t>(unit) * kGroupCodes);
       }
       asm volatile("" ::: "memory");
     }
   }
 
-  /** The share of a run in expanding what follows its panel's turn: a group, or half of one. */
+  /** The share of a run in expanding the turn of the group that follows: all of it, or half. */
   Expansion expansion_of(int32_t first, int32_t panel, int32_t group, int32_t tile) const {
     if (!F::kExpands) return {};
+    const size_t part = static_cast<size_t>(tile) * 128;
+    if (group == 0) return {units_of(first, panel) + F::kGroup + part, expanded_of(1) + part, job_.turn_from(first)};
     const bool last = panel + 1 == job_.panel_count;
     const int32_t then = last ? first + job_.turn : first;
     if (then >= job_.units) return {};
-    const int32_t next = last ? 0 : panel + 1;
-    const size_t part = static_cast<size_t>(tile) * 128;
-    return {units_of(then, next) + static_cast<size_t>(group) * F::kFormat.group_bytes() + part,
-            expanded_of(then, next) + static_cast<size_t>(group) * kGroupCodes + part, job_.turn_from(then)};
+    return {units_of(then, last ? 0 : panel + 1) + part, expanded_of(0) + part, job_.turn_from(then)};
   }
 
   DirectRun run_of(int32_t first, int32_t panel, int32_t group, int32_t tile) const {
     const uint8_t* units = units_of(first, panel);
-    const uint8_t* codes = F::kExpands ? expanded_of(first, panel) : units;
+    const uint8_t* codes = F::kExpands ? expanded_of(group) : units + static_cast<size_t>(group) * F::kGroup;
     return {job_.input.tiles + static_cast<size_t>(tile) * job_.input.tile_bytes + static_cast<size_t>(first) * job_.input.block_bytes,
-            codes + static_cast<size_t>(group) * F::kGroup, units + F::kFormat.scale_offset() + static_cast<size_t>(group) * 32, job_.turn_from(first),
+            codes, units + F::kFormat.scale_offset() + static_cast<size_t>(group) * 32, job_.turn_from(first),
             expansion_of(first, panel, group, tile)};
   }
 
