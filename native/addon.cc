@@ -7,11 +7,11 @@
 #include <thread>
 
 #include "amx_support.h"
-#include "bf16_support.h"
 #include "executor.h"
 #include "page_codec_addon.h"
 #include "pool_work.h"
 #include "probe/probe.h"
+#include "processor.h"
 
 namespace octavo {
 namespace {
@@ -422,7 +422,7 @@ Napi::Value is_supported(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), supports(info[0].As<Napi::String>().Utf8Value()));
 }
 
-/** prefersBf16Dots(): whether this processor's vdpbf16ps is faster than its FMA; see bf16_support.h. */
+/** prefersBf16Dots(): whether this processor's vdpbf16ps is faster than its FMA; see processor.h. */
 Napi::Value prefers_bf16_dots_here(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), prefers_bf16_dots()); }
 
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {

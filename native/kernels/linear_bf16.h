@@ -18,8 +18,9 @@ namespace {
 constexpr int kPairTileRows = 12;
 /** Columns of a piece: 16 KiB of a panel, which every tile of rows passes over while it is in the first cache. */
 constexpr int32_t kPairColumns = kPieceColumns;
-/** How far ahead of its own loads a tile fetches the panel. */
+/** How far ahead of its own loads a tile fetches the panel, from how many rows on: fewer read a plain stream (fetches_plain_streams in processor.h). */
 constexpr size_t kPairAheadBytes = 2048;
+constexpr int kPairAheadRows = 5;
 
 /** One row's columns, an even number up to kPairColumns of which `columns` are there, as bf16. */
 OCTAVO_INLINE void round_row(const float* input, int32_t columns, uint16_t* out) {
@@ -43,8 +44,10 @@ void pair_tile(const uint8_t* panel, int32_t pairs, const uint16_t* rounded, flo
     high[row] = resume ? _mm512_loadu_ps(out + row * out_stride + 16) : _mm512_setzero_ps();
   }
   for (int32_t pair = 0; pair < pairs; ++pair, panel += 128) {
-    __builtin_prefetch(panel + kPairAheadBytes, 0, 2);
-    __builtin_prefetch(panel + kPairAheadBytes + 64, 0, 2);
+    if constexpr (kRows >= kPairAheadRows) {
+      __builtin_prefetch(panel + kPairAheadBytes, 0, 2);
+      __builtin_prefetch(panel + kPairAheadBytes + 64, 0, 2);
+    }
     const __m512bh w0 = reinterpret_cast<__m512bh>(_mm512_loadu_si512(panel));
     const __m512bh w1 = reinterpret_cast<__m512bh>(_mm512_loadu_si512(panel + 64));
 #pragma GCC unroll 12

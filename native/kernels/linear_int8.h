@@ -6,6 +6,7 @@
 // on its own row alone, and direct and expanded weights give the same ones.
 #pragma once
 
+#include "../processor.h"
 #include "formats.h"
 #include "kernels.h"
 #include "weight_stream.h"
@@ -274,7 +275,7 @@ void int8_panel(const uint8_t* panel, int32_t units, const QuantizedRows& input,
   static_assert(kExpandedUnits * Expanded<kDType>::kBytes <= kLinearScratchFloats * 4, "expanded units fit the scratch");
   uint8_t* const expanded = expands ? scratch : nullptr;
   if (fetches) {
-    WeightStream stream(panel);
+    WeightStream stream(panel, tiles > 1 || fetches_plain_streams());
     const StreamSteps steps = {stream, kUnitBytes / static_cast<size_t>(tiles)};
     const auto fetched = [&](int32_t done) { stream.reach(panel + static_cast<size_t>(done) * kUnitBytes); };
     int8_turns<kDType, kSignedBytes>(panel, units, input, row_count, turn, steps, fetched, out, out_stride, expanded);

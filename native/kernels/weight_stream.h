@@ -9,7 +9,7 @@
 // 128 KiB slower; 2 streams are slower than 4, 8 and 16, which are alike; one stream (a whole panel ahead) takes 1.4 times as long.
 //
 // One to four rows hardly compute: on a quiet machine they read 5 % faster in one stream a few KiB ahead of use. But where memory answers slowly (other guests: 16 to 20 GB/s instead of 30) eight streams take
-// 0.66 to 0.76 of the time of that one with one and two rows of F16, Q8_0 and Q4_0: more lines are under way.
+// 0.66 to 0.76 of the time of that one with one and two rows of F16, Q8_0 and Q4_0: more lines are under way. On AMD's processors rows that one tile of registers holds fetch nothing (processor.h).
 #pragma once
 
 #include <cstddef>
@@ -20,8 +20,9 @@ namespace {
 
 class WeightStream {
  public:
-  /** For weights that are used from `from` on, in the order of their addresses. */
-  explicit WeightStream(const uint8_t* from) : position_(reinterpret_cast<uintptr_t>(from)), fetched_((position_ + kGroup - 1) / kGroup * kGroup) {}
+  /** For weights that are used from `from` on, in the order of their addresses; nothing is fetched unless `fetches`. */
+  explicit WeightStream(const uint8_t* from, bool fetches = true)
+      : position_(reinterpret_cast<uintptr_t>(from)), fetched_(fetches ? (position_ + kGroup - 1) / kGroup * kGroup : UINTPTR_MAX) {}
 
   /** So many more bytes are used now. */
   __attribute__((always_inline)) void advance(size_t bytes) { go(position_ + bytes); }

@@ -54,7 +54,7 @@ export interface RawPicks {
 
 export interface Addon {
   isSupported(isa: InstructionSet): boolean;
-  /** Whether this processor's vdpbf16ps is faster than its f32 FMA, by vendor and family; see native/bf16_support.h. */
+  /** Whether this processor's vdpbf16ps is faster than its f32 FMA, by vendor and family; see native/processor.h. */
   prefersBf16Dots(): boolean;
   createPool(threads: number): PoolHandle;
   destroyPool(pool: PoolHandle): void;
