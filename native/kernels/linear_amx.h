@@ -31,26 +31,34 @@ constexpr int32_t kWaitingUnits = 8;
 constexpr int32_t chunk_units_of(int32_t tiles, int32_t units) {
   return even_part(units, tiles <= kWaitingTiles ? kWaitingUnits : most_expanded(units));
 }
+/** Bytes are multiplied where they lie (Kernels::signed_bytes), and only their scales are expanded. */
+template <class F>
+constexpr bool lies_ready() {
+  return F::kFormat.code_bits == 8;
+}
+/** From one unit's floats to the next one's, and from its codes: expanded ones lie before their floats. */
 template <class F>
 constexpr size_t tile_unit_bytes() {
-  return 1024 + static_cast<size_t>(F::kHalves) * 128 * (F::kHasMin ? 2 : 1);
+  return (lies_ready<F>() ? 0 : 1024) + static_cast<size_t>(F::kHalves) * 128 * (F::kHasMin ? 2 : 1);
+}
+template <class F>
+constexpr size_t tile_code_bytes() {
+  return lies_ready<F>() ? F::kFormat.unit_bytes : tile_unit_bytes<F>();
 }
 
 template <class F, int... kSteps>
 OCTAVO_INLINE void store_signed(const F& from, int group, uint8_t* to, std::integer_sequence<int, kSteps...>) {
-  // Bytes are signed already (Kernels::signed_bytes).
-  constexpr int kZero = F::kFormat.code_bits == 8 ? 0 : F::kZero;
-  (b_store(to + kSteps * 64, _mm512_sub_epi8(from.template codes<kSteps>(group), _mm512_set1_epi8(static_cast<char>(kZero)))), ...);
+  (b_store(to + kSteps * 64, _mm512_sub_epi8(from.template codes<kSteps>(group), _mm512_set1_epi8(static_cast<char>(F::kZero)))), ...);
 }
 
-/** Units [first, first + count) of a panel: codes - zero of both groups, f32 scales [half][32], minima. */
+/** Units [first, first + count) of a panel: codes - zero of both groups where they do not lie ready, f32 scales [half][32], minima. */
 template <class F>
 void expand_signed(const uint8_t* panel, int32_t first, int32_t count, uint8_t* to) {
   for (int32_t i = 0; i < count; ++i, to += tile_unit_bytes<F>()) {
     const F from = F::at(panel, first + i);
-    float* floats = reinterpret_cast<float*>(to + 1024);
+    float* floats = reinterpret_cast<float*>(to + (lies_ready<F>() ? 0 : 1024));
     for (int group = 0; group < 2; ++group) {
-      store_signed(from, group, to + group * 512, std::make_integer_sequence<int, 8>{});
+      if constexpr (!lies_ready<F>()) store_signed(from, group, to + group * 512, std::make_integer_sequence<int, 8>{});
       for (int half = 0; half < F::kHalves; ++half) {
         v_store(floats + half * 32 + group * 16, from.scale(half, group));
         if constexpr (F::kHasMin) v_store(floats + F::kHalves * 32 + half * 32 + group * 16, from.min(half, group));
@@ -99,9 +107,10 @@ struct TileOutputs {
   bool distant;  // `to` is not in a near cache
 };
 
-/** Activations of consecutive tiles from one unit on, and the expanded units that they meet. */
+/** Activations of consecutive tiles from one unit on, and the units that they meet. */
 struct TileChunk {
-  const uint8_t* weights;
+  const uint8_t* codes;
+  const uint8_t* floats;
   int32_t units;
   const uint8_t* rows;  // block of the first unit in the first tile of activations
   int32_t row_count;
@@ -113,7 +122,7 @@ struct TileChunk {
 template <class F>
 class Issue {
  public:
-  __attribute__((always_inline)) Issue(const TileChunk& chunk, int32_t* ring) : chunk_(chunk), ring_(ring), rows_(chunk.rows), weights_(chunk.weights) {}
+  __attribute__((always_inline)) Issue(const TileChunk& chunk, int32_t* ring) : chunk_(chunk), ring_(ring), rows_(chunk.rows), codes_(chunk.codes) {}
 
   /** The next product into tile kParity, whose last one goes to the ring first. */
   template <int kParity>
@@ -121,7 +130,7 @@ class Issue {
     tile_store<kParity>(ring_ + (index_ + 2) % kRing * kProducts);
     if constexpr (F::kHalves == 1) {
       tile_load<2>(rows_, kQuantBlock);
-      tile_load<4>(weights_, 64);
+      tile_load<4>(codes_, 64);
       tile_dot<kParity, 2, 4>();
       // An odd number of units is made even by a product that nothing reads.
       ++unit_;
@@ -129,7 +138,7 @@ class Issue {
       else if (unit_ == (chunk_.units + 1) / 2 * 2) wrap();
     } else {
       tile_load<3>(rows_ + kParity * 16, kQuantBlock);
-      tile_load<5>(weights_ + kParity * 256, 64);
+      tile_load<5>(codes_ + kParity * 256, 64);
       tile_dot<kParity, 3, 5>();
       if constexpr (kParity == 1) {
         ++unit_;
@@ -143,7 +152,7 @@ class Issue {
  private:
   __attribute__((always_inline)) void advance() {
     rows_ += chunk_.block_bytes;
-    weights_ += tile_unit_bytes<F>();
+    codes_ += tile_code_bytes<F>();
   }
   __attribute__((always_inline)) void wrap() {
     unit_ = 0;
@@ -151,13 +160,13 @@ class Issue {
     // Past the last product, some are issued again that nothing reads.
     if (group_ == 0 && tile_ + 1 < (chunk_.row_count + kTileRows - 1) / kTileRows) ++tile_;
     rows_ = chunk_.rows + static_cast<size_t>(tile_) * chunk_.tile_bytes;
-    weights_ = chunk_.weights + group_ * 512;
+    codes_ = chunk_.codes + group_ * 512;
   }
 
   const TileChunk& chunk_;
   int32_t* const ring_;
   const uint8_t* rows_;
-  const uint8_t* weights_;
+  const uint8_t* codes_;
   uint32_t index_ = 0;
   int32_t unit_ = 0;
   int32_t group_ = 0;
@@ -166,8 +175,8 @@ class Issue {
 
 /** Takes the products of one unit, or half of one, into the accumulators of `height` rows. */
 template <class F, int kHalf>
-OCTAVO_INLINE void accumulate(const int32_t* products, const uint8_t* block, const uint8_t* weights, int group, int height, V16 (&sums)[kTileRows]) {
-  const float* floats = reinterpret_cast<const float*>(weights + 1024) + kHalf * 32 + group * 16;
+OCTAVO_INLINE void accumulate(const int32_t* products, const uint8_t* block, const uint8_t* unit_floats, int group, int height, V16 (&sums)[kTileRows]) {
+  const float* floats = reinterpret_cast<const float*>(unit_floats) + kHalf * 32 + group * 16;
   const V16 scale = v_load(floats);
   const V16 bias = v_mul(scale, v_set1(-kDotBiasFloat));
 #pragma GCC unroll 16
@@ -198,15 +207,15 @@ OCTAVO_INLINE void accumulate_units(const TileChunk& chunk, Issue<F>& issue, con
   V16 sums[kTileRows];
 #pragma GCC unroll 16
   for (int row = 0; row < height; ++row) sums[row] = outputs.from == nullptr ? v_zero() : v_load(from + row * outputs.from_stride);
-  const uint8_t* weights = chunk.weights;
+  const uint8_t* floats = chunk.floats;
   const auto step = [&](auto parity, bool used) __attribute__((always_inline)) {
     issue.template next<parity.value>();
     fetch.step(index);
     if (used) {
-      accumulate<F, F::kHalves == 2 ? parity.value : 0>(ring + index % kRing * kProducts, block, weights, group, height, sums);
+      accumulate<F, F::kHalves == 2 ? parity.value : 0>(ring + index % kRing * kProducts, block, floats, group, height, sums);
       if (F::kHalves == 1 || parity.value == 1) {
         block += chunk.block_bytes;
-        weights += tile_unit_bytes<F>();
+        floats += tile_unit_bytes<F>();
       }
     }
     ++index;
@@ -255,8 +264,10 @@ void tile_panel(const uint8_t* panel, int32_t units, const QuantizedRows& input,
     expand_signed<F>(panel, first, count, scratch);
     // Tiles are loaded behind the compiler's back.
     asm volatile("" ::: "memory");
-    const TileChunk chunk = {scratch,           count, input.tiles + static_cast<size_t>(first) * input.block_bytes, row_count, input.block_bytes,
-                             input.tile_bytes};
+    const uint8_t* const codes = lies_ready<F>() ? panel + static_cast<size_t>(first) * F::kFormat.unit_bytes : scratch;
+    const uint8_t* const floats = lies_ready<F>() ? scratch : scratch + 1024;
+    const TileChunk chunk = {codes,     floats,           count, input.tiles + static_cast<size_t>(first) * input.block_bytes,
+                             row_count, input.block_bytes, input.tile_bytes};
     const uint8_t* next = panel + static_cast<size_t>(first + count) * F::stream_bytes();
     const bool arrives = first + count == units && output.only_copied();
     const TileOutputs outputs = {first == 0 ? nullptr : output.out, output.stride, arrives ? output.target : output.out,
