@@ -4,7 +4,7 @@
 // takes them into its f32 accumulator by the same operations in the same order:
 // acc = fma(dot * weightScale, activationScale, acc), then its minimum, in ascending order of the columns.
 //
-// Of a chunk of units the weights are expanded once, to signed bytes, which is where their zero point goes: a group's 32
+// Of a chunk of units the weights are expanded once, to signed bytes, which is where their zero point goes (Q8_0 lies so): a group's 32
 // columns are then a tile of 8 rows of 64 bytes as they lie. Sixteen rows of activations are a tile of 16 rows of 32 bytes.
 // For each group of 16 outputs and each unit one TDPBSSD gives 16 x 16 dot products, which go through a ring in the first
 // cache to the vector registers that hold the accumulators. What is issued runs ahead of what is accumulated (kLead): a tile
