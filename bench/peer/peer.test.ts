@@ -42,7 +42,10 @@ describe('shares', () => {
 
   it('hold one sequence against the faster way to read, and llama.cpp against reading in order', () => {
     const slow = { ...limits, readAhead: limitOf(1.25 * referenceLimits.read) };
-    expect(shareOf(decode(1), 21, weights, slow)).toEqual({ limit: 'readAhead', share: expect.closeTo(0.836 / 1.25, 3) });
+    expect(shareOf(decode(1), 21, weights, slow)).toEqual({
+      limit: 'readAhead',
+      share: expect.closeTo(0.836 / 1.25, 3),
+    });
     expect(scaledReference('llama-3.2-1b', 'q8_0', decode(1), weights, slow)?.byRoofline).toBeCloseTo(21, 6);
   });
 
