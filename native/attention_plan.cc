@@ -108,7 +108,7 @@ void Attention::plan_shape(Shape& shape) {
 void Attention::add_items(Shape& shape, int32_t first_row, int32_t last_row, int32_t from, int32_t to, int32_t sequence, int32_t tile_rows,
                           bool partial) const {
   const int32_t rows = last_row - first_row;
-  const int32_t step = ceil_div(ceil_div(rows, ceil_div(rows, tile_rows)), kernels_.attention_tile_rows) * kernels_.attention_tile_rows;
+  const int32_t step = ceil_div(equal_part(rows, tile_rows), kernels_.attention_tile_rows) * kernels_.attention_tile_rows;
   for (int32_t row = first_row; row < last_row; row += step) {
     const int32_t count = std::min(step, last_row - row);
     int32_t earliest = std::numeric_limits<int32_t>::max();
@@ -126,7 +126,7 @@ void Attention::add_items(Shape& shape, int32_t first_row, int32_t last_row, int
 
 void Attention::add_aged_items(Shape& shape, int32_t first_row, int32_t last_row, int32_t sequence, int32_t tile_rows) const {
   const int32_t rows = last_row - first_row;
-  const int32_t step = ceil_div(ceil_div(rows, ceil_div(rows, tile_rows)), kernels_.attention_tile_rows) * kernels_.attention_tile_rows;
+  const int32_t step = ceil_div(equal_part(rows, tile_rows), kernels_.attention_tile_rows) * kernels_.attention_tile_rows;
   for (int32_t row = first_row; row < last_row; row += step) {
     const int32_t count = std::min(step, last_row - row);
     int32_t earliest = std::numeric_limits<int32_t>::max();  // recent position

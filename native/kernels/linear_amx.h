@@ -158,7 +158,7 @@ class Issue {
     unit_ = 0;
     group_ ^= 1;
     // Past the last product, some are issued again that nothing reads.
-    if (group_ == 0 && tile_ + 1 < (chunk_.row_count + kTileRows - 1) / kTileRows) ++tile_;
+    if (group_ == 0 && tile_ + 1 < ceil_div(chunk_.row_count, kTileRows)) ++tile_;
     rows_ = chunk_.rows + static_cast<size_t>(tile_) * chunk_.tile_bytes;
     codes_ = chunk_.codes + group_ * 512;
   }
@@ -256,7 +256,7 @@ template <DType kDType, bool kOneTile>
 void tile_panel(const uint8_t* panel, int32_t units, const QuantizedRows& input, int32_t row_count, const PanelOutput& output, uint8_t* scratch) {
   using F = Packed<kDType>;
   static_assert(kExpandedUnits * tile_unit_bytes<F>() <= kLinearScratchFloats * 4, "expanded units fit the scratch");
-  const int32_t tiles = kOneTile ? 1 : (row_count + kTileRows - 1) / kTileRows;
+  const int32_t tiles = kOneTile ? 1 : ceil_div(row_count, kTileRows);
   const int32_t chunk_units = chunk_units_of(tiles, units);
   [[maybe_unused]] WeightStream stream(panel);
   for (int32_t first = 0; first < units; first += chunk_units) {

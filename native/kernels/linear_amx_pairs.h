@@ -96,7 +96,7 @@ void pair_tiles(const uint8_t* panel, int32_t blocks, const uint8_t* first, cons
 
 /** All rows of a panel. Of more than one tile `out` takes whole ones; the tiles of activations and accumulators are as high as a single one. */
 void pair_panel_on_tiles(const uint8_t* panel, int32_t blocks, const SplitRows& input, int32_t row_count, float* out, size_t out_stride) {
-  const int32_t tiles = (row_count + kTileRows - 1) / kTileRows;
+  const int32_t tiles = ceil_div(row_count, kTileRows);
   // Tiles are loaded and stored behind the compiler's back.
   asm volatile("" ::: "memory");
   WeightStream stream(panel);

@@ -82,7 +82,7 @@ void pair_panel(const uint8_t* panel, int32_t columns, const float* input, size_
   uint16_t* const rounded = reinterpret_cast<uint16_t*>(scratch);
   for (int32_t first = 0; first < columns; first += kPairColumns) {
     const int32_t count = columns - first < kPairColumns ? columns - first : kPairColumns;
-    int32_t tiles = (rows + kPairTileRows - 1) / kPairTileRows;
+    int32_t tiles = ceil_div(rows, kPairTileRows);
     for (int32_t row = 0; row < rows; --tiles) {
       const int32_t height = (rows - row + tiles - 1) / tiles;
       for (int32_t i = 0; i < height; ++i) {

@@ -118,10 +118,10 @@ OCTAVO_INLINE void float_tile_of(int32_t rows, const typename Load::Element* pan
 template <typename Load>
 void float_rows(const typename Load::Element* piece, int32_t columns, const float* input, size_t input_stride, int32_t rows,
                 const uint8_t* ahead, int32_t step_lines, float* out, size_t out_stride, bool resume) {
-  int32_t tiles = (rows + kFloatTileRows - 1) / kFloatTileRows;
+  int32_t tiles = ceil_div(rows, kFloatTileRows);
   const int32_t lines = (step_lines + tiles - 1) / tiles;
   int32_t left = step_lines;
-  const size_t steps = static_cast<size_t>((columns + kStepColumns - 1) / kStepColumns);
+  const size_t steps = static_cast<size_t>(ceil_div(columns, kStepColumns));
   for (int32_t row = 0; row < rows; --tiles) {
     const int32_t height = (rows - row + tiles - 1) / tiles;
     const int32_t take = left < lines ? left : lines;
@@ -139,7 +139,7 @@ void float_panel(const typename Load::Element* panel, int32_t columns, const flo
                  float* out, size_t out_stride, float* scratch) {
   using Element = typename Load::Element;
   constexpr int32_t kStepLines = kStepColumns * kPanelRows * static_cast<int32_t>(sizeof(Element)) / 64;
-  const int32_t tiles = (rows + kFloatTileRows - 1) / kFloatTileRows;
+  const int32_t tiles = ceil_div(rows, kFloatTileRows);
   if (tiles == 1) {
     const uint8_t* bytes = reinterpret_cast<const uint8_t*>(panel);
     // Measured: a stream takes 8 rows from 21 to 27 GB/s and 12 from 18.5 to 21.

@@ -241,7 +241,7 @@ OCTAVO_INLINE void int8_rows(const uint8_t* panel, int32_t first_unit, int32_t u
 
 /** Whether rows come back to their outputs several times, which then should lie close together. */
 OCTAVO_INLINE bool int8_takes_turns(DType dtype, int32_t row_count) {
-  const int32_t tiles = (row_count + kInt8TileRows - 1) / kInt8TileRows;
+  const int32_t tiles = ceil_div(row_count, kInt8TileRows);
   return tiles > 1 && (tiles <= kFetchingTiles || dtype != DType::kQ8_0);
 }
 
@@ -265,7 +265,7 @@ OCTAVO_INLINE void int8_turns(const uint8_t* panel, int32_t units, const Quantiz
 template <DType kDType, bool kSignedBytes = false>
 void int8_panel(const uint8_t* panel, int32_t units, const QuantizedRows& input, int32_t row_count, float* out, size_t out_stride,
                 uint8_t* scratch) {
-  const int32_t tiles = (row_count + kInt8TileRows - 1) / kInt8TileRows;
+  const int32_t tiles = ceil_div(row_count, kInt8TileRows);
   constexpr size_t kUnitBytes = Packed<kDType>::stream_bytes();
   const bool expands = kDType != DType::kQ8_0 && tiles >= kExpandFromTiles;
   // Many tiles hide the wait for memory by themselves. A few take turns over a few units, which the first of them leaves in the first cache. Turns are equal: 576 columns lose up to a

@@ -54,13 +54,7 @@ ProbeSamples sample(const char* name, const ProbeOptions& options, const std::fu
   return samples;
 }
 
-/** Reads in the order of addresses. */
-struct InOrder {
-  ReadLoop read;
-  uint64_t operator()(const uint8_t* data, size_t bytes) const { return read(data, bytes); }
-};
-
-/** As InOrder, fetching what comes next from several places: more lines of memory are under way than one stream has. */
+/** A ReadLoop, fetching what comes next from several places: more lines of memory are under way than one stream has. */
 struct FetchedAhead {
   static constexpr size_t kBytesEach = 512;
   ReadLoop read;
@@ -127,9 +121,9 @@ std::vector<ProbeSamples> probe_machine(const ProbeOptions& options) {
   const auto add_read = [&](const char* name, size_t bytes, auto read) {
     result.push_back(sample(name, options, [&](int32_t threads) { return reading(memory.data(), bytes, threads, read); }));
   };
-  add_read("read", options.buffer_bytes, InOrder{loops.read});
+  add_read("read", options.buffer_bytes, loops.read);
   add_read("readAhead", options.buffer_bytes, FetchedAhead{loops.read});
-  add_read("readSmall", std::min(kSmallBytes, options.buffer_bytes), InOrder{loops.read});
+  add_read("readSmall", std::min(kSmallBytes, options.buffer_bytes), loops.read);
   return result;
 }
 
