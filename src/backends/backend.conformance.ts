@@ -11,7 +11,9 @@ import { kvDTypeNames } from '../tensor/kv-dtype.ts';
 import type { Backend, Executable, KvDType, StepLimits } from './backend.ts';
 import { kvBlockBytes } from './backend.ts';
 import { createReferenceBackend } from './reference/index.ts';
+import { computedOnce } from './testing/computed-once.ts';
 import { createMemoryWeights, type MemoryWeight, randomWeight } from './testing/memory-weights.ts';
+import { expectSameBits } from './testing/same-bits.ts';
 import { bindStep, type TestSequence } from './testing/step.ts';
 
 export interface ConformanceOptions {
@@ -69,6 +71,40 @@ function buildCase(
   const program = b.finish(b.selectOutputs(body(b, input, weight)));
   return { program, tensors: all };
 }
+
+interface AttentionCase {
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headSize: number;
+  readonly window: number | null;
+  readonly sinks?: number;
+  readonly keyDType: KvDType;
+  readonly valueDType: KvDType;
+}
+
+const attentionCases: readonly AttentionCase[] = [
+  { heads: 1, kvHeads: 1, headSize: 8, window: null, keyDType: 'f32', valueDType: 'f32' },
+  { heads: 6, kvHeads: 2, headSize: 20, window: null, keyDType: 'f16', valueDType: 'f16' },
+  { heads: 9, kvHeads: 3, headSize: 64, window: null, keyDType: 'f16', valueDType: 'f16' },
+  { heads: 4, kvHeads: 1, headSize: 32, window: 5, keyDType: 'f32', valueDType: 'f32' },
+  { heads: 4, kvHeads: 2, headSize: 16, window: 9, sinks: 3, keyDType: 'f32', valueDType: 'f32' },
+  { heads: 3, kvHeads: 1, headSize: 20, window: 21, sinks: 17, keyDType: 'f16', valueDType: 'int8' },
+  { heads: 2, kvHeads: 2, headSize: 128, window: 40, keyDType: 'f16', valueDType: 'f16' },
+  { heads: 6, kvHeads: 2, headSize: 64, window: null, keyDType: 'int8', valueDType: 'int8' },
+  { heads: 3, kvHeads: 3, headSize: 20, window: 33, keyDType: 'int8', valueDType: 'int4' },
+  { heads: 8, kvHeads: 2, headSize: 32, window: null, keyDType: 'int4', valueDType: 'int4' },
+  { heads: 5, kvHeads: 1, headSize: 7, window: null, keyDType: 'int4', valueDType: 'fp8_e4m3' },
+  { heads: 4, kvHeads: 4, headSize: 48, window: null, keyDType: 'fp8_e4m3', valueDType: 'fp8_e4m3' },
+  { heads: 2, kvHeads: 1, headSize: 9, window: null, keyDType: 'fp8_e4m3', valueDType: 'f32' },
+  { heads: 6, kvHeads: 3, headSize: 80, window: 20, keyDType: 'fp8_e5m2', valueDType: 'fp8_e5m2' },
+  { heads: 2, kvHeads: 1, headSize: 5, window: null, keyDType: 'fp8_e5m2', valueDType: 'bf16' },
+  { heads: 4, kvHeads: 2, headSize: 24, window: null, keyDType: 'bf16', valueDType: 'bf16' },
+  { heads: 4, kvHeads: 2, headSize: 16, window: null, keyDType: 'f16', valueDType: 'int8' },
+  { heads: 1, kvHeads: 1, headSize: 3, window: null, keyDType: 'int8', valueDType: 'f32' },
+];
+
+/** What the reference makes of each. */
+const attentionResults = computedOnce<AttentionCase, Float32Array>();
 
 export function describeBackendConformance(options: ConformanceOptions): void {
   describe(`backend conformance: ${options.name}`, () => {
@@ -155,9 +191,8 @@ export function describeBackendConformance(options: ConformanceOptions): void {
         const alone = await run(ours, [
           { tokenIds: [tokenIds[picked]], firstPosition: picked, blocks: [0, 1, 2, 3, 4, 5] },
         ]);
-        expect(alone, `${label}: row ${picked} of ${rowCount} alone`).toEqual(
-          together.slice(picked * width, (picked + 1) * width),
-        );
+        const beside = together.subarray(picked * width, (picked + 1) * width);
+        expectSameBits(alone, beside, `${label}: row ${picked} of ${rowCount} alone`);
       }
     }
 
@@ -268,36 +303,10 @@ export function describeBackendConformance(options: ConformanceOptions): void {
       await checkRowwise(made, options.tolerance.f32, `gated ${width}`);
     });
 
-    describe.each<{
-      heads: number;
-      kvHeads: number;
-      headSize: number;
-      window: number | null;
-      sinks?: number;
-      keyDType: KvDType;
-      valueDType: KvDType;
-    }>([
-      { heads: 1, kvHeads: 1, headSize: 8, window: null, keyDType: 'f32', valueDType: 'f32' },
-      { heads: 6, kvHeads: 2, headSize: 20, window: null, keyDType: 'f16', valueDType: 'f16' },
-      { heads: 9, kvHeads: 3, headSize: 64, window: null, keyDType: 'f16', valueDType: 'f16' },
-      { heads: 4, kvHeads: 1, headSize: 32, window: 5, keyDType: 'f32', valueDType: 'f32' },
-      { heads: 4, kvHeads: 2, headSize: 16, window: 9, sinks: 3, keyDType: 'f32', valueDType: 'f32' },
-      { heads: 3, kvHeads: 1, headSize: 20, window: 21, sinks: 17, keyDType: 'f16', valueDType: 'int8' },
-      { heads: 2, kvHeads: 2, headSize: 128, window: 40, keyDType: 'f16', valueDType: 'f16' },
-      { heads: 6, kvHeads: 2, headSize: 64, window: null, keyDType: 'int8', valueDType: 'int8' },
-      { heads: 3, kvHeads: 3, headSize: 20, window: 33, keyDType: 'int8', valueDType: 'int4' },
-      { heads: 8, kvHeads: 2, headSize: 32, window: null, keyDType: 'int4', valueDType: 'int4' },
-      { heads: 5, kvHeads: 1, headSize: 7, window: null, keyDType: 'int4', valueDType: 'fp8_e4m3' },
-      { heads: 4, kvHeads: 4, headSize: 48, window: null, keyDType: 'fp8_e4m3', valueDType: 'fp8_e4m3' },
-      { heads: 2, kvHeads: 1, headSize: 9, window: null, keyDType: 'fp8_e4m3', valueDType: 'f32' },
-      { heads: 6, kvHeads: 3, headSize: 80, window: 20, keyDType: 'fp8_e5m2', valueDType: 'fp8_e5m2' },
-      { heads: 2, kvHeads: 1, headSize: 5, window: null, keyDType: 'fp8_e5m2', valueDType: 'bf16' },
-      { heads: 4, kvHeads: 2, headSize: 24, window: null, keyDType: 'bf16', valueDType: 'bf16' },
-      { heads: 4, kvHeads: 2, headSize: 16, window: null, keyDType: 'f16', valueDType: 'int8' },
-      { heads: 1, kvHeads: 1, headSize: 3, window: null, keyDType: 'int8', valueDType: 'f32' },
-    ])(
+    describe.each(attentionCases)(
       'attention, $heads heads over $kvHeads of $headSize, window $window, sinks $sinks, $keyDType/$valueDType',
-      ({ heads, kvHeads, headSize, window, sinks, keyDType, valueDType }) => {
+      (attentionCase) => {
+        const { heads, kvHeads, headSize, window, sinks, keyDType, valueDType } = attentionCase;
         // A code that is rounded the other way is one step of its type.
         const tolerance = Math.max(options.tolerance.f32, codeSteps[keyDType], codeSteps[valueDType]);
         const width = heads * headSize;
@@ -347,14 +356,12 @@ export function describeBackendConformance(options: ConformanceOptions): void {
               blockSize,
             );
             if (first === null) {
-              expectClose(
-                actual,
-                await run(await compile(reference, made, blockSize, keyDType, valueDType, 72), [sequence], blockSize),
-                tolerance,
-                'attention',
+              const wanted = await attentionResults(attentionCase, async () =>
+                run(await compile(reference, made, blockSize, keyDType, valueDType, 72), [sequence], blockSize),
               );
+              expectClose(actual, wanted, tolerance, 'attention');
               first = actual;
-            } else expect(actual, `block size ${blockSize}`).toEqual(first);
+            } else expectSameBits(actual, first, `block size ${blockSize}`);
           }
         });
 
@@ -375,7 +382,7 @@ export function describeBackendConformance(options: ConformanceOptions): void {
             at += size;
           }
           const joined = Float32Array.from(chunks.flatMap((chunk) => [...chunk]));
-          expect(joined).toEqual(whole);
+          expectSameBits(joined, whole);
         });
 
         it.skipIf(window === null)('needs the blocks that its window and its sinks reach, and no others', async () => {
@@ -387,7 +394,7 @@ export function describeBackendConformance(options: ConformanceOptions): void {
             executable.execute(bindStep([{ tokenIds: tokenIds.slice(60), firstPosition: 60, blocks: table }], 8));
           const isReached = (index: number) => index * 8 < (sinks ?? 0) || (index + 1) * 8 > 61 - window!;
           const reached = blocks.map((block, index) => (isReached(index) ? block : -1));
-          expect((await last(reached)).logits.slice()).toEqual(whole.slice(60 * width));
+          expectSameBits((await last(reached)).logits, whole.subarray(60 * width));
           for (const index of blocks.filter(isReached)) {
             await expect(last(reached.with(index, -1)), `without block ${index}`).rejects.toBeInstanceOf(BackendError);
           }
@@ -398,7 +405,7 @@ export function describeBackendConformance(options: ConformanceOptions): void {
           const tokenIds = ids(20, 3);
           const whole = await run(executable, [{ tokenIds, firstPosition: 0, blocks: [0, 1, 2] }], 8);
           const last = bindStep([{ tokenIds: tokenIds.slice(18), firstPosition: 18, blocks: [0, 1, 5] }], 8, [[2, 5]]);
-          expect((await executable.execute(last)).logits.slice()).toEqual(whole.slice(18 * width));
+          expectSameBits((await executable.execute(last)).logits, whole.subarray(18 * width));
           const layout = { layerCount: 2, kvHeadCount: kvHeads, headSize, blockSize: 8, keyDType, valueDType };
           const blockBytes = kvBlockBytes(layout);
           for (const id of [0, 1, 2]) {
@@ -406,9 +413,8 @@ export function describeBackendConformance(options: ConformanceOptions): void {
             executable.readBlock(id, bytes);
             executable.writeBlock(id + 10, bytes);
           }
-          expect(
-            await run(executable, [{ tokenIds: tokenIds.slice(19), firstPosition: 19, blocks: [10, 11, 12] }], 8),
-          ).toEqual(whole.slice(19 * width));
+          const moved = { tokenIds: tokenIds.slice(19), firstPosition: 19, blocks: [10, 11, 12] };
+          expectSameBits(await run(executable, [moved], 8), whole.subarray(19 * width));
         });
       },
     );
@@ -485,7 +491,7 @@ export function describeBackendConformance(options: ConformanceOptions): void {
       const pending = executable.execute(step);
       for (const array of [step.tokenIds, step.positions, step.slotMapping, step.outputRows, step.blockTables])
         array.fill(0);
-      expect((await pending).logits.slice()).toEqual(wanted);
+      expectSameBits((await pending).logits, wanted);
     });
 
     it('refuses steps out of range and goes on', async () => {

@@ -11,6 +11,7 @@ import { type Backend, type Executable, type KvDType, kvBlockBytes, type PoolOpt
 import { availableInstructionSets, createCpuBackend } from './cpu/index.ts';
 import { createReferenceBackend } from './reference/index.ts';
 import { createMemoryWeights, randomWeight } from './testing/memory-weights.ts';
+import { expectSameBits } from './testing/same-bits.ts';
 import { bindStep } from './testing/step.ts';
 
 const heads = 4;
@@ -172,7 +173,7 @@ describe.each(subjects)('cache groups on %s', (_name, create) => {
     const shared = await run(backend, program, 90, { shared: true });
     expect(difference(shared, denseRows(tokenIds.slice(0, 90), windows))).toBeLessThan(1e-5);
     for (const options of [{}, { chunk: 7, sparse: true }, { chunk: 1, blockSize: 5, sparse: true }]) {
-      expect(await run(backend, program, 90, options)).toEqual(shared);
+      expectSameBits(await run(backend, program, 90, options), shared);
     }
   });
 
@@ -213,7 +214,7 @@ describe.each(subjects)('cache groups on %s', (_name, create) => {
     const wanted = (await executable.execute({ ...whole, otherPools: [whole, whole] })).logits.slice(2 * width);
     const last = (to: number) => bindStep([{ tokenIds: [7], firstPosition: 2, blocks: [to] }], 16, [[0, to]]);
     const step = { ...last(1), otherPools: [last(2), last(3)] };
-    expect((await executable.execute(step)).logits.slice()).toEqual(wanted);
+    expectSameBits((await executable.execute(step)).logits, wanted);
     await executable.close();
   });
 
@@ -235,7 +236,7 @@ describe.each(subjects)('cache groups on %s', (_name, create) => {
       executable.readBlock(index, bytes, index);
       executable.writeBlock(3, bytes, index);
     }
-    expect((await step([7], 2, [3, 3, 3])).logits.slice()).toEqual(wanted);
+    expectSameBits((await step([7], 2, [3, 3, 3])).logits, wanted);
     expect(() => executable.readBlock(0, new Uint8Array(4), 3)).toThrow(BackendError);
     await executable.close();
   });
@@ -258,7 +259,7 @@ describe.each(subjects)('two copies of K and V on %s', (name, create) => {
       const none = await run(backend, plain, 200, { types: ['int8'] });
       // Until something is no longer recent nothing differs; and then it is nearer than int8 alone.
       const firstOld = Array.from({ length: 200 }, (_, p) => p).find((p) => recentStart(p, aging) > 0)!;
-      expect(ours.slice(0, firstOld * width)).toEqual(all.slice(0, firstOld * width));
+      expectSameBits(ours.subarray(0, firstOld * width), all.subarray(0, firstOld * width));
       expect(ours).not.toEqual(all);
       expect(difference(ours, all)).toBeLessThan(difference(none, all));
     }
@@ -293,7 +294,7 @@ describe.each(subjects)('two copies of K and V on %s', (name, create) => {
       }
       // One token at a time, over what was computed in chunks.
       const tail = await run(create(2), program, name === 'reference' ? 70 : 330, { types, chunk: 1, sparse: true });
-      expect(tail).toEqual(whole.slice(0, tail.length));
+      expectSameBits(tail, whole.subarray(0, tail.length));
     }
   }, 60_000);
 

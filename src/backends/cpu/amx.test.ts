@@ -4,6 +4,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { createRandom } from '../../random/random.ts';
 import { type DType, dtypeGeometry, dtypeNames } from '../../tensor/index.ts';
 import { randomWeight } from '../testing/memory-weights.ts';
+import { expectSameBits } from '../testing/same-bits.ts';
 import { needsQuantizedInput } from './encoding.ts';
 import { availableInstructionSets, createCpuBackend } from './index.ts';
 import { compileLinear } from './testing/linear-model.ts';
@@ -29,7 +30,7 @@ describe.skipIf(!hasAmx)('products on AMX', () => {
       const [wanted, ...others] = await Promise.all(models.map((model) => model.run(tableRows)));
       expect(wanted.some((value) => value !== 0)).toBe(true);
       for (const outputs of others) {
-        expect(Buffer.from(outputs.buffer).equals(Buffer.from(wanted.buffer)), `${rowCount} rows`).toBe(true);
+        expectSameBits(outputs, wanted, `${rowCount} rows`);
       }
     }
     for (const model of models) await model.executable.close();

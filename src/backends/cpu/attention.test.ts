@@ -6,7 +6,9 @@ import type { Program, RopeLayout } from '../../program/program.ts';
 import { createRandom } from '../../random/random.ts';
 import type { Backend, KvDType } from '../backend.ts';
 import { createReferenceBackend } from '../reference/index.ts';
+import { computedOnce } from '../testing/computed-once.ts';
 import { createMemoryWeights, type MemoryWeight, randomWeight } from '../testing/memory-weights.ts';
+import { expectSameBits } from '../testing/same-bits.ts';
 import { bindStep, type TestSequence } from '../testing/step.ts';
 import { createCpuBackend } from './index.ts';
 import { describeAttentionSets } from './testing/instruction-sets.ts';
@@ -117,6 +119,9 @@ afterAll(async () => {
   for (const backend of backends) await backend.close();
 });
 
+/** What the reference makes of a shape. */
+const wantedOf = computedOnce<Shape, Float32Array>();
+
 describeAttentionSets('attention', (isa) => {
   const byThreads = [1, 2, 4].map((threads) => createCpuBackend({ threads, isa }));
   backends.push(...byThreads);
@@ -135,13 +140,16 @@ describeAttentionSets('attention', (isa) => {
         const together = await executable.execute(bindStep([{ tokenIds, firstPosition: 0, blocks }], blockSize));
         if (whole === null) {
           whole = together.logits.slice();
-          const reference = await compile(createReferenceBackend(), shape, program, tensors, blockSize);
-          const wanted = await reference.execute(bindStep([{ tokenIds, firstPosition: 0, blocks }], blockSize));
-          const largest = wanted.logits.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
-          const difference = whole.reduce((max, value, j) => Math.max(max, Math.abs(value - wanted.logits[j])), 0);
+          const wanted = await wantedOf(shape, async () => {
+            const reference = await compile(createReferenceBackend(), shape, program, tensors, blockSize);
+            const { logits } = await reference.execute(bindStep([{ tokenIds, firstPosition: 0, blocks }], blockSize));
+            await reference.close();
+            return logits;
+          });
+          const largest = wanted.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
+          const difference = whole.reduce((max, value, j) => Math.max(max, Math.abs(value - wanted[j])), 0);
           expect(difference / largest).toBeLessThan(shape.tolerance);
-          await reference.close();
-        } else expect(same(together.logits, whole), `block size ${blockSize}, whole`).toBe(true);
+        } else expectSameBits(together.logits, whole, `block size ${blockSize}, whole`);
 
         // In chunks, beside another sequence, which decodes over blocks of its own.
         const otherBlocks = Array.from({ length: Math.ceil(120 / blockSize) }, (_, block) => blockCount + block);
@@ -163,7 +171,7 @@ describeAttentionSets('attention', (isa) => {
           const start = turn % 3 === 2 ? vocabSize : 0;
           const rows = logits.subarray(start, start + size * vocabSize);
           const wanted = whole.subarray(first * vocabSize, (first + size) * vocabSize);
-          expect(same(rows, wanted), `block size ${blockSize}, ${size} tokens from ${first}`).toBe(true);
+          expectSameBits(rows, wanted, `block size ${blockSize}, ${size} tokens from ${first}`);
           first += size;
         }
         await executable.close();
@@ -184,17 +192,7 @@ describeAttentionSets('attention', (isa) => {
     );
     for (const block of blocks) executable.writeBlock(block, new Uint8Array(poison.buffer));
     const after = (await executable.execute(bindStep([{ tokenIds, firstPosition: 0, blocks }], 16))).logits;
-    expect(same(after, before)).toBe(true);
+    expectSameBits(after, before);
     await executable.close();
   });
 });
-
-/** Bit equality without the cost of a matcher's report on large arrays. */
-function same(a: Float32Array, b: Float32Array): boolean {
-  return (
-    Buffer.compare(
-      Buffer.from(a.buffer, a.byteOffset, a.byteLength),
-      Buffer.from(b.buffer, b.byteOffset, b.byteLength),
-    ) === 0
-  );
-}

@@ -5,6 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { createRandom } from '../../random/random.ts';
 import { bf16ToNumber, dequantizeRow, numberToBf16, rowBytes } from '../../tensor/index.ts';
 import { type MemoryWeight, randomWeight } from '../testing/memory-weights.ts';
+import { expectSameBits } from '../testing/same-bits.ts';
 import { loadAddon } from './addon.ts';
 import { availableInstructionSets, createCpuBackend } from './index.ts';
 import { compileLinear } from './testing/linear-model.ts';
@@ -62,7 +63,7 @@ describe.each(ways)('products of BF16 weights in pairs, $isa', ({ isa, taken, er
       const tableRows = Array.from({ length: count }, (_, i) => (i * 7 + count) % rows);
       const wanted = Buffer.concat(tableRows.map((row) => Buffer.from(single[row].buffer)));
       for (const model of models) {
-        expect(Buffer.from((await model.run(tableRows)).buffer).equals(wanted), `${count} rows`).toBe(true);
+        expectSameBits(new Uint8Array((await model.run(tableRows)).buffer), wanted, `${count} rows`);
       }
     }
     for (const model of models) await model.executable.close();

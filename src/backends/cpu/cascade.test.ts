@@ -5,7 +5,9 @@ import { createProgramBuilder } from '../../program/builder.ts';
 import { createRandom } from '../../random/random.ts';
 import type { Backend, Executable, KvDType } from '../backend.ts';
 import { createReferenceBackend } from '../reference/index.ts';
+import { computedOnce } from '../testing/computed-once.ts';
 import { createMemoryWeights, type MemoryWeight, randomWeight } from '../testing/memory-weights.ts';
+import { expectSameBits } from '../testing/same-bits.ts';
 import { bindStep, type TestSequence } from '../testing/step.ts';
 import { createCpuBackend } from './index.ts';
 import { describeAttentionSets } from './testing/instruction-sets.ts';
@@ -137,6 +139,9 @@ function batchOf(members: readonly Member[], held: readonly number[]): TestSeque
   });
 }
 
+/** What the reference makes of a shape. */
+const wantedOf = computedOnce<Shape, Float32Array>();
+
 describeAttentionSets('shared leading blocks', (isa) => {
   const settings = [
     { threads: 1, cascade: false },
@@ -165,7 +170,7 @@ describeAttentionSets('shared leading blocks', (isa) => {
         await fill(executable, members, shape.blockSize, held);
         const together = (await executable.execute(bindStep(batch, shape.blockSize))).logits.slice();
         wanted.push(together);
-        expect(same(together, wanted[0]), `seed ${seed}, setting ${JSON.stringify(settings[e])}`).toBe(true);
+        expectSameBits(together, wanted[0], `seed ${seed}, setting ${JSON.stringify(settings[e])}`);
       }
       // The same batch in another order, and each sequence alone.
       const order = [...batch.keys()].sort(() => random() - 0.5);
@@ -182,12 +187,10 @@ describeAttentionSets('shared leading blocks', (isa) => {
       let at = 0;
       for (const i of order) {
         const rows = wanted[0].subarray(starts[i], starts[i + 1]);
-        expect(same(turned.subarray(at, at + rows.length), rows), `seed ${seed}, sequence ${i} in another order`).toBe(
-          true,
-        );
+        expectSameBits(turned.subarray(at, at + rows.length), rows, `seed ${seed}, sequence ${i} in another order`);
         at += rows.length;
         const alone = (await executables[1].execute(bindStep([batch[i]], shape.blockSize))).logits;
-        expect(same(alone, rows), `seed ${seed}, sequence ${i} alone`).toBe(true);
+        expectSameBits(alone, rows, `seed ${seed}, sequence ${i} alone`);
       }
     }
     for (const executable of executables) await executable.close();
@@ -198,25 +201,17 @@ describeAttentionSets('shared leading blocks', (isa) => {
     const blockCount = Math.ceil((maxContextTokens * 24) / shape.blockSize) + 24;
     const members = growTree(shape, 4, createRandom(5), blockCount);
     const held = members.map(() => 1);
-    const results: Float32Array[] = [];
-    for (const backend of [made[2], createReferenceBackend()]) {
+    const run = async (backend: Backend) => {
       const executable = await compile(backend, shape, blockCount);
       await fill(executable, members, shape.blockSize, held);
-      results.push((await executable.execute(bindStep(batchOf(members, held), shape.blockSize))).logits.slice());
+      const logits = (await executable.execute(bindStep(batchOf(members, held), shape.blockSize))).logits.slice();
       await executable.close();
-    }
-    const largest = results[1].reduce((max, value) => Math.max(max, Math.abs(value)), 0);
-    const difference = results[0].reduce((max, value, i) => Math.max(max, Math.abs(value - results[1][i])), 0);
+      return logits;
+    };
+    const actual = await run(made[2]);
+    const wanted = await wantedOf(shape, () => run(createReferenceBackend()));
+    const largest = wanted.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
+    const difference = actual.reduce((max, value, i) => Math.max(max, Math.abs(value - wanted[i])), 0);
     expect(difference / largest).toBeLessThan(2e-5);
   });
 });
-
-/** Bit equality without the cost of a matcher's report on large arrays. */
-function same(a: Float32Array, b: Float32Array): boolean {
-  return (
-    Buffer.compare(
-      Buffer.from(a.buffer, a.byteOffset, a.byteLength),
-      Buffer.from(b.buffer, b.byteOffset, b.byteLength),
-    ) === 0
-  );
-}

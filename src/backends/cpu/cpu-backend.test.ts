@@ -6,6 +6,7 @@ import { createProgramBuilder } from '../../program/builder.ts';
 import { createRandom } from '../../random/random.ts';
 import type { Backend, CompileOptions, WeightSource } from '../backend.ts';
 import { createMemoryWeights, randomWeight } from '../testing/memory-weights.ts';
+import { expectSameBits } from '../testing/same-bits.ts';
 import { bindStep } from '../testing/step.ts';
 import { createCpuBackend } from './index.ts';
 import { describeInstructionSets } from './testing/instruction-sets.ts';
@@ -133,7 +134,7 @@ describeInstructionSets('cpu backend', (isa) => {
     const { logits } = await executable.execute(step);
     const copy = logits.slice();
     await executable.close();
-    expect(logits).toEqual(copy);
+    expectSameBits(logits, copy);
   });
 
   it('leaves the event loop free while a step runs', async () => {

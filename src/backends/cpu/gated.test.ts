@@ -5,6 +5,7 @@ import { createRandom } from '../../random/random.ts';
 import type { DType } from '../../tensor/index.ts';
 import type { Backend } from '../backend.ts';
 import { randomWeight } from '../testing/memory-weights.ts';
+import { expectSameBits } from '../testing/same-bits.ts';
 import { createCpuBackend } from './index.ts';
 import { lowerProgram } from './lowering.ts';
 import { compileGated, type GatedUse, type GatedWeights, gatedProgram } from './testing/gated-model.ts';
@@ -53,7 +54,7 @@ describeInstructionSets('gated products', (isa) => {
       expect(wanted.every(Number.isFinite)).toBe(true);
       for (const model of joined) {
         const outputs = await model.run(tableRows);
-        expect(Buffer.from(outputs.buffer).equals(Buffer.from(wanted.buffer)), `${rowCount} rows`).toBe(true);
+        expectSameBits(outputs, wanted, `${rowCount} rows`);
       }
     }
     for (const model of [whole, ...joined]) await model.executable.close();
@@ -65,7 +66,7 @@ describeInstructionSets('gated products', (isa) => {
       (['itself', 'alone'] as const).map((use) => compileGated(byThreads[0], weights, use, mostRows)),
     );
     const outputs = await itself.run([1, 2, 3]);
-    expect(outputs).toEqual(await alone.run([1, 2, 3]));
+    expectSameBits(outputs, await alone.run([1, 2, 3]));
     expect(outputs.every((value) => value !== 0)).toBe(true);
     for (const model of [itself, alone]) await model.executable.close();
   });

@@ -1,6 +1,6 @@
 // The native kernels store the codes of src/tensor/kv-vector.ts, to the bit, for every kind of number.
 
-import { afterAll, expect, it } from 'vitest';
+import { afterAll, it } from 'vitest';
 import { createProgramBuilder } from '../../program/builder.ts';
 import { f16ToNumber, fp8E4M3ToNumber, fp8E5M2ToNumber } from '../../tensor/float.ts';
 import { type KvDType, kvCodeBytes, kvDTypeNames, kvScaleBytes } from '../../tensor/kv-dtype.ts';
@@ -8,6 +8,7 @@ import { encodeKvVector } from '../../tensor/kv-vector.ts';
 import type { Backend } from '../backend.ts';
 import { kvBlockBytes, kvLayerParts } from '../kv-layout.ts';
 import { createMemoryWeights } from '../testing/memory-weights.ts';
+import { expectSameBits } from '../testing/same-bits.ts';
 import { bindStep } from '../testing/step.ts';
 import { createCpuBackend } from './index.ts';
 import { describeAttentionSets } from './testing/instruction-sets.ts';
@@ -94,8 +95,8 @@ describeAttentionSets('codes of K and V', (isa) => {
         const keyScaleBytes = kvScaleBytes(keyDType) * blockSize;
         const key = columnOf(block, keyDType, headSize, slot, blockSize, scalesAt + 2 * slot);
         const value = rowOf(block, valueDType, headSize, keyBytes, slot, scalesAt + keyScaleBytes + 2 * slot);
-        expect(same(key, keyCodes(keyDType, values)), `K of row ${row}, head size ${headSize}`).toBe(true);
-        expect(same(value, codesOf(valueDType, values)), `V of row ${row}, head size ${headSize}`).toBe(true);
+        expectSameBits(key, keyCodes(keyDType, values), `K of row ${row}, head size ${headSize}`);
+        expectSameBits(value, codesOf(valueDType, values), `V of row ${row}, head size ${headSize}`);
       }
       await executable.close();
     }
@@ -151,8 +152,4 @@ function rowOf(
   out.set(block.subarray(from + slot * rowBytes, from + (slot + 1) * rowBytes));
   out.set(block.subarray(scaleAt, scaleAt + kvScaleBytes(dtype)), rowBytes);
   return out;
-}
-
-function same(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a, b) === 0;
 }
