@@ -22,7 +22,7 @@ int32_t common_run(const int32_t* a, const int32_t* b, int32_t limit) {
 void SharedPrefixes::find(const StepBindings& bindings, int32_t pool, int32_t block_size) {
   const PoolBindings& bound = bindings.pool(pool);
   const auto blocks_of = [&](int32_t sequence) {
-    return (bindings.context_lengths[static_cast<size_t>(sequence)] + block_size - 1) / block_size;
+    return ceil_div(bindings.context_lengths[static_cast<size_t>(sequence)], block_size);
   };
   leaves_.clear();
   for (int32_t s = 0; s < bindings.sequence_count; ++s) leaves_.push_back({s, 0, 0, 0});

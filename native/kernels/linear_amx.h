@@ -282,7 +282,7 @@ void tile_panel(const uint8_t* panel, int32_t units, const QuantizedRows& input,
       // Where there are more products than lines, a line at every second, fourth, ... of them.
       uint32_t mask = 0;
       while (static_cast<int32_t>(2 * mask + 2) * lines <= products) mask = 2 * mask + 1;
-      tile_chunk<F>(chunk, NextLines{next, (lines + products - 1) / products, mask, tiles <= kWaitingTiles}, outputs);
+      tile_chunk<F>(chunk, NextLines{next, ceil_div(lines, products), mask, tiles <= kWaitingTiles}, outputs);
     }
   }
 }

@@ -84,7 +84,7 @@ void pair_panel(const uint8_t* panel, int32_t columns, const float* input, size_
     const int32_t count = columns - first < kPairColumns ? columns - first : kPairColumns;
     int32_t tiles = ceil_div(rows, kPairTileRows);
     for (int32_t row = 0; row < rows; --tiles) {
-      const int32_t height = (rows - row + tiles - 1) / tiles;
+      const int32_t height = ceil_div(rows - row, tiles);
       for (int32_t i = 0; i < height; ++i) {
         round_row(input + static_cast<size_t>(row + i) * input_stride + first, count, rounded + i * kPairColumns);
       }

@@ -119,11 +119,11 @@ template <typename Load>
 void float_rows(const typename Load::Element* piece, int32_t columns, const float* input, size_t input_stride, int32_t rows,
                 const uint8_t* ahead, int32_t step_lines, float* out, size_t out_stride, bool resume) {
   int32_t tiles = ceil_div(rows, kFloatTileRows);
-  const int32_t lines = (step_lines + tiles - 1) / tiles;
+  const int32_t lines = ceil_div(step_lines, tiles);
   int32_t left = step_lines;
   const size_t steps = static_cast<size_t>(ceil_div(columns, kStepColumns));
   for (int32_t row = 0; row < rows; --tiles) {
-    const int32_t height = (rows - row + tiles - 1) / tiles;
+    const int32_t height = ceil_div(rows - row, tiles);
     const int32_t take = left < lines ? left : lines;
     float_tile_of<kFloatTileRows, Load>(height, piece, columns, input + static_cast<size_t>(row) * input_stride, input_stride, Ahead{ahead, take},
                                         out + static_cast<size_t>(row) * out_stride, out_stride, resume);
