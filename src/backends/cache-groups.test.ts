@@ -11,6 +11,7 @@ import { type Backend, type Executable, type KvDType, kvBlockBytes, type PoolOpt
 import { availableInstructionSets, createCpuBackend } from './cpu/index.ts';
 import { createReferenceBackend } from './reference/index.ts';
 import { createMemoryWeights, randomWeight } from './testing/memory-weights.ts';
+import { relativeError } from './testing/relative-error.ts';
 import { expectSameBits } from './testing/same-bits.ts';
 import { bindStep } from './testing/step.ts';
 
@@ -137,16 +138,6 @@ async function run(backend: Backend, program: Program, count: number, options: R
   return rows;
 }
 
-function difference(actual: ArrayLike<number>, wanted: ArrayLike<number>): number {
-  let worst = 0;
-  let largest = 0;
-  for (let i = 0; i < wanted.length; i++) {
-    worst = Math.max(worst, Number.isFinite(actual[i]) ? Math.abs(actual[i] - wanted[i]) : Number.POSITIVE_INFINITY);
-    largest = Math.max(largest, Math.abs(wanted[i]));
-  }
-  return worst / largest;
-}
-
 const reference = made(createReferenceBackend());
 const subjects: readonly [string, (threads: number) => Backend][] = [
   ['reference', () => reference],
@@ -171,7 +162,7 @@ describe.each(subjects)('cache groups on %s', (_name, create) => {
 
   it('compute what dense attention does, to the bit what one pool does', async () => {
     const shared = await run(backend, program, 90, { shared: true });
-    expect(difference(shared, denseRows(tokenIds.slice(0, 90), windows))).toBeLessThan(1e-5);
+    expect(relativeError(shared, denseRows(tokenIds.slice(0, 90), windows))).toBeLessThan(1e-5);
     for (const options of [{}, { chunk: 7, sparse: true }, { chunk: 1, blockSize: 5, sparse: true }]) {
       expectSameBits(await run(backend, program, 90, options), shared);
     }
@@ -254,14 +245,14 @@ describe.each(subjects)('two copies of K and V on %s', (name, create) => {
     ]) {
       const ours = await run(backend, agingProgram(plain, aging), 200, { types: ['int8', 'f32'] });
       const wanted = await run(reference, agingProgram(plain, aging), 200, { types: ['int8', 'f32'] });
-      expect(difference(ours, wanted)).toBeLessThan(name === 'reference' ? 1e-12 : 4e-3);
+      expect(relativeError(ours, wanted)).toBeLessThan(name === 'reference' ? 1e-12 : 4e-3);
       const all = await run(backend, plain, 200, { types: ['f32'] });
       const none = await run(backend, plain, 200, { types: ['int8'] });
       // Until something is no longer recent nothing differs; and then it is nearer than int8 alone.
       const firstOld = Array.from({ length: 200 }, (_, p) => p).find((p) => recentStart(p, aging) > 0)!;
       expectSameBits(ours.subarray(0, firstOld * width), all.subarray(0, firstOld * width));
       expect(ours).not.toEqual(all);
-      expect(difference(ours, all)).toBeLessThan(difference(none, all));
+      expect(relativeError(ours, all)).toBeLessThan(relativeError(none, all));
     }
   });
 
@@ -272,7 +263,7 @@ describe.each(subjects)('two copies of K and V on %s', (name, create) => {
       { recentTokens: 1, sinkTokens: 0 },
     ]) {
       const rows = await run(backend, agingProgram(plain, aging), count, { types: ['f32', 'f32'], chunk: 200 });
-      expect(difference(rows, await run(backend, plain, count, { chunk: 200 }))).toBeLessThan(1e-5);
+      expect(relativeError(rows, await run(backend, plain, count, { chunk: 200 }))).toBeLessThan(1e-5);
     }
   });
 

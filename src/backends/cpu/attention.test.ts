@@ -8,6 +8,7 @@ import type { Backend, KvDType } from '../backend.ts';
 import { createReferenceBackend } from '../reference/index.ts';
 import { computedOnce } from '../testing/computed-once.ts';
 import { createMemoryWeights, type MemoryWeight, randomWeight } from '../testing/memory-weights.ts';
+import { relativeError } from '../testing/relative-error.ts';
 import { expectSameBits } from '../testing/same-bits.ts';
 import { bindStep, type TestSequence } from '../testing/step.ts';
 import { createCpuBackend } from './index.ts';
@@ -146,9 +147,7 @@ describeAttentionSets('attention', (isa) => {
             await reference.close();
             return logits;
           });
-          const largest = wanted.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
-          const difference = whole.reduce((max, value, j) => Math.max(max, Math.abs(value - wanted[j])), 0);
-          expect(difference / largest).toBeLessThan(shape.tolerance);
+          expect(relativeError(whole, wanted)).toBeLessThan(shape.tolerance);
         } else expectSameBits(together.logits, whole, `block size ${blockSize}, whole`);
 
         // In chunks, beside another sequence, which decodes over blocks of its own.

@@ -7,6 +7,7 @@ import type { Backend, Executable, KvDType } from '../backend.ts';
 import { createReferenceBackend } from '../reference/index.ts';
 import { computedOnce } from '../testing/computed-once.ts';
 import { createMemoryWeights, type MemoryWeight, randomWeight } from '../testing/memory-weights.ts';
+import { relativeError } from '../testing/relative-error.ts';
 import { expectSameBits } from '../testing/same-bits.ts';
 import { bindStep, type TestSequence } from '../testing/step.ts';
 import { createCpuBackend } from './index.ts';
@@ -210,8 +211,6 @@ describeAttentionSets('shared leading blocks', (isa) => {
     };
     const actual = await run(made[2]);
     const wanted = await wantedOf(shape, () => run(createReferenceBackend()));
-    const largest = wanted.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
-    const difference = actual.reduce((max, value, i) => Math.max(max, Math.abs(value - wanted[i])), 0);
-    expect(difference / largest).toBeLessThan(2e-5);
+    expect(relativeError(actual, wanted)).toBeLessThan(2e-5);
   });
 });

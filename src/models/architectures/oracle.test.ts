@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Backend } from '../../backends/backend.ts';
 import { availableInstructionSets, createCpuBackend } from '../../backends/cpu/index.ts';
 import { createReferenceBackend } from '../../backends/reference/index.ts';
+import { relativeError } from '../../backends/testing/relative-error.ts';
 import { runSequence } from '../../backends/testing/run-sequence.ts';
 import type { ModelConfig } from '../model.ts';
 import { openModel } from '../open-model.ts';
@@ -43,17 +44,6 @@ async function readExpected(name: string): Promise<Expected & { readonly logits:
   const bytes = await readFile(`${fixtures}${name}/logits.f32`);
   const logits = Float32Array.from({ length: bytes.length / 4 }, (_, i) => bytes.readFloatLE(i * 4));
   return { ...expected, logits };
-}
-
-function relativeError(actual: Float32Array, expected: Float32Array): number {
-  expect(actual.length).toBe(expected.length);
-  let worst = 0;
-  let largest = 0;
-  for (let i = 0; i < expected.length; i++) {
-    worst = Math.max(worst, Number.isFinite(actual[i]) ? Math.abs(actual[i] - expected[i]) : Number.POSITIVE_INFINITY);
-    largest = Math.max(largest, Math.abs(expected[i]));
-  }
-  return worst / largest;
 }
 
 const measured: string[] = [];
