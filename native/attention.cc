@@ -162,7 +162,10 @@ void Attention::run_task(const Region& region, const Shape& shape, const Rows& r
     begins[i] = recent_begins[i] == 0 ? 0 : shape.recent_sinks;
     ends[i] = recent_begins[i];
   }
-  const size_t all_rows = static_cast<size_t>(count * (last_head - first_head));
+  const bool has_sinks = shape.sink_tokens > 0 || shape.recent_sinks > 0;
+  // One piece is all that its rows attend to: nothing is folded.
+  const bool is_whole = !item.partial && !has_sinks && item.last_piece - item.first_piece == 1;
+  const size_t all_rows = is_whole ? 0 : static_cast<size_t>(count * (last_head - first_head));
   std::fill_n(scratch.running_maxima, all_rows, -std::numeric_limits<float>::infinity());
   std::fill_n(scratch.running_sums, all_rows, 0.0f);
   std::fill_n(scratch.running_outs, all_rows * head_stride_, 0.0f);
@@ -173,8 +176,12 @@ void Attention::run_task(const Region& region, const Shape& shape, const Rows& r
     folds[i] = !item.partial || (folds_first_pieces(shape) && begins[i] / kAttentionPiece >= first_piece);
     any_folds = any_folds || folds[i];
   }
-  if (part == 0 && (shape.sink_tokens > 0 || shape.recent_sinks > 0)) run_sinks(region, shape, rows, item, tokens, heads, first_head, last_head, scratch);
+  if (part == 0 && has_sinks) run_sinks(region, shape, rows, item, tokens, heads, first_head, last_head, scratch);
   const size_t head_size = static_cast<size_t>(region.head_size);
+  const auto finish = [&](const float* sum_of_values, float sum, int32_t head, int32_t i) {
+    kernels_.attention_finish(sum_of_values, sum, kv_decode_factor(pool_of(shape).value_type), region.head_size,
+                              rows.output(tokens[i]) + static_cast<size_t>(head * shape.group + heads[i]) * head_size);
+  };
   const size_t query_floats = static_cast<size_t>(ceil_div(count, kernels_.attention_tile_rows) * kernels_.attention_tile_rows) * head_size;
   for (int32_t head = first_head; head < last_head; ++head) {
     const float* queries[kMaxAttentionRows];
@@ -214,6 +221,10 @@ void Attention::run_task(const Region& region, const Shape& shape, const Rows& r
         }
       }
       kernels_.attention_piece(piece);
+      if (is_whole) {
+        for (int32_t i = 0; i < count; ++i) finish(outs[i], scratch.sums[i], piece.kv_head, i);
+        continue;
+      }
       for (int32_t i = 0; i < count; ++i) {
         if (!touched[i] || folds[i]) continue;
         partial_maxima_[slots[i]] = scratch.maxima[i];
@@ -229,19 +240,18 @@ void Attention::run_task(const Region& region, const Shape& shape, const Rows& r
   }
   for (size_t row = 0; row < all_rows; ++row) {
     const size_t i = row % static_cast<size_t>(count);
-    const size_t head = static_cast<size_t>(first_head) + row / static_cast<size_t>(count);
+    const int32_t head = first_head + static_cast<int32_t>(row / static_cast<size_t>(count));
     if (item.partial) {
       const int32_t pieces_folded = std::min(last_piece, ceil_div(ends[i], kAttentionPiece)) - begins[i] / kAttentionPiece;
       if (!folds[i] || pieces_folded <= 0) continue;
-      const size_t slot = slot_of(shape, tokens[i], 0, static_cast<int32_t>(head) * shape.group + heads[i]);
+      const size_t slot = slot_of(shape, tokens[i], 0, head * shape.group + heads[i]);
       partial_maxima_[slot] = scratch.running_maxima[row];
       partial_sums_[slot] = scratch.running_sums[row];
       partial_pieces_[slot] = pieces_folded;
       std::copy_n(scratch.running_outs + row * head_stride_, head_stride_, partial_out(slot));
       continue;
     }
-    kernels_.attention_finish(scratch.running_outs + row * head_stride_, scratch.running_sums[row], kv_decode_factor(pool_of(shape).value_type), region.head_size,
-                              rows.output(tokens[i]) + (head * static_cast<size_t>(shape.group) + static_cast<size_t>(heads[i])) * head_size);
+    finish(scratch.running_outs + row * head_stride_, scratch.running_sums[row], head, static_cast<int32_t>(i));
   }
 }
 

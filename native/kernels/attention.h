@@ -138,9 +138,9 @@ void attend_in_place(const AttentionPiece& piece, const AttentionTile& tile, con
   const size_t columns = round_up(static_cast<size_t>(pool.head_size), 16);
   const TileLoops loops = loops_of(pool.key_type, pool.value_type);
   view_in_place(piece, tile.begin, tile.end, view);
-  const size_t ahead_step = 16 * view.value_stride * static_cast<size_t>(loops.key_dims) / static_cast<size_t>(pool.head_size);
+  const FetchPace pace = fetch_pace(static_cast<int32_t>(16 * view.value_stride), ceil_div(pool.head_size, loops.key_dims));
   const int32_t chunk = tile.begin / 16;
-  loops.score(tile.row_count, {view.keys + chunk, view.values + chunk, ahead_step, (tile.end + 15) / 16 - chunk, view.key_stride,
+  loops.score(tile.row_count, {view.keys + chunk, view.values + chunk, pace, (tile.end + 15) / 16 - chunk, view.key_stride,
                                queries_of(piece, tile), pool.head_size, scores_of(piece, tile.first_row) + chunk * 16});
   weigh_tile(piece, tile, begins, ends, view);
   each_part(piece, tile, begins, ends, tile.begin, tile.end, [&](int32_t row, int32_t rows, int32_t from, int32_t to) {
@@ -278,7 +278,8 @@ void attention_fold(const AttentionFold& fold) {
 
 void attention_finish(const float* running_out, float running_sum, float factor, int32_t head_size, float* out) {
   const float inverse = factor / running_sum;
-  for (int32_t i = 0; i < head_size; ++i) out[i] = running_out[i] * inverse;
+  // What was folded has no negative zeros; what is the only piece may.
+  for (int32_t i = 0; i < head_size; ++i) out[i] = (running_out[i] + 0.0f) * inverse;
 }
 
 }  // namespace

@@ -51,11 +51,24 @@ OCTAVO_INLINE void with_count(int32_t count, const Body& body) {
 /** Asks for a line in the second-level cache. */
 OCTAVO_INLINE void fetch_ahead(const void* p) { __builtin_prefetch(p, 0, 2); }
 
+/** What is fetched beside the steps of a loop: so many bytes, up to a line, at every step whose number has none of the mask's bits. */
+struct FetchPace {
+  size_t bytes;
+  int32_t mask;
+};
+
+/** Each line of `bytes` about once beside `steps` steps. */
+OCTAVO_INLINE FetchPace fetch_pace(int32_t bytes, int32_t steps) {
+  int32_t every = 1;
+  while (2 * every * ceil_div(bytes, 64) <= steps) every *= 2;
+  return {static_cast<size_t>(ceil_div(bytes * every, steps)), every - 1};
+}
+
 /** What one tile of scores is made of. Rows of keys and of queries ascend by dimension. */
 struct ScoreJob {
   const uint8_t* const* chunks;  // keys of sixteen positions each
   const uint8_t* const* ahead;  // for each chunk what is fetched meanwhile: the values of its positions
-  size_t ahead_step;  // bytes of them to each step of the loop over dimensions; 0: they are near
+  FetchPace pace;  // of those
   int32_t count;  // chunks
   size_t key_stride;  // bytes
   const float* queries;  // [dimension][kAttentionTileRows]
@@ -80,13 +93,18 @@ OCTAVO_INLINE void score_chunks(const ScoreJob& job, int32_t first) {
   const size_t key_step = job.key_stride * Format::kRows;
   int32_t d = 0;
   for (; d + kDims <= job.head_size; d += kDims, queries += kDims * kAttentionTileRows) {
+    if ((d / kDims & job.pace.mask) == 0) {
+#pragma GCC unroll 8
+      for (int c = 0; c < kChunks; ++c) {
+        fetch_ahead(ahead[c]);
+        ahead[c] += job.pace.bytes;
+      }
+    }
     V16 loaded[kChunks][kDims];
 #pragma GCC unroll 8
     for (int c = 0; c < kChunks; ++c) {
       Format::key(keys[c], job.key_stride, loaded[c]);
       keys[c] += key_step;
-      fetch_ahead(ahead[c]);
-      ahead[c] += job.ahead_step;
     }
 #pragma GCC unroll 2
     for (int i = 0; i < kDims; ++i) {
@@ -113,11 +131,14 @@ OCTAVO_INLINE void score_chunks(const ScoreJob& job, int32_t first) {
   }
 }
 
-template <typename Format, int kRows, int kChunks>
-OCTAVO_INLINE void score_rows(const ScoreJob& job, int32_t chunk) {
-  for (; chunk + kChunks <= job.count; chunk += kChunks) score_chunks<Format, kRows, kChunks>(job, chunk);
-  if constexpr (kChunks > 1) {
-    if (chunk < job.count) score_rows<Format, kRows, kChunks / 2>(job, chunk);
+/** As many chunks at a time as there are accumulators for, and about as many each time: few chains wait for each other's sums. */
+template <typename Format, int kRows>
+OCTAVO_INLINE void score_rows(const ScoreJob& job) {
+  constexpr int kMost = score_vectors(kRows, Format::kDims);
+  const int32_t parts = ceil_div(job.count, kMost);
+  for (int32_t i = 0; i < parts; ++i) {
+    const int32_t first = job.count * i / parts;
+    with_count<kMost>(job.count * (i + 1) / parts - first, [&](auto n) __attribute__((always_inline)) { score_chunks<Format, kRows, n.value>(job, first); });
   }
 }
 
@@ -125,7 +146,7 @@ OCTAVO_INLINE void score_rows(const ScoreJob& job, int32_t chunk) {
 template <typename Format>
 void score_tile(int32_t rows, const ScoreJob& job) {
   with_count<kAttentionTileRows>(rows, [&](auto n) __attribute__((always_inline)) {
-    score_rows<Format, n.value, score_vectors(n.value, Format::kDims)>(job, 0);
+    score_rows<Format, n.value>(job);
   });
 }
 
@@ -153,11 +174,15 @@ OCTAVO_INLINE V16 exp2_nonpositive(V16 x) {
 OCTAVO_INLINE float largest_score(float* scores, int32_t begin, int32_t end) {
   const int32_t first = begin / 16 * 16;
   const int32_t last = (end + 15) / 16 * 16;
-  const float nothing = -__builtin_inff();
-  for (int32_t i = first; i < begin; ++i) scores[i] = nothing;
-  for (int32_t i = end; i < last; ++i) scores[i] = nothing;
-  V16 even = v_set1(nothing);
-  V16 odd = even;
+  const V16 nothing = v_set1(-__builtin_inff());
+  // By whole vectors: a vector that is loaded after parts of it were stored waits for the cache.
+  const auto clear_outside = [&](int32_t at) {
+    v_store(scores + at, v_keep_lanes(v_load(scores + at), begin > at ? begin - at : 0, end < at + 16 ? end - at : 16, nothing));
+  };
+  if (begin > first) clear_outside(first);
+  if (end < last) clear_outside(last - 16);
+  V16 even = nothing;
+  V16 odd = nothing;
   int32_t i = first;
   for (; i + 32 <= last; i += 32) {
     even = v_max(even, v_load(scores + i));

@@ -48,6 +48,11 @@ OCTAVO_INLINE V16 v_fnma(V16 a, V16 b, V16 c) { return _mm512_fnmadd_ps(a, b, c)
 OCTAVO_INLINE V16 v_keep_at_least(V16 x, float limit, V16 value) {
   return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, _mm512_set1_ps(limit), _CMP_NLT_UQ), value);
 }
+/** Lanes [first, last) of `value`; of the others, what `fill` has. */
+OCTAVO_INLINE V16 v_keep_lanes(V16 value, int first, int last, V16 fill) {
+  const uint32_t lanes = ((1u << last) - 1u) & ~((1u << first) - 1u);
+  return _mm512_mask_mov_ps(fill, static_cast<__mmask16>(lanes), value);
+}
 OCTAVO_INLINE V16 v_min(V16 a, V16 b) { return _mm512_min_ps(a, b); }
 OCTAVO_INLINE V16 v_abs(V16 a) { return _mm512_abs_ps(a); }
 /** Multiplies by 2^n where the low mantissa bits of `shifted` hold n (see v_exp). */
@@ -91,6 +96,15 @@ OCTAVO_INLINE V16 v_fnma(V16 x, V16 y, V16 z) { return {_mm256_fnmadd_ps(x.a, y.
 OCTAVO_INLINE V16 v_keep_at_least(V16 x, float limit, V16 value) {
   const __m256 bound = _mm256_set1_ps(limit);
   return {_mm256_and_ps(_mm256_cmp_ps(x.a, bound, _CMP_NLT_UQ), value.a), _mm256_and_ps(_mm256_cmp_ps(x.b, bound, _CMP_NLT_UQ), value.b)};
+}
+OCTAVO_INLINE V16 v_keep_lanes(V16 value, int first, int last, V16 fill) {
+  const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  const auto keep = [&](__m256 x, __m256 other, int from) {
+    const __m256i below = _mm256_cmpgt_epi32(_mm256_set1_epi32(first - from), lanes);
+    const __m256i kept = _mm256_andnot_si256(below, _mm256_cmpgt_epi32(_mm256_set1_epi32(last - from), lanes));
+    return _mm256_blendv_ps(other, x, _mm256_castsi256_ps(kept));
+  };
+  return {keep(value.a, fill.a, 0), keep(value.b, fill.b, 8)};
 }
 OCTAVO_INLINE __m256 scale_by_exponent8(__m256 value, __m256 shifted) {
   return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(value), _mm256_slli_epi32(_mm256_castps_si256(shifted), 23)));
@@ -138,6 +152,10 @@ OCTAVO_INLINE V16 v_fnma(V16 a, V16 b, V16 c) { return c - a * b; }
 OCTAVO_INLINE V16 v_keep_at_least(V16 x, float limit, V16 value) {
   const I16 mask = ~(x < limit);
   return reinterpret_cast<V16>(reinterpret_cast<I16>(value) & mask);
+}
+OCTAVO_INLINE V16 v_keep_lanes(V16 value, int first, int last, V16 fill) {
+  for (int i = first; i < last; ++i) fill[i] = value[i];
+  return fill;
 }
 OCTAVO_INLINE V16 v_scale_by_exponent(V16 value, V16 shifted) {
   return reinterpret_cast<V16>(reinterpret_cast<I16>(value) + (reinterpret_cast<I16>(shifted) << 23));
