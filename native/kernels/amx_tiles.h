@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "../layout.h"
 #include "simd.h"
@@ -11,7 +12,6 @@ namespace {
 
 /** Products that are issued before the first of them is accumulated; even, so that a product keeps its tile's name. */
 constexpr int32_t kLead = 4;
-constexpr int32_t kRing = 4;
 constexpr int32_t kProducts = kGroupRows * kTileRows;
 
 // Of quantised products, tiles 0 and 1: products. 2: activations of 32 columns, 3: of 16. 4: weights of 32 columns, 5: of 16.
@@ -42,10 +42,14 @@ constexpr int32_t even_part(int32_t units, int32_t most) { return ceil_div(equal
 template <class Issue>
 OCTAVO_INLINE void issue_lead(Issue& issue) {
   static_assert(kLead == 4);
-  issue.template next<0>();
-  issue.template next<1>();
-  issue.template next<0>();
-  issue.template next<1>();
+  const auto one = [&](auto parity) __attribute__((always_inline)) {
+    issue.template load<parity.value>();
+    issue.template next<parity.value>();
+  };
+  one(std::integral_constant<int, 0>{});
+  one(std::integral_constant<int, 1>{});
+  one(std::integral_constant<int, 0>{});
+  one(std::integral_constant<int, 1>{});
 }
 
 }  // namespace

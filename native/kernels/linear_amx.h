@@ -124,21 +124,28 @@ class Issue {
  public:
   __attribute__((always_inline)) Issue(const TileChunk& chunk, int32_t* ring) : chunk_(chunk), ring_(ring), rows_(chunk.rows), codes_(chunk.codes) {}
 
-  /** The next product into tile kParity, whose last one goes to the ring first. */
+  /** Loads what the next product, into tile kParity, multiplies. */
   template <int kParity>
-  __attribute__((always_inline)) void next() {
-    tile_store<kParity>(ring_ + (index_ + 2) % kRing * kProducts);
+  __attribute__((always_inline)) void load() {
     if constexpr (F::kHalves == 1) {
       tile_load<2>(rows_, kQuantBlock);
       tile_load<4>(codes_, 64);
+    } else {
+      tile_load<3>(rows_ + kParity * 16, kQuantBlock);
+      tile_load<5>(codes_ + kParity * 256, 64);
+    }
+  }
+  /** The product of what was loaded into tile kParity, whose last one goes to its place in the ring first. */
+  template <int kParity>
+  __attribute__((always_inline)) void next() {
+    tile_store<kParity>(ring_ + kParity * kProducts);
+    if constexpr (F::kHalves == 1) {
       tile_dot<kParity, 2, 4>();
       // An odd number of units is made even by a product that nothing reads.
       ++unit_;
       if (unit_ < chunk_.units) advance();
       else if (unit_ == (chunk_.units + 1) / 2 * 2) wrap();
     } else {
-      tile_load<3>(rows_ + kParity * 16, kQuantBlock);
-      tile_load<5>(codes_ + kParity * 256, 64);
       tile_dot<kParity, 3, 5>();
       if constexpr (kParity == 1) {
         ++unit_;
@@ -146,7 +153,6 @@ class Issue {
         else wrap();
       }
     }
-    ++index_;
   }
 
  private:
@@ -167,20 +173,21 @@ class Issue {
   int32_t* const ring_;
   const uint8_t* rows_;
   const uint8_t* codes_;
-  uint32_t index_ = 0;
   int32_t unit_ = 0;
   int32_t group_ = 0;
   int32_t tile_ = 0;
 };
 
 /** Takes the products of one unit, or half of one, into the accumulators of `height` rows. */
-template <class F, int kHalf>
-OCTAVO_INLINE void accumulate(const int32_t* products, const uint8_t* block, const uint8_t* unit_floats, int group, int height, V16 (&sums)[kTileRows]) {
+template <class F, int kHalf, class Halfway>
+OCTAVO_INLINE void accumulate(const int32_t* products, const uint8_t* block, const uint8_t* unit_floats, int group, int height, V16 (&sums)[kTileRows],
+                              const Halfway& halfway) {
   const float* floats = reinterpret_cast<const float*>(unit_floats) + kHalf * 32 + group * 16;
   const V16 scale = v_load(floats);
   const V16 bias = v_mul(scale, v_set1(-kDotBiasFloat));
 #pragma GCC unroll 16
   for (int row = 0; row < height; ++row) {
+    if (row == (height == kTileRows ? kTileRows / 2 : 0)) halfway();
     const I16 dot = i_add(_mm512_load_si512(products + row * kGroupRows), i_set1(kDotBias));
     sums[row] = v_fma(v_fma(i_as_float(dot), scale, bias), v_set1(read_float(block + kTileScales + row * kTileEntry)), sums[row]);
   }
@@ -209,15 +216,17 @@ OCTAVO_INLINE void accumulate_units(const TileChunk& chunk, Issue<F>& issue, con
   for (int row = 0; row < height; ++row) sums[row] = outputs.from == nullptr ? v_zero() : v_load(from + row * outputs.from_stride);
   const uint8_t* floats = chunk.floats;
   const auto step = [&](auto parity, bool used) __attribute__((always_inline)) {
-    issue.template next<parity.value>();
     fetch.step(index);
+    const auto load = [&]() __attribute__((always_inline)) { issue.template load<parity.value>(); };
+    if (!used) load();
     if (used) {
-      accumulate<F, F::kHalves == 2 ? parity.value : 0>(ring + index % kRing * kProducts, block, floats, group, height, sums);
+      accumulate<F, F::kHalves == 2 ? parity.value : 0>(ring + parity.value * kProducts, block, floats, group, height, sums, load);
       if (F::kHalves == 1 || parity.value == 1) {
         block += chunk.block_bytes;
         floats += tile_unit_bytes<F>();
       }
     }
+    issue.template next<parity.value>();
     ++index;
   };
   const int32_t steps = chunk.units * F::kHalves;
@@ -232,7 +241,7 @@ OCTAVO_INLINE void accumulate_units(const TileChunk& chunk, Issue<F>& issue, con
 /** All rows of a chunk. */
 template <class F, class Fetch>
 void tile_chunk(const TileChunk& chunk, Fetch fetch, const TileOutputs& outputs) {
-  alignas(64) int32_t ring[kRing * kProducts];
+  alignas(64) int32_t ring[2 * kProducts];
   Issue<F> issue(chunk, ring);
   issue_lead(issue);
   uint32_t index = 0;

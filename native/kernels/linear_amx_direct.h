@@ -130,13 +130,22 @@ struct RunOutputs {
   size_t stride;
 };
 
+/** Loads sixteen rows and sixteen outputs of 32 columns. Before the last product is stored: loads wait for stores that only seem to overlap them. */
+OCTAVO_INLINE void load_operands(const uint8_t* rows, const uint8_t* codes) {
+  tile_load<2>(rows, kQuantBlock);
+  tile_load<4>(codes, 64);
+}
+/** Issues the product of what was loaded into tile kParity, whose last one goes to its place in the ring first. */
+template <int kParity>
+OCTAVO_INLINE void issue_loaded(int32_t* ring) {
+  tile_store<kParity>(ring + kParity * kProducts);
+  tile_dot<kParity, 2, 4>();
+}
 /** Issues a product into tile kParity, whose last one goes to its place in the ring first. */
 template <int kParity>
 OCTAVO_INLINE void issue_direct(int32_t* ring, const uint8_t* rows, const uint8_t* codes) {
-  tile_store<kParity>(ring + kParity * kProducts);
-  tile_load<2>(rows, kQuantBlock);
-  tile_load<4>(codes, 64);
-  tile_dot<kParity, 2, 4>();
+  load_operands(rows, codes);
+  issue_loaded<kParity>(ring);
 }
 
 /** Issues the product of a run's unit kIndex; past its end, which runs that are plain do not have, that of the last one again, which nothing reads. */
@@ -165,12 +174,15 @@ OCTAVO_INLINE void add_scaled(V16& sum, V16 value, const uint8_t* factor) {
   asm("vfmadd231ps %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(value), "m"(*reinterpret_cast<const float*>(factor)));
 }
 
-/** Takes the products of one unit into the accumulators of `height` rows. */
-OCTAVO_INLINE void accumulate_direct(const int32_t* products, const uint8_t* block, const uint8_t* scales, int height, V16 (&sums)[kTileRows]) {
+/** Takes the products of one unit into the accumulators of `height` rows; calls halfway() before the second half of a whole tile, or first. */
+template <class Halfway>
+OCTAVO_INLINE void accumulate_direct(const int32_t* products, const uint8_t* block, const uint8_t* scales, int height, V16 (&sums)[kTileRows],
+                                     const Halfway& halfway) {
   const V16 scale = v_load_f16(reinterpret_cast<const uint16_t*>(scales));
   const V16 bias = v_mul(scale, v_set1(-kDotBiasFloat));
 #pragma GCC unroll 16
   for (int row = 0; row < height; ++row) {
+    if (row == (height == kTileRows ? kTileRows / 2 : 0)) halfway();
     const I16 dot = i_add(_mm512_load_si512(products + row * kGroupRows), i_set1(kDotBias));
     add_scaled(sums[row], v_fma(i_as_float(dot), scale, bias), block + kTileScales + static_cast<size_t>(row) * kTileEntry);
   }
@@ -192,10 +204,12 @@ OCTAVO_INLINE void direct_run(size_t block_bytes, const DirectRun& run, const Di
   Expansion expansion = run.expansion;
   int32_t left = run.count;
   // An odd number of units is made even, and a short one four, by products that nothing reads.
-  const auto take = [&](int index) __attribute__((always_inline)) {
+  const auto take_with = [&](int index, const auto& halfway) __attribute__((always_inline)) {
     const size_t at = static_cast<size_t>(index % 2);
-    if (kPlain || left > index) accumulate_direct(ring + at * kProducts, block + at * block_bytes, scales + at * F::kUnit, height, sums);
+    if (kPlain || left > index) accumulate_direct(ring + at * kProducts, block + at * block_bytes, scales + at * F::kUnit, height, sums, halfway);
+    else halfway();
   };
+  const auto take = [&](int index) __attribute__((always_inline)) { take_with(index, []() __attribute__((always_inline)) {}); };
   const auto fetch = [&]() __attribute__((always_inline)) {
     stream.step();
     if (kTiles == 1) stream.step();
@@ -215,11 +229,11 @@ OCTAVO_INLINE void direct_run(size_t block_bytes, const DirectRun& run, const Di
   for (; left > kLead; left -= 2) {
     const size_t second = kPlain || left > kLead + 1 ? 1 : 0;
     fetch();
-    take(0);
-    issue_direct<0>(ring, rows_ahead, codes_ahead);
+    take_with(0, [&]() __attribute__((always_inline)) { load_operands(rows_ahead, codes_ahead); });
+    issue_loaded<0>(ring);
     expand();
-    take(1);
-    issue_direct<1>(ring, rows_ahead + second * block_bytes, codes_ahead + second * F::kCodes);
+    take_with(1, [&]() __attribute__((always_inline)) { load_operands(rows_ahead + second * block_bytes, codes_ahead + second * F::kCodes); });
+    issue_loaded<1>(ring);
     expand();
     advance();
     rows_ahead += 2 * block_bytes;
