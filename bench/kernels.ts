@@ -6,7 +6,7 @@ import { availableInstructionSets, createCpuBackend } from '../src/backends/cpu/
 import { type SynthShapeName, synthShapeNames } from '../src/models/synth/index.ts';
 import { synthShape } from '../src/models/synth/shapes.ts';
 import { type DType, dtypeNames, isStorable, rowBytes } from '../src/tensor/index.ts';
-import { readLimit, withLimits } from './common/limits.ts';
+import { formatLimits, readLimit, withLimits } from './common/limits.ts';
 import { choices, integer, integers, runBench, UsageError } from './common/options.ts';
 import { progress } from './common/progress.ts';
 import { formatShare, formatTable } from './common/table.ts';
@@ -166,12 +166,7 @@ await runBench(
         ]),
       ),
     );
-    const { int8, f32, read, readAhead, readSmall } = limits;
-    const giga = (value: number | undefined) => ((value ?? Number.NaN) / 1e9).toFixed(1);
-    console.log(
-      `\nLimits, before and after: int8 ${giga(int8?.all.median)} GOP/s, f32 ${giga(f32.all.median)} GFLOP/s, ` +
-        `read ${giga(read.all.median)} GB/s (fetched ahead: ${giga(readAhead.all.median)}, 100 MB: ${giga(readSmall.all.median)}).`,
-    );
+    console.log(`\n${formatLimits(limits)}`);
     return { backend: backend.description, threads, runs, limits, results };
   },
 );

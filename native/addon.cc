@@ -137,6 +137,7 @@ ModelSpec spec_of(const Napi::Object& object) {
   spec.plan = numbers_at(object, "plan");
   spec.vocab_size = integer_at(object, "vocabSize");
   spec.cascade = integer_at(object, "cascade") != 0;
+  spec.times_regions = integer_at(object, "timesRegions") != 0;
   spec.limits = {integer_at(object, "maxTokens"), integer_at(object, "maxSequences"), integer_at(object, "maxOutputs"),
                  integer_at(object, "maxContextTokens")};
   const std::vector<double> pools = numbers_at(object, "pools");
@@ -320,6 +321,17 @@ Napi::Value logits(const Napi::CallbackInfo& info) {
   return Napi::Float32Array::New(info.Env(), count, buffer, 0);
 }
 
+Napi::Value region_times(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    ModelHandle& handle = model_of(info);
+    refuse_if_busy(info, handle);
+    const std::vector<double> times = handle.executor->region_times();
+    Napi::Float64Array array = Napi::Float64Array::New(info.Env(), times.size());
+    std::copy(times.begin(), times.end(), array.Data());
+    return array;
+  });
+}
+
 void copy_block(const Napi::CallbackInfo& info, bool read) {
   guarded(info.Env(), [&] {
     // Also while a step runs: the caller sees to it that the step does not touch the block.
@@ -440,6 +452,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("readBlock", Napi::Function::New(env, read_block));
   exports.Set("writeBlock", Napi::Function::New(env, write_block));
   exports.Set("probeMachine", Napi::Function::New(env, probe_machine));
+  exports.Set("regionTimes", Napi::Function::New(env, region_times));
   exports.Set("memory", Napi::Function::New(env, memory_of));
   export_page_codec(env, exports);
   return exports;

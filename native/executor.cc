@@ -2,7 +2,6 @@
 #include "executor.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 
 #include "pack.h"
@@ -10,10 +9,6 @@
 namespace octavo {
 
 namespace {
-
-int64_t nanoseconds_now() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 std::vector<Matrix> plan_matrices(const std::vector<MatrixSpec>& specs) {
   std::vector<Matrix> matrices;
@@ -80,7 +75,8 @@ Executor::Executor(std::shared_ptr<ThreadPool> threads, const Kernels& kernels, 
       regions_(plan_regions(spec)),
       bindings_(limits_, pools_, embedded_rows(regions_, spec.matrices), reaches_of(regions_, pools_.size())),
       attention_(*threads_, kernels_, pools_, limits_, regions_, bindings_, ropes_, spec.cascade),
-      picker_(candidates_of(kernels.name), vocab_size_, threads_->size()) {
+      picker_(candidates_of(kernels.name), vocab_size_, threads_->size()),
+      clock_(regions_.size(), static_cast<size_t>(threads_->size()), spec.times_regions) {
   ropes_ = std::move(spec.ropes);
   for (Matrix& matrix : matrices_) {
     matrix.paired = kernels_.pairs_bf16 && matrix.dtype == DType::kBF16;
@@ -230,10 +226,10 @@ void Executor::pack(const std::vector<WeightPiece>& pieces) {
 }
 
 Executor::Times Executor::run() {
-  const int64_t begin = nanoseconds_now();
+  const int64_t begin = RegionClock::now();
   prepare_step();
   threads_->run([](void* self, int32_t thread) { static_cast<Executor*>(self)->run_thread(thread); }, this);
-  const int64_t end = nanoseconds_now();
+  const int64_t end = RegionClock::now();
   return {end - begin, picker_.active() ? end - picks_begin_ : 0};
 }
 
@@ -241,6 +237,7 @@ void Executor::prepare_step() {
   const size_t count = regions_.size() * static_cast<size_t>(threads_->size());
   for (size_t i = 0; i < count; ++i) counters_[i].next.store(0, std::memory_order_relaxed);
   attention_.plan();
+  clock_.reset();
 }
 
 int32_t Executor::rows_of(const Region& region) const {
@@ -269,13 +266,16 @@ void Executor::run_thread(int32_t thread) {
   if (copies) copy_blocks(thread);
   if (copies || index > 0) threads_->barrier([&] { run_serial(0, index); });
   while (index < regions_.size()) {
+    const int64_t begin = clock_.is_on() ? RegionClock::now() : 0;
     run_region(index, thread);
+    const int64_t done = clock_.is_on() ? RegionClock::now() : 0;
     const size_t next = skip_serial(index + 1);
     threads_->barrier([&] { run_serial(index + 1, next); });
+    if (clock_.is_on()) clock_.add(static_cast<size_t>(thread), index, {done - begin, RegionClock::now() - done});
     index = next;
   }
   if (!picker_.active()) return;
-  if (thread == 0) picks_begin_ = nanoseconds_now();
+  if (thread == 0) picks_begin_ = RegionClock::now();
   picker_.run(thread, logits());
 }
 

@@ -11,6 +11,7 @@
 #include "kernels/kernels.h"
 #include "memory.h"
 #include "plan.h"
+#include "region_clock.h"
 #include "rope_table.h"
 #include "thread_pool.h"
 
@@ -33,6 +34,7 @@ struct ModelSpec {
   Limits limits;
   int32_t vocab_size;
   bool cascade;  // shared leading blocks are read once (attention.h)
+  bool times_regions;
 };
 
 /** Rows of a matrix, or a whole vector, as stored in `bytes`. */
@@ -77,6 +79,9 @@ class Executor {
   };
   /** Runs the bound step and its picks. Called on a thread other than JavaScript's. */
   Times run();
+
+  /** (work, wait) of the last step's regions, in milliseconds; empty unless the spec wants them timed. */
+  std::vector<double> region_times() const { return clock_.means(); }
 
   float* logits() const { return reinterpret_cast<float*>(logits_->data()); }
   const std::shared_ptr<MappedMemory>& logits_memory() const { return logits_; }
@@ -177,6 +182,7 @@ class Executor {
   StepBindings bindings_;
   Attention attention_;
   Picker picker_;
+  RegionClock clock_;
   int64_t picks_begin_ = 0;  // steady clock, of thread 0
   std::unique_ptr<Counter[]> counters_;  // [region][thread]
 };

@@ -62,3 +62,12 @@ export function readLimit({ read, readAhead }: MachineLimits): 'read' | 'readAhe
 export function onThreads(limit: Limit | null, threads: 'single' | 'all'): number | null {
   return limit === null ? null : limit[threads].median;
 }
+
+/** Limits of all threads on one line. */
+export function formatLimits({ int8, f32, read, readAhead, readSmall }: MachineLimits): string {
+  const giga = (value: number | undefined) => ((value ?? Number.NaN) / 1e9).toFixed(1);
+  return (
+    `Limits, before and after: int8 ${giga(int8?.all.median)} GOP/s, f32 ${giga(f32.all.median)} GFLOP/s, ` +
+    `read ${giga(read.all.median)} GB/s (fetched ahead: ${giga(readAhead.all.median)}, 100 MB: ${giga(readSmall.all.median)}).`
+  );
+}

@@ -42,6 +42,8 @@ export interface ModelSpec {
   readonly pools: Float64Array;
   /** 1: attention reads leading blocks that sequences share once for all of them. */
   readonly cascade: number;
+  /** 1: regionTimes has the times of every step's regions. */
+  readonly timesRegions: number;
 }
 
 /** Picks as native code reads them; see candidates.h. */
@@ -81,6 +83,8 @@ export interface Addon {
   populateMemory(bytes: Uint8Array): Promise<void>;
   encodePage(shape: Int32Array, page: Uint8Array, into: Uint8Array): Promise<boolean>;
   decodePage(shape: Int32Array, compressed: Uint8Array, into: Uint8Array): Promise<boolean>;
+  /** (work, wait) of the last step's regions, in milliseconds. */
+  regionTimes(model: ModelHandle): Float64Array;
   memory(model: ModelHandle): { weightBytes: number; kvBytes: number; scratchBytes: number };
 }
 

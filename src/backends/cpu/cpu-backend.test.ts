@@ -165,4 +165,35 @@ describeInstructionSets('cpu backend', (isa) => {
     await expect(executable.execute(fractional)).rejects.toBeInstanceOf(BackendError);
     expect((await executable.execute(step)).logits).toHaveLength(900);
   });
+
+  it('times the regions of a step, where that is asked for', async () => {
+    const timed = createCpuBackend({ threads: 2, isa, timesRegions: true });
+    try {
+      const executable = await timed.compile(model(), options());
+      const running = executable.execute(step);
+      expect(() => executable.regionTimes()).toThrow(BackendError);
+      const { kernelMs } = await running;
+      const times = executable.regionTimes();
+      expect(times.map(({ kind, rows, instructions, weights }) => [kind, rows, instructions, weights])).toEqual([
+        ['rows', 'tokens', ['embed', 'norm', 'quantize'], []],
+        ['linear', 'tokens', [], [{ name: 'embedding', rows: 300, columns: 64 }]],
+        ['rows', 'outputs', ['select'], []],
+      ]);
+      for (const { workMs, waitMs } of times) {
+        expect(workMs).toBeGreaterThan(0);
+        expect(waitMs).toBeGreaterThan(0);
+      }
+      expect(times.reduce((sum, { workMs, waitMs }) => sum + workMs + waitMs, 0)).toBeLessThanOrEqual(kernelMs);
+    } finally {
+      await timed.close();
+    }
+    const untimed = createCpuBackend({ threads: 1, isa });
+    try {
+      const executable = await untimed.compile(model(), options());
+      await executable.execute(step);
+      expect(executable.regionTimes()).toEqual([]);
+    } finally {
+      await untimed.close();
+    }
+  });
 });

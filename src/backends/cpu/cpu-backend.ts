@@ -10,7 +10,7 @@ import { instructionSets, loadAddon } from './addon.ts';
 import { checkCompileOptions } from './check-options.ts';
 import { dtypeCodes, kvTypeCodes } from './encoding.ts';
 import { loadWeights } from './load-weights.ts';
-import { lowerProgram } from './lowering.ts';
+import { lowerProgram, type RegionInfo } from './lowering.ts';
 import { createPickEncoder, decodePicked } from './picks.ts';
 import { ropeTable } from './rope-tables.ts';
 
@@ -24,6 +24,24 @@ export interface CpuBackendOptions {
    * bit; without it such batches are slower. For tests and measurements. Defaults to true.
    */
   readonly cascade?: boolean;
+  /** Whether the regions of steps are timed, for some 0.1 % of a short step. For measurements. Defaults to false. */
+  readonly timesRegions?: boolean;
+}
+
+/** The time of a region of work in a step, the mean over all threads. */
+export interface RegionTime extends RegionInfo {
+  readonly workMs: number;
+  /** At the barrier that ends it, where the last thread to come also does row regions over a single row. */
+  readonly waitMs: number;
+}
+
+export interface CpuExecutable extends Executable {
+  /** Times of the last step's regions in order, 0 for what it skipped. Empty without `timesRegions`. Throws BackendError while a step runs. */
+  regionTimes(): RegionTime[];
+}
+
+export interface CpuBackend extends Backend {
+  compile(program: Program, options: CompileOptions): Promise<CpuExecutable>;
 }
 
 /** Whether the addon is built and which instruction sets run here, best first; empty without the addon. */
@@ -38,8 +56,8 @@ export function availableInstructionSets(): InstructionSet[] {
 }
 
 /** Throws BackendError when the addon is not built, the forced instruction set is unavailable, or `threads` is not 1 to 512. */
-export function createCpuBackend(options: CpuBackendOptions): Backend {
-  const { threads, cascade = true } = options;
+export function createCpuBackend(options: CpuBackendOptions): CpuBackend {
+  const { threads, cascade = true, timesRegions = false } = options;
   if (!Number.isInteger(threads) || threads < 1 || threads > 512) {
     throw new BackendError('cpu', `The thread count must be an integer from 1 to 512, not ${threads}.`);
   }
@@ -59,9 +77,8 @@ export function createCpuBackend(options: CpuBackendOptions): Backend {
     description: `cpu, ${isa}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
     async compile(program, compileOptions) {
       if (closed) throw new BackendError('cpu', 'The backend is closed.');
-      const executable = await compile(addon, pool, threads, isa, cascade, program, compileOptions, () =>
-        open.delete(executable),
-      );
+      const setting = { addon, pool, threads, isa, cascade, timesRegions };
+      const executable = await compile(setting, program, compileOptions, () => open.delete(executable));
       open.add(executable);
       return executable;
     },
@@ -93,16 +110,18 @@ function toBackendError(cause: unknown): BackendError {
   return new BackendError('cpu', `${message.charAt(0).toUpperCase()}${message.slice(1)}.`, { cause });
 }
 
+interface Setting extends Required<CpuBackendOptions> {
+  readonly addon: Addon;
+  readonly pool: PoolHandle;
+  readonly isa: InstructionSet;
+}
+
 async function compile(
-  addon: Addon,
-  pool: PoolHandle,
-  threads: number,
-  isa: InstructionSet,
-  cascade: boolean,
+  { addon, pool, threads, isa, cascade, timesRegions }: Setting,
   program: Program,
   options: CompileOptions,
   onClose: () => void,
-): Promise<Executable> {
+): Promise<CpuExecutable> {
   const { limits, weights } = options;
   const pools = checkCompileOptions(program, options);
   checkWeights(program, weights, 'cpu');
@@ -140,6 +159,7 @@ async function compile(
         ]),
       ),
       cascade: cascade ? 1 : 0,
+      timesRegions: timesRegions ? 1 : 0,
     }),
   );
   try {
@@ -148,10 +168,16 @@ async function compile(
     addon.destroyModel(model);
     throw error;
   }
-  return createExecutable(addon, model, program.vocabSize, onClose);
+  return createExecutable(addon, model, program.vocabSize, lowered.regions, onClose);
 }
 
-function createExecutable(addon: Addon, model: ModelHandle, vocabSize: number, onClose: () => void): Executable {
+function createExecutable(
+  addon: Addon,
+  model: ModelHandle,
+  vocabSize: number,
+  regions: readonly RegionInfo[],
+  onClose: () => void,
+): CpuExecutable {
   const logits = addon.logits(model);
   const memory = addon.memory(model);
   const encoder = createPickEncoder();
@@ -195,6 +221,12 @@ function createExecutable(addon: Addon, model: ModelHandle, vocabSize: number, o
     bindBlocks(firstBlock, count, nodeId) {
       assertOpen();
       return native(() => addon.bindBlocks(model, firstBlock, count, nodeId)) === 0;
+    },
+    regionTimes() {
+      assertIdle();
+      const times = addon.regionTimes(model);
+      if (times.length === 0) return [];
+      return regions.map((region, i) => ({ ...region, workMs: times[2 * i], waitMs: times[2 * i + 1] }));
     },
     readBlock(blockId, into, pool = 0) {
       assertOpen();

@@ -1,7 +1,7 @@
 // The CPU backend's public face.
 
 export { addonPath, type InstructionSet } from './addon.ts';
-export type { CpuBackendOptions } from './cpu-backend.ts';
+export type { CpuBackend, CpuBackendOptions, CpuExecutable, RegionTime } from './cpu-backend.ts';
 export { availableInstructionSets, createCpuBackend } from './cpu-backend.ts';
 export { type LimitSamples, type MachineProbe, type ProbeOptions, probeMachine } from './machine.ts';
 export {

@@ -32,7 +32,18 @@ export interface LoweredWeight {
   readonly index: number;
 }
 
+/** What a region of work between two barriers is made of. */
+export interface RegionInfo {
+  readonly kind: 'rows' | 'linear' | 'attention' | 'gated';
+  readonly rows: RowKind;
+  /** Of rows: what is done to each, in order. */
+  readonly instructions: readonly (keyof typeof instructionCodes)[];
+  /** Of products: what they multiply by. */
+  readonly weights: readonly WeightRef[];
+}
+
 export interface LoweredProgram {
+  readonly regions: readonly RegionInfo[];
   readonly plan: Float64Array;
   /** (byte offset, bytes per row, row kind, is logits) of each buffer. */
   readonly buffers: Float64Array;
@@ -50,8 +61,9 @@ interface Buffer {
 }
 
 interface Region {
-  readonly kind: 'rows' | 'linear' | 'attention' | 'gated';
+  readonly kind: RegionInfo['kind'];
   readonly rows: RowKind;
+  readonly weights: readonly WeightRef[];
   /** Operand words; for rows, one list for each instruction. */
   readonly words: number[][];
 }
@@ -116,7 +128,7 @@ export function lowerProgram(
   function rowRegion(rows: RowKind): Region {
     const last = regions.at(-1);
     if (last?.kind === 'rows' && last.rows === rows) return last;
-    const region: Region = { kind: 'rows', rows, words: [] };
+    const region: Region = { kind: 'rows', rows, weights: [], words: [] };
     regions.push(region);
     return region;
   }
@@ -173,7 +185,7 @@ export function lowerProgram(
       split = prepared('split', input, splitRowBytes(input.width), []);
     }
     const words: number[] = [];
-    regions.push({ kind, rows: input.rows, words: [words] });
+    regions.push({ kind, rows: input.rows, weights: linears.map((it) => it.weight), words: [words] });
     words.push(
       isAllQuantized ? -1 : use(bufferOf(input)),
       quantized < 0 ? -1 : use(quantized),
@@ -286,7 +298,7 @@ export function lowerProgram(
       case 'pagedAttention': {
         const words: number[] = [];
         const [place, recent] = placesOf(pools, operation.layer);
-        regions.push({ kind: 'attention', rows: 'tokens', words: [words] });
+        regions.push({ kind: 'attention', rows: 'tokens', weights: [], words: [words] });
         words.push(
           use(bufferOf(operation.query)),
           place.pool,
@@ -365,6 +377,7 @@ export function lowerProgram(
 
   const { offsets, arenaBytes } = placeBuffers(buffers, limits);
   return {
+    regions: regions.map(infoOf),
     plan: encodeRegions(regions),
     buffers: Float64Array.from(
       buffers.flatMap((it, i) => [offsets[i], it.rowBytes, rowKindCodes[it.rows], it.isLogits ? 1 : 0]),
@@ -384,6 +397,8 @@ function activationRowBytes(width: number): number {
   return bytes % 512 === 0 ? bytes + 64 : bytes;
 }
 
+const instructionNames = Object.keys(instructionCodes) as (keyof typeof instructionCodes)[];
+
 type LinearOperation = Extract<Operation, { kind: 'linear' }>;
 type GatedOperation = Extract<Operation, { kind: 'gatedActivation' }>;
 
@@ -402,6 +417,11 @@ function sameRope(a: RopeParameters, b: RopeParameters): boolean {
       a.inverseFrequencies.length === b.inverseFrequencies.length &&
       a.inverseFrequencies.every((frequency, i) => frequency === b.inverseFrequencies[i]))
   );
+}
+
+function infoOf({ kind, rows, weights, words }: Region): RegionInfo {
+  const nameOf = (code: number) => instructionNames.find((name) => instructionCodes[name] === code)!;
+  return { kind, rows, weights, instructions: kind === 'rows' ? words.map(([code]) => nameOf(code)) : [] };
 }
 
 function encodeRegions(regions: readonly Region[]): Float64Array {
