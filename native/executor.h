@@ -133,6 +133,8 @@ class Executor {
   bool copies_blocks() const;
   void copy_blocks(int32_t thread);
   void run_rows(const Region& region, int32_t first, int32_t last);
+  /** Fills the last tile of quantised rows up (clear_slots). */
+  void fill_up(const RowInstruction& quantize, int32_t rows);
   void run_linear(size_t index, int32_t rows, int32_t thread);
   void run_gated(size_t index, int32_t rows, int32_t thread);
   /** SiLU of the gate times what it lets through, of some pairs of panels, from rows of both in turn. */

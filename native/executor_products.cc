@@ -125,8 +125,10 @@ void Executor::join_gated(const Region& region, int32_t columns, int32_t pair, i
     }
     const bool halves = has_halves(region.quantized_out, columns);
     for (int32_t r = first_row; r < last_row; r += kTileRows, at += kTileRows * stride) {
-      kernels_.gated_silu_block(at, stride, std::min(kTileRows, last_row - r),
-                                reinterpret_cast<uint8_t*>(row(region.quantized_out, r)) + static_cast<size_t>(pair) * tile_block_bytes(halves), halves);
+      const int32_t rows = std::min(kTileRows, last_row - r);
+      uint8_t* const block = reinterpret_cast<uint8_t*>(row(region.quantized_out, r)) + static_cast<size_t>(pair) * tile_block_bytes(halves);
+      kernels_.gated_silu_block(at, stride, rows, block, halves);
+      clear_slots(block, halves, rows);
     }
   }
 }

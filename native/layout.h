@@ -33,6 +33,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "dtype.h"
 #include "kv_type.h"
@@ -98,6 +99,17 @@ constexpr size_t kTileWeightedHalves = 896;
 constexpr size_t kTileEntry = 8;
 
 inline constexpr size_t tile_block_bytes(bool halves) { return halves ? 1024 : 768; }
+
+/** Tiles are worked on up to a multiple of so many rows. */
+constexpr int32_t kHeightStep = 4;
+
+/** Fills a block of a tile that has so many rows up with rows that count as zeros, whatever their quants are. */
+inline void clear_slots(uint8_t* block, bool halves, int32_t rows) {
+  const int32_t padding = (kHeightStep - rows % kHeightStep) % kHeightStep;
+  for (size_t table = kTileScales; table < tile_block_bytes(halves) && padding > 0; table += static_cast<size_t>(kTileRows) * kTileEntry) {
+    std::memset(block + table + static_cast<size_t>(rows) * kTileEntry, 0, static_cast<size_t>(padding) * kTileEntry);
+  }
+}
 
 /** Quantised activations: rows in tiles of kTileRows. */
 struct QuantizedRows {

@@ -14,7 +14,7 @@ namespace octavo {
 namespace {
 
 /** From this many rows on, or beyond whole tiles, a tile is quicker than the vector dot product. */
-constexpr int32_t kLeastTileRows = 9;
+constexpr int32_t least_tile_rows(DType dtype) { return takes_turns(dtype) ? 8 : 9; }
 
 /** The shapes that a thread's tiles have, and how many rows of activations where that varies. */
 struct TileShapes {
@@ -38,10 +38,10 @@ void configure_tiles(const TileShapes& shapes) {
     for (int tile = 0; tile < 6; ++tile) set(tile, shapes.rows, 64);
     for (int tile = 6; tile < 8; ++tile) set(tile, kTileRows, 64);
   } else {
-    set(0, kTileRows, kGroupRows * 4);
-    set(1, kTileRows, kGroupRows * 4);
-    set(2, kTileRows, kQuantBlock);
-    set(3, kTileRows, kQuantBlock / 2);
+    set(0, shapes.rows, kGroupRows * 4);
+    set(1, shapes.rows, kGroupRows * 4);
+    set(2, shapes.rows, kQuantBlock);
+    set(3, shapes.rows, kQuantBlock / 2);
     set(4, kQuantBlock / 4, kGroupRows * 4);
     set(5, kQuantBlock / 8, kGroupRows * 4);
   }
@@ -58,19 +58,20 @@ void release_tiles() {
 /** Rows of a quantised weight that go through tiles; the rest goes through vectors. */
 int32_t tiled_rows_of(DType dtype, int32_t rows) {
   if (!is_quantized(dtype)) return 0;
-  return rows % kTileRows < kLeastTileRows ? rows - rows % kTileRows : rows;
+  return rows % kTileRows < least_tile_rows(dtype) ? rows - rows % kTileRows : rows;
 }
 
 void linear_panels(const LinearJob& job, int32_t panel, int32_t count, int32_t first_row, int32_t last_row, float* scratch) {
   const Matrix& matrix = *job.weight;
   if (matrix.paired) {
-    // A product takes as long as its tile has rows.
+    // Short batches do not pay for whole tiles.
     configure_tiles({TileShapes::kPairs, std::min(last_row - first_row, kTileRows)});
     for (int32_t i = panel; i < panel + count; ++i) amx_pair_panel(job, i, first_row, last_row - first_row, scratch);
     return;
   }
   const int32_t rows = tiled_rows_of(matrix.dtype, last_row - first_row);
-  if (rows > 0) configure_tiles({TileShapes::kBytes, kTileRows});
+  // Nor do bytes: a product takes as long as its tile has rows.
+  if (rows > 0) configure_tiles({TileShapes::kBytes, padded_rows(rows)});
   if (rows > 0 && rows <= few_rows_of(matrix.dtype)) {
     amx_few_tiles_panels(job, panel, count, first_row, rows, scratch);
   } else if (rows > 0) {

@@ -104,7 +104,7 @@ struct TileOutputs {
   size_t from_stride;
   float* to;
   size_t to_stride;
-  bool distant;  // `to` is not in a near cache
+  bool arrives;  // `to` is where they belong, not in a near cache; rows that only fill a tile up do not go there
 };
 
 /** Activations of consecutive tiles from one unit on, and the units that they meet. */
@@ -187,7 +187,7 @@ OCTAVO_INLINE void accumulate(const int32_t* products, const uint8_t* block, con
   const V16 bias = v_mul(scale, v_set1(-kDotBiasFloat));
 #pragma GCC unroll 16
   for (int row = 0; row < height; ++row) {
-    if (row == (height == kTileRows ? kTileRows / 2 : 0)) halfway();
+    if (row == height / 2) halfway();
     const I16 dot = i_add(_mm512_load_si512(products + row * kGroupRows), i_set1(kDotBias));
     sums[row] = v_fma(v_fma(i_as_float(dot), scale, bias), v_set1(read_float(block + kTileScales + row * kTileEntry)), sums[row]);
   }
@@ -208,8 +208,9 @@ OCTAVO_INLINE void accumulate_units(const TileChunk& chunk, Issue<F>& issue, con
                                     int height, Fetch& fetch, const TileOutputs& outputs, size_t first_row) {
   const float* from = outputs.from + first_row * outputs.from_stride + group * kGroupRows;
   float* to = outputs.to + first_row * outputs.to_stride + group * kGroupRows;
-  if (outputs.distant) {
-    for (int row = 0; row < height; ++row) __builtin_prefetch(to + row * outputs.to_stride, 1, 3);
+  const int32_t stored = outputs.arrives && chunk.row_count - static_cast<int32_t>(first_row) < height ? chunk.row_count - static_cast<int32_t>(first_row) : height;
+  if (outputs.arrives) {
+    for (int row = 0; row < stored; ++row) __builtin_prefetch(to + row * outputs.to_stride, 1, 3);
   }
   V16 sums[kTileRows];
 #pragma GCC unroll 16
@@ -235,7 +236,9 @@ OCTAVO_INLINE void accumulate_units(const TileChunk& chunk, Issue<F>& issue, con
     step(std::integral_constant<int, 1>{}, i + 1 < steps);
   }
 #pragma GCC unroll 16
-  for (int row = 0; row < height; ++row) v_store(to + row * outputs.to_stride, sums[row]);
+  for (int row = 0; row < height; ++row) {
+    if (row < stored) v_store(to + row * outputs.to_stride, sums[row]);
+  }
 }
 
 /** All rows of a chunk. */
@@ -248,11 +251,12 @@ void tile_chunk(const TileChunk& chunk, Fetch fetch, const TileOutputs& outputs)
   const uint8_t* block = chunk.rows;
   for (int32_t row = 0; row < chunk.row_count; row += kTileRows, block += chunk.tile_bytes) {
     const size_t first = static_cast<size_t>(row);
-    const int32_t left = chunk.row_count - row;
+    const int32_t height = padded_rows(chunk.row_count - row);
     for (int group = 0; group < 2; ++group) {
-      // The height of whole tiles is known to the compiler, which then keeps the accumulators in registers.
-      if (left >= kTileRows) accumulate_units<F>(chunk, issue, ring, index, block, group, kTileRows, fetch, outputs, first);
-      else accumulate_units<F>(chunk, issue, ring, index, block, group, left, fetch, outputs, first);
+      // Heights are known to the compiler, which then keeps the accumulators in registers.
+      if (height == 16) accumulate_units<F>(chunk, issue, ring, index, block, group, 16, fetch, outputs, first);
+      else if (height == 12) accumulate_units<F>(chunk, issue, ring, index, block, group, 12, fetch, outputs, first);
+      else accumulate_units<F>(chunk, issue, ring, index, block, group, height, fetch, outputs, first);
     }
   }
 }

@@ -123,11 +123,12 @@ struct DirectRun {
   bool is_plain() const { return count % 2 == 0 && count >= kLead; }
 };
 
-/** Where a run's accumulators come from (null: they begin at zero), rows kPanelRows apart, and where they go. */
+/** Where a run's accumulators come from (null: they begin at zero), rows kPanelRows apart, and where the first `rows` of them go. */
 struct RunOutputs {
   const float* from;
   float* to;
   size_t stride;
+  int32_t rows;
 };
 
 /** Loads sixteen rows and sixteen outputs of 32 columns. Before the last product is stored: loads wait for stores that only seem to overlap them. */
@@ -174,7 +175,7 @@ OCTAVO_INLINE void add_scaled(V16& sum, V16 value, const uint8_t* factor) {
   asm("vfmadd231ps %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(value), "m"(*reinterpret_cast<const float*>(factor)));
 }
 
-/** Takes the products of one unit into the accumulators of `height` rows; calls halfway() before the second half of a whole tile, or first. */
+/** Takes the products of one unit into the accumulators of `height` rows; calls halfway() before the second half. */
 template <class Halfway>
 OCTAVO_INLINE void accumulate_direct(const int32_t* products, const uint8_t* block, const uint8_t* scales, int height, V16 (&sums)[kTileRows],
                                      const Halfway& halfway) {
@@ -182,7 +183,7 @@ OCTAVO_INLINE void accumulate_direct(const int32_t* products, const uint8_t* blo
   const V16 bias = v_mul(scale, v_set1(-kDotBiasFloat));
 #pragma GCC unroll 16
   for (int row = 0; row < height; ++row) {
-    if (row == (height == kTileRows ? kTileRows / 2 : 0)) halfway();
+    if (row == height / 2) halfway();
     const I16 dot = i_add(_mm512_load_si512(products + row * kGroupRows), i_set1(kDotBias));
     add_scaled(sums[row], v_fma(i_as_float(dot), scale, bias), block + kTileScales + static_cast<size_t>(row) * kTileEntry);
   }
@@ -256,7 +257,9 @@ OCTAVO_INLINE void direct_run(size_t block_bytes, const DirectRun& run, const Di
   take(3);
   issue_first<F, 3, kPlain>(next, block_bytes, ring);
 #pragma GCC unroll 16
-  for (int i = 0; i < height; ++i) v_store(outputs.to + static_cast<size_t>(i) * outputs.stride, sums[i]);
+  for (int i = 0; i < height; ++i) {
+    if (i < outputs.rows) v_store(outputs.to + static_cast<size_t>(i) * outputs.stride, sums[i]);
+  }
 }
 
 /** The products of some panels with kTiles (one or two) tiles of rows. */
@@ -285,14 +288,15 @@ class Direct {
           for (int32_t tile = 0; tile < kTiles; ++tile) {
             const DirectRun next = next_run(first, panel, group, tile);
             const RunOutputs outputs = outputs_of(first, panel, group, tile);
-            const int32_t height = row_count_ - tile * kTileRows;
-            // The height of a whole tile is known to the compiler, which then keeps the accumulators in registers.
-            const std::integral_constant<int, kTileRows> whole;
-            const auto part = [height] { return height; };
-            const bool plain = run.is_plain() && next.is_plain();
-            if (height >= kTileRows && plain) direct_run<F, kTiles, true>(block_bytes, run, next, ring, whole, stream, outputs);
-            else if (height >= kTileRows) direct_run<F, kTiles, false>(block_bytes, run, next, ring, whole, stream, outputs);
-            else direct_run<F, kTiles, false>(block_bytes, run, next, ring, part, stream, outputs);
+            const int32_t height = padded_rows(row_count_ - tile * kTileRows);
+            // Heights are known to the compiler, which then keeps the accumulators in registers.
+            const auto start = [&](auto plain, auto known) __attribute__((always_inline)) { direct_run<F, kTiles, plain.value>(block_bytes, run, next, ring, known, stream, outputs); };
+            const bool is_plain = run.is_plain() && next.is_plain();
+            if (is_plain && height == 16) start(std::true_type{}, std::integral_constant<int, 16>{});
+            else if (is_plain && height == 12) start(std::true_type{}, std::integral_constant<int, 12>{});
+            else if (is_plain && height == 8) start(std::true_type{}, std::integral_constant<int, 8>{});
+            else if (height == 16) start(std::false_type{}, std::integral_constant<int, 16>{});
+            else start(std::false_type{}, [height] { return height; });
             run = next;
           }
         }
@@ -353,11 +357,11 @@ class Direct {
     const PanelOutput& output = outputs_[panel];
     float* const sums = output.out + static_cast<size_t>(tile) * kTileFloats + group * kGroupRows;
     const float* const from = first == 0 ? nullptr : sums;
-    if (first + job_.turn < job_.units || !output.only_copied()) return {from, sums, kPanelRows};
+    if (first + job_.turn < job_.units || !output.only_copied()) return {from, sums, kPanelRows, kTileRows};
     float* const to = output.target + static_cast<size_t>(tile * kTileRows) * output.target_stride + group * kGroupRows;
     const int32_t rows = row_count_ - tile * kTileRows < kTileRows ? row_count_ - tile * kTileRows : kTileRows;
     for (int32_t row = 0; row < rows; ++row) __builtin_prefetch(to + static_cast<size_t>(row) * output.target_stride, 1, 3);
-    return {from, to, output.target_stride};
+    return {from, to, output.target_stride, rows};
   }
 
   const DirectPanels& job_;
