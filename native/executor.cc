@@ -364,7 +364,7 @@ void Executor::run_rows(const Region& region, int32_t first, int32_t last) {
 }
 
 void Executor::fill_up(const RowInstruction& quantize, int32_t rows) {
-  if (rows % kHeightStep == 0) return;
+  if (padding_of(rows % kTileRows) == 0) return;
   uint8_t* block = reinterpret_cast<uint8_t*>(row(quantize.out, rows / kTileRows * kTileRows));
   const size_t block_bytes = tile_block_bytes(quantize.halves);
   for (int32_t column = 0; column < quantize.width; column += kQuantBlock, block += block_bytes) clear_slots(block, quantize.halves, rows % kTileRows);

@@ -100,14 +100,18 @@ constexpr size_t kTileEntry = 8;
 
 inline constexpr size_t tile_block_bytes(bool halves) { return halves ? 1024 : 768; }
 
-/** Tiles are worked on up to a multiple of so many rows. */
+/** A tile of so many rows or more may be worked on up to a multiple of kHeightStep rows; fewer are taken one by one. */
+constexpr int32_t kLeastTileRows = 8;
 constexpr int32_t kHeightStep = 4;
+/** How many rows have to be there beside the first `rows` of a tile. */
+constexpr int32_t padding_of(int32_t rows) { return rows < kLeastTileRows ? 0 : ceil_div(rows, kHeightStep) * kHeightStep - rows; }
 
-/** Fills a block of a tile that has so many rows up with rows that count as zeros, whatever their quants are. */
+/** Fills a block of a tile of which `rows` rows are there up with rows that count as zeros, whatever their quants are. */
 inline void clear_slots(uint8_t* block, bool halves, int32_t rows) {
-  const int32_t padding = (kHeightStep - rows % kHeightStep) % kHeightStep;
-  for (size_t table = kTileScales; table < tile_block_bytes(halves) && padding > 0; table += static_cast<size_t>(kTileRows) * kTileEntry) {
-    std::memset(block + table + static_cast<size_t>(rows) * kTileEntry, 0, static_cast<size_t>(padding) * kTileEntry);
+  const size_t padding = static_cast<size_t>(padding_of(rows));
+  if (padding == 0) return;
+  for (size_t table = kTileScales; table < tile_block_bytes(halves); table += static_cast<size_t>(kTileRows) * kTileEntry) {
+    std::memset(block + table + static_cast<size_t>(rows) * kTileEntry, 0, padding * kTileEntry);
   }
 }
 

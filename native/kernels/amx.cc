@@ -14,7 +14,7 @@ namespace octavo {
 namespace {
 
 /** From this many rows on, or beyond whole tiles, a tile is quicker than the vector dot product. */
-constexpr int32_t least_tile_rows(DType dtype) { return takes_turns(dtype) ? 8 : 9; }
+constexpr int32_t least_tile_rows(DType dtype) { return takes_turns(dtype) ? kLeastTileRows : kLeastTileRows + 1; }
 
 /** The shapes that a thread's tiles have, and how many rows of activations where that varies. */
 struct TileShapes {
@@ -64,13 +64,13 @@ int32_t tiled_rows_of(DType dtype, int32_t rows) {
 void linear_panels(const LinearJob& job, int32_t panel, int32_t count, int32_t first_row, int32_t last_row, float* scratch) {
   const Matrix& matrix = *job.weight;
   if (matrix.paired) {
-    // Short batches do not pay for whole tiles.
+    // A product takes as long as its tile has rows.
     configure_tiles({TileShapes::kPairs, std::min(last_row - first_row, kTileRows)});
     for (int32_t i = panel; i < panel + count; ++i) amx_pair_panel(job, i, first_row, last_row - first_row, scratch);
     return;
   }
   const int32_t rows = tiled_rows_of(matrix.dtype, last_row - first_row);
-  // Nor do bytes: a product takes as long as its tile has rows.
+  // No higher than the batch, in the steps that the loops are made for.
   if (rows > 0) configure_tiles({TileShapes::kBytes, padded_rows(rows)});
   if (rows > 0 && rows <= few_rows_of(matrix.dtype)) {
     amx_few_tiles_panels(job, panel, count, first_row, rows, scratch);

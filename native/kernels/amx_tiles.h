@@ -38,10 +38,8 @@ OCTAVO_INLINE void tile_dot() {
 /** equal_part, made even, of units; `most` is even. A product's tile and place in the ring depend on whether its unit is even. */
 constexpr int32_t even_part(int32_t units, int32_t most) { return ceil_div(equal_part(units, most), 2) * 2; }
 
-/** Rows of the first of some tiles, those between them and the next height included, which count as zeros (clear_slots). */
-constexpr int32_t padded_rows(int32_t row_count) {
-  return row_count < kTileRows ? ceil_div(row_count, kHeightStep) * kHeightStep : kTileRows;
-}
+/** Rows of the first of some tiles, with those that fill it up to the next height and count as zeros (clear_slots). */
+constexpr int32_t padded_rows(int32_t row_count) { return row_count < kTileRows ? row_count + padding_of(row_count) : kTileRows; }
 
 /** Issues the products that run ahead of what is accumulated. */
 template <class Issue>

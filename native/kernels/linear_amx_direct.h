@@ -131,7 +131,7 @@ struct RunOutputs {
   int32_t rows;
 };
 
-/** Loads sixteen rows and sixteen outputs of 32 columns. Before the last product is stored: loads wait for stores that only seem to overlap them. */
+/** Loads a tile of rows and one of sixteen outputs of 32 columns. Before the last product is stored: loads wait for stores that only seem to overlap them. */
 OCTAVO_INLINE void load_operands(const uint8_t* rows, const uint8_t* codes) {
   tile_load<2>(rows, kQuantBlock);
   tile_load<4>(codes, 64);
