@@ -2,12 +2,13 @@
 // run through the public backend interface as small programs.
 
 import { availableParallelism } from 'node:os';
-import { availableInstructionSets, createCpuBackend } from '../src/backends/cpu/index.ts';
+import { createCpuBackend } from '../src/backends/cpu/index.ts';
 import { type SynthShapeName, synthShapeNames } from '../src/models/synth/index.ts';
 import { synthShape } from '../src/models/synth/shapes.ts';
 import { type DType, dtypeNames, isStorable, rowBytes } from '../src/tensor/index.ts';
-import { formatLimits, readLimit, withLimits } from './common/limits.ts';
-import { choices, integer, integers, runBench, UsageError } from './common/options.ts';
+import { chosenIsa, isaOption } from './common/isa.ts';
+import { formatLimits, leastSeconds, readLimit, withLimits } from './common/limits.ts';
+import { choices, integer, integers, runBench } from './common/options.ts';
 import { progress } from './common/progress.ts';
 import { formatShare, formatTable } from './common/table.ts';
 import {
@@ -32,7 +33,7 @@ const options = {
   type: choices(dtypeNames, dtypeNames.join(','), 'types of the weights'),
   rows: integers('1,4,16,32,512', 'numbers of rows', 1, 4096),
   threads: integer(availableParallelism(), 'threads', 1, 512),
-  isa: choices(['auto', 'amx', 'avx512bf16', 'avx512', 'avx2', 'portable'] as const, 'auto', 'instruction set'),
+  isa: isaOption,
   'weight-mib': integer(256, 'weights that a product streams over at least, so that they are not in cache', 1, 16_384),
   runs: integer(5, 'runs of each', 1, 1000),
 };
@@ -73,10 +74,7 @@ await runBench(
   options,
   async (values) => {
     const { threads, runs, rows: rowCounts } = values;
-    const isa = values.isa[0];
-    const sets = availableInstructionSets();
-    if (isa !== 'auto' && !sets.includes(isa)) throw new UsageError(`--isa ${isa} does not run on this machine`);
-    const backend = createCpuBackend({ threads, isa });
+    const backend = createCpuBackend({ threads, isa: chosenIsa(values.isa) });
     const measured: Measured[] = [];
 
     async function measureProduct(name: KernelName, shapeName: SynthShapeName, dtype: DType): Promise<void> {
@@ -138,14 +136,13 @@ await runBench(
     });
     const results = measured.map((it) => {
       // Halves and f32 may run on either unit: the faster one is the limit.
-      const limit = it.isProduct ? productLimit(it.dtype, limits) : 'f32';
+      const computing = it.isProduct ? productLimit(it.dtype, limits) : 'f32';
       const reading = it.isProduct ? readLimit(limits) : 'readSmall';
-      const computeUs = (it.operations / limits[limit]!.all.median) * 1e6;
-      const readUs = (it.bytes / limits[reading].all.median) * 1e6;
+      const { seconds, limit } = leastSeconds(it, limits, computing, reading);
       return {
         ...it,
-        limit: computeUs > readUs ? limit : reading,
-        share: Math.max(computeUs, readUs) / it.microseconds.median,
+        limit,
+        share: (seconds * 1e6) / it.microseconds.median,
         gigaOperations: it.isProduct ? it.operations / it.microseconds.median / 1e3 : null,
         gigaBytes: it.bytes / it.microseconds.median / 1e3,
       };

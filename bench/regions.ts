@@ -1,14 +1,14 @@
 // Where a step's time goes, region by region between its barriers, each against the least that the machine allows for its work.
 
 import { availableParallelism } from 'node:os';
-import { kvBlockBytes, type StepBindings } from '../src/backends/backend.ts';
-import { availableInstructionSets, type CpuBackendOptions, createCpuBackend } from '../src/backends/cpu/index.ts';
+import { type CpuBackendOptions, createCpuBackend } from '../src/backends/cpu/index.ts';
 import { kvLayerBytes } from '../src/backends/kv-layout.ts';
-import type { TokenPick } from '../src/backends/picks.ts';
-import { bindStep } from '../src/backends/testing/step.ts';
 import { openModel } from '../src/models/open-model.ts';
 import { type SynthDType, type SynthShapeName, synthDTypes, synthShapeNames } from '../src/models/synth/index.ts';
 import type { WeightRef } from '../src/program/program.ts';
+import { bindDesign } from '../src/simulation/calibration/bind-design.ts';
+import { compileFilled } from './common/filled-model.ts';
+import { chosenIsa, isaOption } from './common/isa.ts';
 import { formatLimits, withLimits } from './common/limits.ts';
 import { ensureModel } from './common/models.ts';
 import { choices, integer, runBench, UsageError } from './common/options.ts';
@@ -27,39 +27,12 @@ const options = {
   context: integer(64, 'tokens of context of each sequence', 1, 8192),
   tokens: integer(1, 'of them are computed in the step: 1 decodes, more is a prefill', 1, 8192),
   threads: integer(availableParallelism(), 'threads', 1, 512),
-  isa: choices(['auto', 'amx', 'avx512bf16', 'avx512', 'avx2', 'portable'] as const, 'auto', 'instruction set'),
+  isa: isaOption,
   steps: integer(60, 'steps that are timed', 1, 100_000),
 };
 
-type Step = { readonly sequences: number; readonly context: number; readonly tokens: number };
-
 /** Each sequence computes the last tokens of its context, and picks the likeliest token after them. */
-function bindingsOf({ sequences, context, tokens }: Step): StepBindings {
-  const perSequence = Math.ceil(context / blockSize);
-  const step = bindStep(
-    Array.from({ length: sequences }, (_, s) => ({
-      tokenIds: Array.from({ length: tokens }, (_, i) => 1 + ((s * 7919 + i * 104_729) % 1000)),
-      firstPosition: context - tokens,
-      blocks: Array.from({ length: perSequence }, (_, i) => s * perSequence + i),
-      outputs: [tokens - 1],
-    })),
-    blockSize,
-  );
-  const picks = Array.from(
-    { length: sequences },
-    (_, outputIndex): TokenPick => ({
-      outputIndex,
-      temperature: 0,
-      topK: 0,
-      topP: 1,
-      minP: 0,
-      uniform: 0,
-      topCount: null,
-      edits: null,
-    }),
-  );
-  return { ...step, picks };
-}
+type Step = { readonly sequences: number; readonly context: number; readonly tokens: number };
 
 interface TimedStep {
   readonly groups: readonly GroupTime[];
@@ -83,7 +56,7 @@ async function timeSteps(path: string, step: Step, setting: Setting, steps: numb
     const { layerCount, kvHeadCount, headSize } = program;
     const kv = { layerCount, kvHeadCount, headSize, blockSize, keyDType: 'f16', valueDType: 'f16' } as const;
     const blockCount = sequences * Math.ceil(context / blockSize);
-    const executable = await backend.compile(program, {
+    const executable = await compileFilled(backend, program, {
       weights,
       kv,
       blockCount,
@@ -94,13 +67,11 @@ async function timeSteps(path: string, step: Step, setting: Setting, steps: numb
         maxContextTokens: context,
       },
     });
-    // Untouched memory would be one page of zeros, read from the cache.
-    const bytes = new Uint8Array(kvBlockBytes(kv)).fill(0x2c);
-    for (let block = 0; block < blockCount; block++) executable.writeBlock(block, bytes);
     const shape = { ...step, outputs: sequences, kvBytes: kvLayerBytes(kv) / blockSize };
     const attentions = program.operations.filter((it) => it.kind === 'pagedAttention');
     const dtypeOf = (weight: WeightRef) => weights.weights.get(weight.name)!.dtype;
-    const bindings = bindingsOf(step);
+    const contexts = Array.from({ length: sequences }, () => ({ tokenCount: tokens, contextTokens: context }));
+    const bindings = bindDesign({ sequences: contexts, sharedTokens: 0 }, blockSize, program.vocabSize);
     const timed: TimedStep[] = [];
     for (let i = -warmUpSteps; i < steps; i++) {
       const { kernelMs, pickMs } = await executable.execute(bindings);
@@ -171,9 +142,7 @@ await runBench(
   async (values) => {
     const { sequences, context, tokens, threads, steps } = values;
     if (tokens > context) throw new UsageError(`--tokens ${tokens} is more than --context ${context}`);
-    const isa = values.isa[0];
-    const sets = availableInstructionSets();
-    if (isa !== 'auto' && !sets.includes(isa)) throw new UsageError(`--isa ${isa} does not run on this machine`);
+    const isa = chosenIsa(values.isa);
     const results = [];
     for (const model of values.model) {
       for (const type of values.type) {

@@ -3,10 +3,10 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Backend, Executable, StepBindings } from '../../src/backends/backend.ts';
-import { kvBlockBytes } from '../../src/backends/backend.ts';
 import { type CpuBackendOptions, createCpuBackend } from '../../src/backends/cpu/index.ts';
 import { openModel } from '../../src/models/open-model.ts';
 import { synthesizeGguf } from '../../src/models/synth/index.ts';
+import { compileFilled } from '../common/filled-model.ts';
 import { type AttentionShape, bindAttention, compileAttention } from './workload.ts';
 
 export interface SharedCase {
@@ -111,8 +111,8 @@ export async function modelPair(
     const pair = await pairOf(
       options,
       { ...step, outputCount: work.sequences, outputRows: Int32Array.from({ length: work.sequences }, (_, i) => i) },
-      async (backend) => {
-        const executable = await backend.compile(model.program, {
+      (backend) =>
+        compileFilled(backend, model.program, {
           weights: model.weights,
           kv,
           blockCount,
@@ -122,12 +122,7 @@ export async function modelPair(
             maxOutputs: work.sequences,
             maxContextTokens: work.prefixTokens + work.ownTokens,
           },
-        });
-        // Untouched memory would be one page of zeros, read from the cache.
-        const bytes = new Uint8Array(kvBlockBytes(kv)).fill(0x2c);
-        for (let block = 0; block < blockCount; block++) executable.writeBlock(block, bytes);
-        return executable;
-      },
+        }),
       1,
     );
     return { ...pair, layerCount };

@@ -63,6 +63,18 @@ export function onThreads(limit: Limit | null, threads: 'single' | 'all'): numbe
   return limit === null ? null : limit[threads].median;
 }
 
+/** The least seconds that the limits of computing and of reading allow for some work, as if both overlapped in full, and the one of the two that says so. */
+export function leastSeconds(
+  { operations, bytes }: { readonly operations: number; readonly bytes: number },
+  limits: MachineLimits,
+  computing: LimitName,
+  reading: LimitName,
+): { readonly seconds: number; readonly limit: LimitName } {
+  const compute = operations / limits[computing]!.all.median;
+  const read = bytes / limits[reading]!.all.median;
+  return compute > read ? { seconds: compute, limit: computing } : { seconds: read, limit: reading };
+}
+
 /** Limits of all threads on one line. */
 export function formatLimits({ int8, f32, read, readAhead, readSmall }: MachineLimits): string {
   const giga = (value: number | undefined) => ((value ?? Number.NaN) / 1e9).toFixed(1);

@@ -2,26 +2,23 @@
 
 import { describe, expect, it } from 'vitest';
 import type { SynthDType, SynthShapeName } from '../../src/models/synth/index.ts';
-import type { Limit, MachineLimits } from '../common/limits.ts';
+import { fixedLimit } from '../common/fixed-limit.ts';
+import type { MachineLimits } from '../common/limits.ts';
 import { referenceLimits } from '../reference.ts';
 import { decodeRates } from './protocol.ts';
 import { rooflineRate, scaledReference } from './scaling.ts';
 import { type ModelWeights, shareOf, synthWeights, tileShareOf } from './shares.ts';
 import { describeVerdict, judge, peerTarget, referenceTarget } from './targets.ts';
 
-const limitOf = (rate: number): Limit => {
-  const summary = { median: rate, lowest: rate, highest: rate };
-  return { single: summary, all: summary };
-};
 const limits: MachineLimits = {
-  f32: limitOf(referenceLimits.f32),
-  int8: limitOf(referenceLimits.int8),
-  bf16: limitOf(referenceLimits.bf16),
+  f32: fixedLimit(referenceLimits.f32),
+  int8: fixedLimit(referenceLimits.int8),
+  bf16: fixedLimit(referenceLimits.bf16),
   amxInt8: null,
   amxBf16: null,
-  read: limitOf(referenceLimits.read),
-  readAhead: limitOf(referenceLimits.read),
-  readSmall: limitOf(referenceLimits.read),
+  read: fixedLimit(referenceLimits.read),
+  readAhead: fixedLimit(referenceLimits.read),
+  readSmall: fixedLimit(referenceLimits.read),
 };
 // llama-3.2-1b in Q8_0.
 const weights: ModelWeights = {
@@ -41,7 +38,7 @@ describe('shares', () => {
   });
 
   it('hold one sequence against the faster way to read, and llama.cpp against reading in order', () => {
-    const slow = { ...limits, readAhead: limitOf(1.25 * referenceLimits.read) };
+    const slow = { ...limits, readAhead: fixedLimit(1.25 * referenceLimits.read) };
     expect(shareOf(decode(1), 21, weights, slow)).toEqual({
       limit: 'readAhead',
       share: expect.closeTo(0.836 / 1.25, 3),
@@ -52,9 +49,9 @@ describe('shares', () => {
   it('take the faster unit for halves, and tiles only where there are any', () => {
     const halves: ModelWeights = { ...weights, dtype: 'f16' };
     expect(shareOf(prefill, 91, halves, limits).limit).toBe('bf16');
-    expect(shareOf(prefill, 91, halves, { ...limits, bf16: limitOf(1e9) }).limit).toBe('f32');
+    expect(shareOf(prefill, 91, halves, { ...limits, bf16: fixedLimit(1e9) }).limit).toBe('f32');
     expect(tileShareOf(prefill, 91, halves, limits)).toBeNull();
-    const tiled = { ...limits, amxBf16: limitOf(2 * 91 * weights.layerWeights) };
+    const tiled = { ...limits, amxBf16: fixedLimit(2 * 91 * weights.layerWeights) };
     expect(tileShareOf(prefill, 91, halves, tiled)).toEqual({ limit: 'amxBf16', share: 1 });
   });
 });
@@ -75,7 +72,11 @@ describe('the reference', () => {
   });
 
   it('scales with the one limit, and with what the roofline makes of both', () => {
-    const faster = { ...limits, int8: limitOf(2 * referenceLimits.int8), read: limitOf(3 * referenceLimits.read) };
+    const faster = {
+      ...limits,
+      int8: fixedLimit(2 * referenceLimits.int8),
+      read: fixedLimit(3 * referenceLimits.read),
+    };
     const scaled = (task: Parameters<typeof scaledReference>[2]) =>
       scaledReference('llama-3.2-1b', 'q8_0', task, weights, faster);
     expect(scaled(prefill)).toMatchObject({ byOneLimit: 208, byRoofline: 208 });
@@ -87,7 +88,7 @@ describe('the reference', () => {
     // Sixteen by products there (42.4 ms; 39.8 ms of reading) and here (21.2 ms; 13.3 ms).
     expect(scaled(decode(16))?.byRoofline).toBeCloseTo(126, 9);
     // With products alone four times as fast, sixteen are bound by reading: 39.8 ms, where there were 42.4.
-    const products = { ...limits, int8: limitOf(4 * referenceLimits.int8) };
+    const products = { ...limits, int8: fixedLimit(4 * referenceLimits.int8) };
     const sixteen = scaledReference('llama-3.2-1b', 'q8_0', decode(16), weights, products)!;
     expect(sixteen.byOneLimit).toBeCloseTo(252, 9);
     expect(sixteen.byRoofline).toBeCloseTo((63 * 42.429) / 39.788, 1);
@@ -95,7 +96,7 @@ describe('the reference', () => {
 
   it('takes the faster dot product for halves, on both machines', () => {
     const halves = synthWeights('llama-3.2-1b', 'f16');
-    const slowBf16 = { ...limits, bf16: limitOf(1e9), f32: limitOf(2 * referenceLimits.bf16) };
+    const slowBf16 = { ...limits, bf16: fixedLimit(1e9), f32: fixedLimit(2 * referenceLimits.bf16) };
     expect(scaledReference('llama-3.2-1b', 'f16', prefill, halves, slowBf16)?.byOneLimit).toBeCloseTo(182, 9);
   });
 

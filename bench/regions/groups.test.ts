@@ -2,22 +2,19 @@
 
 import { expect, it } from 'vitest';
 import type { RegionTime } from '../../src/backends/cpu/index.ts';
-import type { Limit, MachineLimits } from '../common/limits.ts';
+import { fixedLimit } from '../common/fixed-limit.ts';
+import type { MachineLimits } from '../common/limits.ts';
 import { groupRegions, labelOf, leastMs, type StepShape } from './groups.ts';
 
-const limitOf = (rate: number): Limit => {
-  const summary = { median: rate, lowest: rate, highest: rate };
-  return { single: summary, all: summary };
-};
 const limits: MachineLimits = {
-  f32: limitOf(200e9),
-  int8: limitOf(1000e9),
+  f32: fixedLimit(200e9),
+  int8: fixedLimit(1000e9),
   bf16: null,
   amxInt8: null,
   amxBf16: null,
-  read: limitOf(20e9),
-  readAhead: limitOf(25e9),
-  readSmall: limitOf(30e9),
+  read: fixedLimit(20e9),
+  readAhead: fixedLimit(25e9),
+  readSmall: fixedLimit(30e9),
 };
 
 const rowsOf = (...instructions: RegionTime['instructions']): RegionTime => ({

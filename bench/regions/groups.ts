@@ -3,7 +3,7 @@
 import type { RegionTime } from '../../src/backends/cpu/index.ts';
 import type { WeightRef } from '../../src/program/program.ts';
 import { type DType, rowBytes } from '../../src/tensor/index.ts';
-import { type LimitName, type MachineLimits, readLimit } from '../common/limits.ts';
+import { type LimitName, leastSeconds, type MachineLimits, readLimit } from '../common/limits.ts';
 import { productLimit } from '../peer/shares.ts';
 
 /** What one step computes: every sequence the last tokens of its context. */
@@ -106,13 +106,7 @@ function attentionWork(step: StepShape, { headCount, headSize, window }: Attenti
 }
 
 /** The least milliseconds for some work, and the limit that says so. */
-export function leastMs(
-  { operations, bytes, dtype }: Work,
-  limits: MachineLimits,
-): { readonly ms: number; readonly limit: LimitName } {
-  const compute = productLimit(dtype, limits);
-  const reading = readLimit(limits);
-  const computeMs = (operations / limits[compute]!.all.median) * 1e3;
-  const readMs = (bytes / limits[reading].all.median) * 1e3;
-  return computeMs > readMs ? { ms: computeMs, limit: compute } : { ms: readMs, limit: reading };
+export function leastMs(work: Work, limits: MachineLimits): { readonly ms: number; readonly limit: LimitName } {
+  const { seconds, limit } = leastSeconds(work, limits, productLimit(work.dtype, limits), readLimit(limits));
+  return { ms: seconds * 1e3, limit };
 }
