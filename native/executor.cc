@@ -266,12 +266,12 @@ void Executor::run_thread(int32_t thread) {
   if (copies) copy_blocks(thread);
   if (copies || index > 0) threads_->barrier([&] { run_serial(0, index); });
   while (index < regions_.size()) {
-    const int64_t begin = clock_.is_on() ? RegionClock::now() : 0;
+    const int64_t begin = clock_.mark();
     run_region(index, thread);
-    const int64_t done = clock_.is_on() ? RegionClock::now() : 0;
+    const int64_t done = clock_.mark();
     const size_t next = skip_serial(index + 1);
     threads_->barrier([&] { run_serial(index + 1, next); });
-    if (clock_.is_on()) clock_.add(static_cast<size_t>(thread), index, {done - begin, RegionClock::now() - done});
+    clock_.add(static_cast<size_t>(thread), index, {done - begin, clock_.mark() - done});
     index = next;
   }
   if (!picker_.active()) return;

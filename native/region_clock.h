@@ -25,7 +25,11 @@ class RegionClock {
   static int64_t now() {
     return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
   }
-  void add(size_t thread, size_t region, RegionTime time) { times_[thread * regions_ + region] = time; }
+  /** Now, or without looking 0 when off. */
+  int64_t mark() const { return is_on() ? now() : 0; }
+  void add(size_t thread, size_t region, RegionTime time) {
+    if (is_on()) times_[thread * regions_ + region] = time;
+  }
   /** (work, wait) of each region in milliseconds: the mean over the threads. Empty when off. */
   std::vector<double> means() const;
 
