@@ -67,6 +67,10 @@ template <bool kWide>
 OCTAVO_INLINE I16 i_dot(I16 sum, B64 codes, int32_t x) {
   return _mm512_dpbusd_epi32(sum, codes, _mm512_set1_epi32(x));
 }
+/** i_dot with the four bytes at `x`, as an operand in memory: compilers load them on their own, which several sums of one `x` share and the front end pays for. */
+OCTAVO_INLINE void i_dot_at(I16& sum, B64 codes, const uint8_t* x) {
+  asm("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(codes), "m"(*reinterpret_cast<const int32_t*>(x)));
+}
 
 #elif defined(__AVX2__)
 

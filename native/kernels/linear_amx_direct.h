@@ -207,7 +207,10 @@ OCTAVO_INLINE void direct_run(size_t block_bytes, const DirectRun& run, const Di
   // An odd number of units is made even, and a short one four, by products that nothing reads.
   const auto take_with = [&](int index, const auto& halfway) __attribute__((always_inline)) {
     const size_t at = static_cast<size_t>(index % 2);
-    if (kPlain || left > index) accumulate_direct(ring + at * kProducts, block + at * block_bytes, scales + at * F::kUnit, height, sums, halfway);
+    const uint8_t* taken = block + at * block_bytes;
+    // One address for all rows: a compiler that knows where it comes from keeps an offset for each row, and loads that first.
+    asm("" : "+r"(taken));
+    if (kPlain || left > index) accumulate_direct(ring + at * kProducts, taken, scales + at * F::kUnit, height, sums, halfway);
     else halfway();
   };
   const auto take = [&](int index) __attribute__((always_inline)) { take_with(index, []() __attribute__((always_inline)) {}); };
