@@ -53,9 +53,8 @@ OCTAVO_INLINE void score_decoded_chunks(const DecodedScoreJob& job, int32_t firs
     for (int c = 0; c < kChunks; ++c) loaded[c] = v_load(keys + c * chunk_floats);
 #pragma GCC unroll 12
     for (int r = 0; r < kRows; ++r) {
-      const V16 query = v_set1(queries[r]);
 #pragma GCC unroll 8
-      for (int c = 0; c < kChunks; ++c) sums[r][c] = v_fma(loaded[c], query, sums[r][c]);
+      for (int c = 0; c < kChunks; ++c) add_scaled<kChunks>(sums[r][c], loaded[c], queries + r);
     }
   }
 #pragma GCC unroll 12
@@ -119,9 +118,8 @@ OCTAVO_INLINE void accumulate_decoded_columns(const DecodedValueJob& job, size_t
       for (int v = 0; v < kVectors; ++v) loaded[v] = v_load(values + v * 16);
 #pragma GCC unroll 12
       for (int r = 0; r < kRows; ++r) {
-        const V16 weight = v_set1(weights[r * kScoreStride]);
 #pragma GCC unroll 8
-        for (int v = 0; v < kVectors; ++v) sums[r][v] = v_fma(weight, loaded[v], sums[r][v]);
+        for (int v = 0; v < kVectors; ++v) add_scaled<kVectors>(sums[r][v], loaded[v], weights + r * kScoreStride);
       }
     }
   }

@@ -64,6 +64,13 @@ OCTAVO_INLINE FetchPace fetch_pace(int32_t bytes, int32_t steps) {
   return {static_cast<size_t>(ceil_div(bytes * every, steps)), every - 1};
 }
 
+/** sum += value * *factor, where kSums sums have the factor in common: for two it is read twice, which takes the front end less than a load on its own. */
+template <int kSums>
+OCTAVO_INLINE void add_scaled(V16& sum, V16 value, const float* factor) {
+  if constexpr (kSums <= 2) v_add_scaled(sum, value, factor);
+  else sum = v_fma(value, v_set1(*factor), sum);
+}
+
 /** What one tile of scores is made of. Rows of keys and of queries ascend by dimension. */
 struct ScoreJob {
   const uint8_t* const* chunks;  // keys of sixteen positions each
@@ -110,9 +117,8 @@ OCTAVO_INLINE void score_chunks(const ScoreJob& job, int32_t first) {
     for (int i = 0; i < kDims; ++i) {
 #pragma GCC unroll 12
       for (int r = 0; r < kRows; ++r) {
-        const V16 q = v_set1(queries[i * kAttentionTileRows + r]);
 #pragma GCC unroll 8
-        for (int c = 0; c < kChunks; ++c) sums[c][r] = v_fma(loaded[c][i], q, sums[c][r]);
+        for (int c = 0; c < kChunks; ++c) add_scaled<kChunks>(sums[c][r], loaded[c][i], queries + i * kAttentionTileRows + r);
       }
     }
   }
@@ -240,7 +246,8 @@ OCTAVO_INLINE void accumulate_columns(const PieceView& view, int32_t begin, int3
     const int32_t stop = at / 16 * 16 + 16 < end ? at / 16 * 16 + 16 : end;
     const uint8_t* ahead = nullptr;
     if (kAhead && view.next_lines > 0) ahead = view.next_keys[at / 16] + static_cast<size_t>(at % 16) * view.next_step;
-    for (; at < stop; ++at, values += stride) {
+    const float* weight = weights + at;
+    for (; at < stop; ++at, values += stride, ++weight) {
       if (kAhead) {
         for (int32_t i = 0; i < view.next_lines; ++i) fetch_ahead(ahead + static_cast<size_t>(i) * view.next_stride);
         ahead += view.next_step;
@@ -249,9 +256,8 @@ OCTAVO_INLINE void accumulate_columns(const PieceView& view, int32_t begin, int3
       Format::template values<kVectors>(values, column, loaded);
 #pragma GCC unroll 12
       for (int r = 0; r < kRows; ++r) {
-        const V16 weight = v_set1(weights[r * kScoreStride + static_cast<size_t>(at)]);
 #pragma GCC unroll 8
-        for (int v = 0; v < kVectors; ++v) sums[r][v] = v_fma(weight, loaded[v], sums[r][v]);
+        for (int v = 0; v < kVectors; ++v) add_scaled<kVectors>(sums[r][v], loaded[v], weight + r * kScoreStride);
       }
     }
   }

@@ -170,11 +170,6 @@ OCTAVO_INLINE void expand_nibbles(const uint8_t* from, uint8_t* to) {
   }
 }
 
-/** sum = fma(value, *factor, sum), in place: left to choose registers anew for each sum, compilers move and spill them between runs. */
-OCTAVO_INLINE void add_scaled(V16& sum, V16 value, const uint8_t* factor) {
-  asm("vfmadd231ps %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(value), "m"(*reinterpret_cast<const float*>(factor)));
-}
-
 /** Takes the products of one unit into the accumulators of `height` rows; calls halfway() before the second half. */
 template <class Halfway>
 OCTAVO_INLINE void accumulate_direct(const int32_t* products, const uint8_t* block, const uint8_t* scales, int height, V16 (&sums)[kTileRows],
@@ -185,7 +180,8 @@ OCTAVO_INLINE void accumulate_direct(const int32_t* products, const uint8_t* blo
   for (int row = 0; row < height; ++row) {
     if (row == height / 2) halfway();
     const I16 dot = i_add(_mm512_load_si512(products + row * kGroupRows), i_set1(kDotBias));
-    add_scaled(sums[row], v_fma(i_as_float(dot), scale, bias), block + kTileScales + static_cast<size_t>(row) * kTileEntry);
+    const uint8_t* const factor = block + kTileScales + static_cast<size_t>(row) * kTileEntry;
+    v_add_scaled(sums[row], v_fma(i_as_float(dot), scale, bias), reinterpret_cast<const float*>(factor));
   }
 }
 
@@ -207,10 +203,7 @@ OCTAVO_INLINE void direct_run(size_t block_bytes, const DirectRun& run, const Di
   // An odd number of units is made even, and a short one four, by products that nothing reads.
   const auto take_with = [&](int index, const auto& halfway) __attribute__((always_inline)) {
     const size_t at = static_cast<size_t>(index % 2);
-    const uint8_t* taken = block + at * block_bytes;
-    // One address for all rows: a compiler that knows where it comes from keeps an offset for each row, and loads that first.
-    asm("" : "+r"(taken));
-    if (kPlain || left > index) accumulate_direct(ring + at * kProducts, taken, scales + at * F::kUnit, height, sums, halfway);
+    if (kPlain || left > index) accumulate_direct(ring + at * kProducts, opaque(block + at * block_bytes), scales + at * F::kUnit, height, sums, halfway);
     else halfway();
   };
   const auto take = [&](int index) __attribute__((always_inline)) { take_with(index, []() __attribute__((always_inline)) {}); };

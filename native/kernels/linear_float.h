@@ -56,15 +56,6 @@ struct LoadBF16 {
   OCTAVO_INLINE V16 load(const uint16_t* p) { return v_load_bf16(p); }
 };
 
-/** Keeps the compiler from seeing how a pointer came about: it would spend a register on every row otherwise. */
-template <typename T>
-OCTAVO_INLINE T* opaque(T* p) {
-#if defined(__GNUC__)
-  asm("" : "+r"(p));
-#endif
-  return p;
-}
-
 /** out[row][0..31] (+)= sum over columns of panel[column][0..31] * input[row][column]; `resume` continues from `out`. */
 template <int kRows, typename Load, class Fetch>
 void float_tile(const typename Load::Element* panel, int32_t columns, const float* input, size_t input_stride, Fetch fetch, float* out,

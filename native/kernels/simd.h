@@ -163,6 +163,27 @@ OCTAVO_INLINE V16 v_scale_by_exponent(V16 value, V16 shifted) {
 
 #endif
 
+/** Keeps the compiler from seeing how a pointer came about: it would spend a register on every row otherwise, or an offset that it loads from the stack. */
+template <typename T>
+OCTAVO_INLINE T* opaque(T* p) {
+#if defined(__GNUC__)
+  asm("" : "+r"(p));
+#endif
+  return p;
+}
+
+/**
+ * sum = fma(value, *factor, sum), in place and with the factor as an operand in memory. Left to themselves, compilers load a factor that several sums share on its own,
+ * which the front end pays for, and choose a new register for every sum, which they move and spill between loops.
+ */
+OCTAVO_INLINE void v_add_scaled(V16& sum, V16 value, const float* factor) {
+#if defined(__AVX512F__)
+  asm("vfmadd231ps %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(value), "m"(*factor));
+#else
+  sum = v_fma(value, v_set1(*factor), sum);
+#endif
+}
+
 /** The first `count` (< 16) floats, the rest 0. */
 OCTAVO_INLINE V16 v_load_partial(const float* p, int count) {
   float lanes[16] = {};
