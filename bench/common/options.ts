@@ -1,6 +1,7 @@
 // Command lines of the benches: typed values from flags; wrong ones end the process with one line and exit code 2.
 
 import { parseArgs } from 'node:util';
+import { formatStolen, processorTimes, stolenShare } from './stolen.ts';
 
 /** What went wrong with a command line, in one line. */
 export class UsageError extends Error {}
@@ -121,7 +122,7 @@ export function helpText(command: string, what: string, options: Record<string, 
   return `npm run ${command} -- [options]\n\n${what}\n\n${lines.join('\n')}`;
 }
 
-/** Runs a bench: help on stdout with code 0, a wrong command line as one line on stderr with code 2. */
+/** Runs a bench, and tells how much of the processors' time the host took meanwhile: help on stdout with code 0, a wrong command line as one line on stderr with code 2. */
 export async function runBench<T extends Record<string, Option<unknown>>>(
   command: string,
   what: string,
@@ -134,8 +135,12 @@ export async function runBench<T extends Record<string, Option<unknown>>>(
       console.log(helpText(command, what, options));
       return;
     }
+    const before = processorTimes();
     const report = await body(values);
-    if (values.json) console.log(JSON.stringify({ bench: command, ...report }));
+    const stolen = stolenShare(before, processorTimes());
+    const told = formatStolen(stolen);
+    if (told !== '') console.log(told);
+    if (values.json) console.log(JSON.stringify({ bench: command, ...report, stolen }));
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     console.error(`${command}: ${error.message}`);
