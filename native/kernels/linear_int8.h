@@ -78,6 +78,15 @@ OCTAVO_INLINE I16 initial_dot(const TileRows& rows, int32_t unit, int half, int 
   else return scaled_initial<log2_of(F::kZero / 8)>(read_int(rows.table(unit, kTileMinus8) + row * kTileEntry));
 }
 
+/** dot += codes times the four bytes at `x`. */
+template <class F, int kRows>
+OCTAVO_INLINE void add_dot(I16& dot, B64 codes, const uint8_t* x) {
+#if defined(__AVX512VNNI__)
+  if constexpr (kRows >= kDotsFromMemory) return i_dot_at(dot, codes, x);
+#endif
+  dot = i_dot<F::kWide>(dot, codes, read_int(x));
+}
+
 template <class F, int kRows, int kStep>
 OCTAVO_INLINE void dot_step(const F& weights, const uint8_t* quants, int group, I16 (&dots)[kTileGroups][kRows]) {
   B64 codes[kTileGroups];
@@ -85,17 +94,9 @@ OCTAVO_INLINE void dot_step(const F& weights, const uint8_t* quants, int group, 
   for (int g = 0; g < kTileGroups; ++g) codes[g] = weights.template codes<kStep>(group + g);
 #pragma GCC unroll 8
   for (int row = 0; row < kRows; ++row) {
-    const uint8_t* const at = quants + row * kQuantBlock + kStep * 4;
-#if defined(__AVX512VNNI__)
-    if constexpr (kRows >= kDotsFromMemory) {
+    const uint8_t* const x = quants + row * kQuantBlock + kStep * 4;
 #pragma GCC unroll 2
-      for (int g = 0; g < kTileGroups; ++g) i_dot_at(dots[g][row], codes[g], at);
-      continue;
-    }
-#endif
-    const int32_t x = read_int(at);
-#pragma GCC unroll 2
-    for (int g = 0; g < kTileGroups; ++g) dots[g][row] = i_dot<F::kWide>(dots[g][row], codes[g], x);
+    for (int g = 0; g < kTileGroups; ++g) add_dot<F, kRows>(dots[g][row], codes[g], x);
   }
 }
 
