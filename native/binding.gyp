@@ -65,7 +65,7 @@
           # Its tile instructions are written out (kernels/amx_tiles.h): the compiler needs no flag for them.
           'target_name': 'kernels_amx',
           'type': 'static_library',
-          'sources': ['kernels/amx.cc', 'kernels/amx_few_tiles.cc', 'kernels/amx_pairs.cc'],
+          'sources': ['kernels/amx.cc', 'kernels/amx_blocks.cc', 'kernels/amx_few_tiles.cc', 'kernels/amx_pairs.cc'],
           'defines': ['OCTAVO_X86=1'],
           'cflags_cc': ['-mavx2', '-mfma', '-mf16c', '-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mavx512vnni', '-mgfni', '-mprefer-vector-width=512'],
           'xcode_settings': {

@@ -352,7 +352,7 @@ void Executor::run_rows(const Region& region, int32_t first, int32_t last) {
           break;
         case RowOp::kQuantize:
           kernels_.quantize_row(row(it.in, index), it.width, reinterpret_cast<uint8_t*>(row(it.out, index / kTileRows * kTileRows)),
-                                index % kTileRows, it.halves);
+                                index % kTileRows, it.quantization);
           if (index + 1 == rows_of(region)) fill_up(it, index + 1);
           break;
         case RowOp::kSplit:
@@ -366,8 +366,11 @@ void Executor::run_rows(const Region& region, int32_t first, int32_t last) {
 void Executor::fill_up(const RowInstruction& quantize, int32_t rows) {
   if (padding_of(rows % kTileRows) == 0) return;
   uint8_t* block = reinterpret_cast<uint8_t*>(row(quantize.out, rows / kTileRows * kTileRows));
-  const size_t block_bytes = tile_block_bytes(quantize.halves);
-  for (int32_t column = 0; column < quantize.width; column += kQuantBlock, block += block_bytes) clear_slots(block, quantize.halves, rows % kTileRows);
+  // Blocks have no padding: what rows that are not there give is left out.
+  if (quantize.quantization == Quantization::kBlocks) return;
+  const bool halves = quantize.quantization == Quantization::kHalves;
+  const size_t block_bytes = tile_block_bytes(halves);
+  for (int32_t column = 0; column < quantize.width; column += kQuantBlock, block += block_bytes) clear_slots(block, halves, rows % kTileRows);
 }
 
 }  // namespace octavo

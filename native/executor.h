@@ -140,7 +140,7 @@ class Executor {
   /** SiLU of the gate times what it lets through, of some pairs of panels, from rows of both in turn. */
   void join_gated(const Region& region, int32_t columns, int32_t pair, int32_t pairs, int32_t first_row, int32_t last_row, const float* from);
   /** Whether a buffer of quantised rows of `columns` has the sums of halves too. */
-  bool has_halves(int32_t buffer, int32_t columns) const { return buffers_[static_cast<size_t>(buffer)].stride_bytes == quantized_row_bytes(columns, true); }
+  bool has_halves(int32_t buffer, int32_t columns) const { return buffers_[static_cast<size_t>(buffer)].stride_bytes == quantized_row_bytes(columns, Quantization::kHalves); }
   int32_t panels_at_once(const Matrix& matrix, int32_t rows) const { return kernels_.panels_at_once == nullptr ? 1 : kernels_.panels_at_once(matrix, rows); }
   /** Rows that a product may have. */
   size_t most_rows() const { return static_cast<size_t>(limits_.max_tokens > limits_.max_outputs ? limits_.max_tokens : limits_.max_outputs); }

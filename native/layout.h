@@ -17,6 +17,10 @@
 //   where a weight      ... | (-4 sum i32 [2]) [16] | (scale * sum f32 [2]) [16] |      sums over columns 0..15 and 16..31
 //   has halves
 //
+// Weights whose scales are integers (Q3_K, Q6_K) are summed over 256 columns, for which their activations have one scale:
+//
+//   block of a tile    | int8 [16][256] | scale f32 [16] | -sum i32 [16][16] |      sums over each 16 columns
+//
 // Of BF16 weights that are multiplied on AMX, activations are split into two bf16, whose sum keeps sixteen bits and more of them. Sixteen rows form a tile here too;
 // columns up to a multiple of 32 are zero:
 //
@@ -45,6 +49,8 @@ constexpr int32_t kPanelRows = 32;
 constexpr int32_t kGroupRows = 16;
 constexpr int32_t kQuantBlock = 32;
 constexpr int32_t kTileRows = 16;
+/** Units (of kQuantBlock columns) of a block of a K-quant, and of activations that have one scale for it. */
+constexpr int32_t kBlockUnits = 8;
 /** Columns that the kernels expand at a time for many rows. */
 constexpr int32_t kPieceColumns = 256;
 /** Positions of one attention piece: softmax runs inside a piece, pieces are merged in ascending order. */
@@ -98,6 +104,24 @@ constexpr size_t kTileWeightedHalves = 896;
 /** From one row's entry of those tables to the next row's; a second half's entries lie 4 bytes after the first's. */
 constexpr size_t kTileEntry = 8;
 
+/** Columns, and byte offsets inside one block, of activations with one scale for 256 columns. */
+constexpr int32_t kBlockColumns = kBlockUnits * kQuantBlock;
+constexpr size_t kBlockScales = static_cast<size_t>(kTileRows) * kBlockColumns;
+constexpr size_t kBlockMinusSums = kBlockScales + kTileRows * 4;
+constexpr size_t kQuantizedBlockBytes = kBlockMinusSums + static_cast<size_t>(kBlockColumns / 16) * kTileRows * 4;
+
+/** How activations are quantised, numbered as src/backends/cpu/encoding.ts numbers it. */
+enum class Quantization : int32_t {
+  kPlain = 0,
+  kHalves = 1,  // with sums of 16 columns
+  kBlocks = 2,  // with one scale for 256
+};
+/** What weights of a format want. */
+inline constexpr Quantization quantization_for(const QuantFormat& format) {
+  if (format.has_integer_scales()) return Quantization::kBlocks;
+  return format.halves() == 2 ? Quantization::kHalves : Quantization::kPlain;
+}
+
 inline constexpr size_t tile_block_bytes(bool halves) { return halves ? 1024 : 768; }
 
 /** A tile of so many rows or more may be worked on up to a multiple of kHeightStep rows; fewer are taken one by one. */
@@ -118,13 +142,14 @@ inline void clear_slots(uint8_t* block, bool halves, int32_t rows) {
 /** Quantised activations: rows in tiles of kTileRows. */
 struct QuantizedRows {
   uint8_t* tiles;
-  size_t block_bytes;
+  size_t block_bytes;  // of 32 columns, or of 256
   size_t tile_bytes;
 };
 
-/** `row_bytes` is the share of one row in a buffer: a tile's bytes / kTileRows. */
-inline constexpr size_t quantized_row_bytes(int32_t columns, bool halves) {
-  return static_cast<size_t>(columns / kQuantBlock) * tile_block_bytes(halves) / kTileRows;
+/** The share of one row in a buffer: a tile's bytes / kTileRows. */
+inline constexpr size_t quantized_row_bytes(int32_t columns, Quantization quantization) {
+  if (quantization == Quantization::kBlocks) return static_cast<size_t>(columns / kBlockColumns) * kQuantizedBlockBytes / kTileRows;
+  return static_cast<size_t>(columns / kQuantBlock) * tile_block_bytes(quantization == Quantization::kHalves) / kTileRows;
 }
 
 /** Of a block of split activations, and of the first part in it. */

@@ -32,7 +32,7 @@ void require(bool condition, const char* what) {
 
 class Decoder {
  public:
-  Decoder(Reader& reader, const PlanContext& context) : reader_(reader), context_(context) {}
+  Decoder(Reader& reader, const PlanContext& context) : reader_(reader), context_(context), quantizations_(context.buffers.size(), Quantization::kPlain) {}
 
   Region region() {
     Region region{};
@@ -75,6 +75,11 @@ class Decoder {
     const KvPool& found = context_.pools[static_cast<size_t>(pool)];
     require(layer >= 0 && layer < found.layer_count, "no such layer");
     return found;
+  }
+  Quantization quantization() {
+    const int32_t code = reader_.integer();
+    require(code >= 0 && code <= static_cast<int32_t>(Quantization::kBlocks), "unknown quantisation");
+    return static_cast<Quantization>(code);
   }
   RowKind row_kind() {
     const int32_t kind = reader_.integer();
@@ -159,12 +164,14 @@ class Decoder {
         it.in = buffer();
         it.width = positive("width of a quantisation");
         it.out = buffer();
-        it.halves = reader_.integer() != 0;
-        require(it.width % kQuantBlock == 0, "a quantised width is not a multiple of 32");
+        it.quantization = quantization();
+        require(it.width % (it.quantization == Quantization::kBlocks ? kBlockColumns : kQuantBlock) == 0,
+                "a quantised width is not a multiple of 32, or of 256 in blocks");
         holds(it.in, static_cast<size_t>(it.width), rows);
         require(context_.buffers[static_cast<size_t>(it.out)].rows == rows, "a buffer has rows of another kind");
-        require(context_.buffers[static_cast<size_t>(it.out)].stride_bytes == quantized_row_bytes(it.width, it.halves),
+        require(context_.buffers[static_cast<size_t>(it.out)].stride_bytes == quantized_row_bytes(it.width, it.quantization),
                 "a buffer of quantised rows has another width");
+        quantizations_[static_cast<size_t>(it.out)] = it.quantization;
         break;
       case RowOp::kSplit:
         it.in = buffer();
@@ -204,14 +211,16 @@ class Decoder {
     if (region.split >= 0 && weight.dtype == DType::kBF16) holds_split(region.split, weight.columns, region.rows);
     if (!is_quantized(weight.dtype)) return;
     require(region.quantized >= 0, "a quantised weight without quantised input");
-    holds_quantized(region.quantized, weight.columns, quant_format_of(weight.dtype).halves() == 2, region.rows);
+    holds_quantized(region.quantized, weight.columns, quantization_for(quant_format_of(weight.dtype)), region.rows);
   }
 
-  void holds_quantized(int32_t index, int32_t columns, bool halves, RowKind rows) const {
+  /** `wanted`: kPlain also takes halves. */
+  void holds_quantized(int32_t index, int32_t columns, Quantization wanted, RowKind rows) const {
     const Buffer& buffer = context_.buffers[static_cast<size_t>(index)];
+    const Quantization found = quantizations_[static_cast<size_t>(index)];
     require(buffer.rows == rows, "a buffer has rows of another kind");
-    require(buffer.stride_bytes == quantized_row_bytes(columns, true) || (!halves && buffer.stride_bytes == quantized_row_bytes(columns, false)),
-            "a buffer of quantised rows has another width than a weight");
+    require(found == wanted || (wanted == Quantization::kPlain && found == Quantization::kHalves), "a weight wants its input quantised in another way");
+    require(buffer.stride_bytes == quantized_row_bytes(columns, found), "a buffer of quantised rows has another width than a weight");
   }
 
   void linear(Region& region) {
@@ -246,7 +255,14 @@ class Decoder {
     multiplies(region, gate);
     require((region.out < 0) != (region.quantized_out < 0), "a gated activation without one place for its result");
     if (region.out >= 0) holds(region.out, static_cast<size_t>(gate.rows), region.rows);
-    else holds_quantized(region.quantized_out, gate.rows, false, region.rows);
+    else gated_quantized(region.quantized_out, gate.rows, region.rows);
+  }
+
+  /** A gate's result, which is quantised panel by panel: not in blocks. */
+  void gated_quantized(int32_t index, int32_t columns, RowKind rows) {
+    const bool halves = context_.buffers[static_cast<size_t>(index)].stride_bytes == quantized_row_bytes(columns, Quantization::kHalves);
+    quantizations_[static_cast<size_t>(index)] = halves ? Quantization::kHalves : Quantization::kPlain;
+    holds_quantized(index, columns, Quantization::kPlain, rows);
   }
 
   void attention(Region& region) {
@@ -298,6 +314,8 @@ class Decoder {
 
   Reader& reader_;
   const PlanContext& context_;
+  /** How each buffer was quantised last. */
+  std::vector<Quantization> quantizations_;
 };
 
 }  // namespace

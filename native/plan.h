@@ -52,7 +52,7 @@ struct RowInstruction {
   int32_t pool = 0;
   int32_t layer = 0;  // of the pool
   bool interleaved = false;
-  bool halves = false;
+  Quantization quantization = Quantization::kPlain;
   float epsilon = 0;
 };
 

@@ -6,6 +6,7 @@
 #ifdef OCTAVO_AMX
 #include <algorithm>
 
+#include "amx_blocks.h"
 #include "amx_few_tiles.h"
 #include "amx_pairs.h"
 #include "linear_amx.h"
@@ -16,9 +17,9 @@ namespace {
 /** From this many rows on, or beyond whole tiles, a tile is quicker than the vector dot product. */
 constexpr int32_t least_tile_rows(DType dtype) { return takes_turns(dtype) ? kLeastTileRows : kLeastTileRows + 1; }
 
-/** The shapes that a thread's tiles have, and how many rows of activations where that varies. */
+/** The shapes that a thread's tiles have (kBytes: of 32 and 16 columns, kWhole: of 64 bytes), and how many rows of activations where that varies. */
 struct TileShapes {
-  enum Kind { kNone, kBytes, kPairs } kind;
+  enum Kind { kNone, kBytes, kWhole } kind;
   int32_t rows;
 
   bool operator==(const TileShapes& other) const { return kind == other.kind && rows == other.rows; }
@@ -34,7 +35,7 @@ void configure_tiles(const TileShapes& shapes) {
     config[48 + tile] = static_cast<uint8_t>(rows);
   };
   config[0] = 1;
-  if (shapes.kind == TileShapes::kPairs) {
+  if (shapes.kind == TileShapes::kWhole) {
     for (int tile = 0; tile < 6; ++tile) set(tile, shapes.rows, 64);
     for (int tile = 6; tile < 8; ++tile) set(tile, kTileRows, 64);
   } else {
@@ -58,6 +59,8 @@ void release_tiles() {
 /** Rows of a quantised weight that go through tiles; the rest goes through vectors. */
 int32_t tiled_rows_of(DType dtype, int32_t rows) {
   if (!is_quantized(dtype)) return 0;
+  // What is expanded serves one more tile for little.
+  if (quant_format_of(dtype).has_integer_scales() && rows >= least_tile_rows(dtype)) return rows;
   return rows % kTileRows < least_tile_rows(dtype) ? rows - rows % kTileRows : rows;
 }
 
@@ -65,11 +68,15 @@ void linear_panels(const LinearJob& job, int32_t panel, int32_t count, int32_t f
   const Matrix& matrix = *job.weight;
   if (matrix.paired) {
     // A product takes as long as its tile has rows.
-    configure_tiles({TileShapes::kPairs, std::min(last_row - first_row, kTileRows)});
+    configure_tiles({TileShapes::kWhole, std::min(last_row - first_row, kTileRows)});
     for (int32_t i = panel; i < panel + count; ++i) amx_pair_panel(job, i, first_row, last_row - first_row, scratch);
     return;
   }
   const int32_t rows = tiled_rows_of(matrix.dtype, last_row - first_row);
+  if (rows > 0 && quant_format_of(matrix.dtype).has_integer_scales()) {
+    configure_tiles({TileShapes::kWhole, std::min(rows, kTileRows)});
+    return amx_block_panels(job, panel, count, first_row, rows, scratch);
+  }
   // No higher than the batch, in the steps that the loops are made for.
   if (rows > 0) configure_tiles({TileShapes::kBytes, padded_rows(rows)});
   if (rows > 0 && rows <= few_rows_of(matrix.dtype)) {
@@ -83,6 +90,7 @@ void linear_panels(const LinearJob& job, int32_t panel, int32_t count, int32_t f
 /** A few tiles of rows share among panels what they read of the activations. */
 int32_t panels_at_once(const Matrix& matrix, int32_t rows) {
   const int32_t tiled = tiled_rows_of(matrix.dtype, rows);
+  if (is_quantized(matrix.dtype) && quant_format_of(matrix.dtype).has_integer_scales()) return tiled > 0 && tiled <= kBlockSharedRows ? kPanelsAtOnce : 1;
   return takes_turns(matrix.dtype) && tiled > 0 && tiled <= few_rows_of(matrix.dtype) ? kPanelsAtOnce : 1;
 }
 

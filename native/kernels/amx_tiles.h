@@ -35,6 +35,16 @@ OCTAVO_INLINE void tile_dot() {
   asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kTo), "i"(kRows), "i"(kColumns));
 }
 
+/** Adds to tile kTo: of signed rows and columns, or of unsigned columns. */
+template <int kTo, int kRows, int kColumns>
+OCTAVO_INLINE void tile_add_dot() {
+  asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kTo), "i"(kRows), "i"(kColumns));
+}
+template <int kTo, int kRows, int kColumns>
+OCTAVO_INLINE void tile_add_unsigned_dot() {
+  asm volatile("tdpbsud %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kTo), "i"(kRows), "i"(kColumns));
+}
+
 /** equal_part, made even, of units; `most` is even. A product's tile and place in the ring depend on whether its unit is even. */
 constexpr int32_t even_part(int32_t units, int32_t most) { return ceil_div(equal_part(units, most), 2) * 2; }
 

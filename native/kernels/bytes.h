@@ -50,6 +50,14 @@ OCTAVO_INLINE I16 i_shift_left(I16 v) {
 OCTAVO_INLINE I16 i_add(I16 a, I16 b) { return _mm512_add_epi32(a, b); }
 /** The bits, unchanged. */
 OCTAVO_INLINE V16 i_as_float(I16 v) { return _mm512_castsi512_ps(v); }
+/** The low 32 bits of products. */
+OCTAVO_INLINE I16 i_mul(I16 a, I16 b) { return _mm512_mullo_epi32(a, b); }
+/** Sixteen signed bytes, widened. */
+OCTAVO_INLINE I16 i_load_i8(const uint8_t* p) { return _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
+OCTAVO_INLINE I16 i_load(const int32_t* p) { return _mm512_loadu_si512(p); }
+OCTAVO_INLINE void i_store(int32_t* p, I16 v) { _mm512_storeu_si512(p, v); }
+/** Rounded to nearest, ties to even. */
+OCTAVO_INLINE V16 i_to_float(I16 v) { return _mm512_cvtepi32_ps(v); }
 OCTAVO_INLINE V16 v_load_u8(const uint8_t* p) {
   return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
 }
@@ -115,6 +123,16 @@ OCTAVO_INLINE I16 i_shift_left(I16 v) {
 OCTAVO_INLINE I16 i_add(I16 a, I16 b) { return {_mm256_add_epi32(a.a, b.a), _mm256_add_epi32(a.b, b.b)}; }
 OCTAVO_INLINE V16 i_as_float(I16 v) { return {_mm256_castsi256_ps(v.a), _mm256_castsi256_ps(v.b)}; }
 OCTAVO_INLINE __m128i load_bytes8(const uint8_t* p) { return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)); }
+OCTAVO_INLINE I16 i_mul(I16 a, I16 b) { return {_mm256_mullo_epi32(a.a, b.a), _mm256_mullo_epi32(a.b, b.b)}; }
+OCTAVO_INLINE I16 i_load_i8(const uint8_t* p) { return {_mm256_cvtepi8_epi32(load_bytes8(p)), _mm256_cvtepi8_epi32(load_bytes8(p + 8))}; }
+OCTAVO_INLINE I16 i_load(const int32_t* p) {
+  return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 8))};
+}
+OCTAVO_INLINE void i_store(int32_t* p, I16 v) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v.a);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 8), v.b);
+}
+OCTAVO_INLINE V16 i_to_float(I16 v) { return {_mm256_cvtepi32_ps(v.a), _mm256_cvtepi32_ps(v.b)}; }
 OCTAVO_INLINE V16 v_load_u8(const uint8_t* p) {
   return {_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(load_bytes8(p))), _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(load_bytes8(p + 8)))};
 }
@@ -163,6 +181,17 @@ OCTAVO_INLINE B64 b_shift(B64 v) {
 }
 OCTAVO_INLINE B64 b_flip(B64 v) { return v ^ 0x80; }
 OCTAVO_INLINE B64 b_merge(B64 base, B64 plane, uint8_t mask) { return base | (plane & mask); }
+OCTAVO_INLINE I16 i_load_i8(const uint8_t* p) {
+  I16 v;
+  for (int i = 0; i < 16; ++i) v[i] = static_cast<int8_t>(p[i]);
+  return v;
+}
+OCTAVO_INLINE I16 i_load(const int32_t* p) {
+  I16 v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+OCTAVO_INLINE void i_store(int32_t* p, I16 v) { std::memcpy(p, &v, sizeof v); }
 OCTAVO_INLINE V16 v_load_u8(const uint8_t* p) {
   V16 v;
   for (int i = 0; i < 16; ++i) v[i] = static_cast<float>(p[i]);

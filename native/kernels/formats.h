@@ -19,6 +19,7 @@ struct Packed {
   static constexpr int kZero = kFormat.zero;
   /** Codes of eight bits, whose pairwise products overflow 16 bits. */
   static constexpr bool kWide = kFormat.code_bits == 8;
+  static constexpr bool kIntegerScales = kFormat.has_integer_scales();
   /** Units are counted from the start of the panel. */
   static constexpr bool kFromStart = true;
 
@@ -58,9 +59,13 @@ struct Packed {
     if constexpr (kFormat.scales == ScaleKind::kF16 || kFormat.scales == ScaleKind::kF16Min) return v_load_f16(halves_at(scales, group));
     const V16 d = v_load_f16(halves_at(header, group));
     if constexpr (kFormat.scales == ScaleKind::kSuperMin) return v_mul(d, v_load_u8(scales + lane));
-    else if constexpr (kFormat.scales == ScaleKind::kSuperHalves) return v_mul(d, v_load_i8(scales + lane));
     else return v_mul(d, v_load_nibble<0>(scales + lane));
   }
+  /** Of a half, where scales are integers, and what all of a block of 256 columns are multiplied by. */
+  __attribute__((always_inline)) I16 integer_scale(int half, int group) const {
+    return i_load_i8(unit + kFormat.scale_offset() + static_cast<size_t>(half * 32 + group * 16));
+  }
+  __attribute__((always_inline)) V16 block_scale(int group) const { return v_load_f16(halves_at(header, group)); }
   __attribute__((always_inline)) V16 min(int half, int group) const {
     const uint8_t* scales = unit + kFormat.scale_offset();
     const size_t lane = static_cast<size_t>(half * 32 + group * 16);
@@ -72,7 +77,7 @@ struct Packed {
 
 };
 
-/** A format expanded for many rows: 8-bit codes, f32 scales and minima. */
+/** A format expanded for many rows: 8-bit codes, f32 scales and minima; where scales are integers, these as int32 and the block's f32 scale. */
 template <DType kDType>
 struct Expanded {
   using Source = Packed<kDType>;
@@ -81,9 +86,11 @@ struct Expanded {
   static constexpr bool kSubtractsMin = Source::kSubtractsMin;
   static constexpr int kZero = Source::kZero;
   static constexpr bool kWide = false;
+  static constexpr bool kIntegerScales = Source::kIntegerScales;
   /** Units are counted from the start of the expanded piece. */
   static constexpr bool kFromStart = false;
-  static constexpr size_t kBytes = 1024 + static_cast<size_t>(kHalves) * 128 * (kHasMin ? 2 : 1);
+  static constexpr size_t kBlockScale = 1024 + static_cast<size_t>(kHalves) * 128 * (kHasMin ? 2 : 1);
+  static constexpr size_t kBytes = kBlockScale + (kIntegerScales ? 128 : 0);
 
   const uint8_t* unit;
 
@@ -98,6 +105,10 @@ struct Expanded {
   __attribute__((always_inline)) V16 min(int half, int group) const {
     return v_load(reinterpret_cast<const float*>(unit + 1024) + kHalves * 32 + half * 32 + group * 16);
   }
+  __attribute__((always_inline)) I16 integer_scale(int half, int group) const {
+    return i_load(reinterpret_cast<const int32_t*>(unit + 1024) + half * 32 + group * 16);
+  }
+  __attribute__((always_inline)) V16 block_scale(int group) const { return v_load(reinterpret_cast<const float*>(unit + kBlockScale) + group * 16); }
 };
 
 template <DType kDType, int... kSteps>
@@ -114,6 +125,11 @@ void expand_units(const uint8_t* panel, int32_t first, int32_t count, uint8_t* t
     float* floats = reinterpret_cast<float*>(to + 1024);
     for (int group = 0; group < 2; ++group) {
       expand_codes<kDType>(from, group, to + group * 512, std::make_integer_sequence<int, 8>{});
+      if constexpr (Target::kIntegerScales) {
+        for (int half = 0; half < Target::kHalves; ++half) i_store(reinterpret_cast<int32_t*>(floats) + half * 32 + group * 16, from.integer_scale(half, group));
+        v_store(reinterpret_cast<float*>(to + Target::kBlockScale) + group * 16, from.block_scale(group));
+        continue;
+      }
       for (int half = 0; half < Target::kHalves; ++half) {
         v_store(floats + half * 32 + group * 16, from.scale(half, group));
         if constexpr (Target::kHasMin) v_store(floats + Target::kHalves * 32 + half * 32 + group * 16, from.min(half, group));

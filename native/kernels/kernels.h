@@ -75,8 +75,8 @@ struct Kernels {
    * `scratch`: linear_scratch_floats(row count).
    */
   void (*linear_panels)(const LinearJob& job, int32_t panel, int32_t count, int32_t first_row, int32_t last_row, float* scratch);
-  /** Writes a row into slot `slot` of a tile; `halves`: with the sums over 16 columns. */
-  void (*quantize_row)(const float* input, int32_t columns, uint8_t* tile, int32_t slot, bool halves);
+  /** Writes a row into slot `slot` of a tile; `columns` is a multiple of 32, or of 256 in blocks. */
+  void (*quantize_row)(const float* input, int32_t columns, uint8_t* tile, int32_t slot, Quantization quantization);
   /** out = input / sqrt(mean(input^2) + epsilon) * weight over `count` slices of `width`. */
   void (*rms_norm_row)(const float* input, const float* weight, float epsilon, int32_t count, int32_t width, float* out);
   void (*gated_silu_row)(const float* gate, const float* up, int32_t width, float* out);

@@ -4,6 +4,9 @@
 // accumulator that takes one multiply-add per dot product, and one more where the format has minima, in ascending
 // order, whatever the tile: acc = fma(dot * weightScale, activationScale, acc). The bits of an output therefore depend
 // on its own row alone, and direct and expanded weights give the same ones.
+//
+// Where scales are integers (Q3_K, Q6_K), 256 columns are summed before that: dot = sum of scale * dot of 16 columns, of magnitude at most
+// 256 * 32 * 128 * 127 < 2^31, weightScale is the block's, and activations have one scale for the same columns.
 #pragma once
 
 #include "../processor.h"
@@ -54,6 +57,24 @@ struct TileRows {
   }
 };
 
+/** Some rows of a block of activations that has one scale (layout.h), from slot `slot` on. */
+struct BlockRows {
+  const uint8_t* block;
+  int32_t slot;
+
+  __attribute__((always_inline)) const uint8_t* quants(int index) const { return block + slot * kBlockColumns + index * kQuantBlock; }
+  __attribute__((always_inline)) const uint8_t* minus_sums(int half) const { return block + kBlockMinusSums + static_cast<size_t>(half * kTileRows + slot) * 4; }
+  __attribute__((always_inline)) const uint8_t* scales() const { return block + kBlockScales + static_cast<size_t>(slot) * 4; }
+};
+OCTAVO_INLINE BlockRows block_of(const TileRows& rows, int32_t unit) {
+  return {rows.tile + static_cast<size_t>(unit / kBlockUnits) * rows.block_bytes, rows.slot};
+}
+/** Bytes between the quants of two rows. */
+template <class F>
+constexpr int quants_stride() {
+  return F::kIntegerScales ? kBlockColumns : kQuantBlock;
+}
+
 constexpr int log2_of(int value) { return value <= 1 ? 0 : 1 + log2_of(value / 2); }
 
 #if defined(__AVX2__)
@@ -94,7 +115,7 @@ OCTAVO_INLINE void dot_step(const F& weights, const uint8_t* quants, int group, 
   for (int g = 0; g < kTileGroups; ++g) codes[g] = weights.template codes<kStep>(group + g);
 #pragma GCC unroll 8
   for (int row = 0; row < kRows; ++row) {
-    const uint8_t* const x = quants + row * kQuantBlock + kStep * 4;
+    const uint8_t* const x = quants + row * quants_stride<F>() + kStep * 4;
 #pragma GCC unroll 2
     for (int g = 0; g < kTileGroups; ++g) add_dot<F, kRows>(dots[g][row], codes[g], x);
   }
@@ -144,6 +165,59 @@ OCTAVO_INLINE void add_half(const F& weights, const TileRows& rows, int32_t unit
   }
 }
 
+/** One half of unit `index` of a block whose scales are integers: total += scale * dot. `rows`: the block of activations, from the first row's slot on. */
+template <class F, int kRows, int kHalf>
+OCTAVO_INLINE void add_integer_half(const F& weights, const BlockRows& rows, int index, int group, I16 (&totals)[2][kRows]) {
+  I16 dots[kTileGroups][kRows];
+#pragma GCC unroll 8
+  for (int row = 0; row < kRows; ++row) {
+    const I16 initial = i_shift_left<log2_of(F::kZero)>(i_set1(read_int(rows.minus_sums(index * 2 + kHalf) + row * 4)));
+#pragma GCC unroll 2
+    for (int g = 0; g < kTileGroups; ++g) dots[g][row] = initial;
+  }
+  const uint8_t* quants = rows.quants(index);
+  if constexpr (kHalf == 0) dot_steps(weights, quants, group, dots, std::integer_sequence<int, 0, 1, 2, 3>{});
+  else dot_steps(weights, quants, group, dots, std::integer_sequence<int, 4, 5, 6, 7>{});
+#pragma GCC unroll 2
+  for (int g = 0; g < kTileGroups; ++g) {
+    const I16 scale = weights.integer_scale(kHalf, group + g);
+#pragma GCC unroll 8
+    for (int row = 0; row < kRows; ++row) totals[group + g][row] = i_add(totals[group + g][row], i_mul(dots[g][row], scale));
+  }
+}
+
+/** As int8_tile, of blocks of kBlockUnits units: `first_unit` and `units` are multiples of that. */
+template <class F, int kRows, class Fetch>
+void int8_block_tile(const uint8_t* panel, int32_t first_unit, int32_t units, const TileRows& tile, const Fetch& fetch, float* out,
+                     size_t out_stride, bool resume) {
+  for (int32_t first = 0; first < units; first += kBlockUnits) {
+    const BlockRows rows = block_of(tile, first_unit + first);
+    I16 totals[2][kRows];
+#pragma GCC unroll 8
+    for (int row = 0; row < kRows; ++row) totals[0][row] = totals[1][row] = i_set1(0);
+    for (int index = 0; index < kBlockUnits; ++index) {
+      fetch.step(first + index);
+      const F weights = F::at(panel, (F::kFromStart ? first_unit : 0) + first + index);
+#pragma GCC unroll 2
+      for (int group = 0; group < 2; group += kTileGroups) {
+        add_integer_half<F, kRows, 0>(weights, rows, index, group, totals);
+        add_integer_half<F, kRows, 1>(weights, rows, index, group, totals);
+      }
+    }
+    const F block = F::at(panel, (F::kFromStart ? first_unit : 0) + first);
+    const bool resumes = resume || first > 0;
+#pragma GCC unroll 2
+    for (int group = 0; group < 2; ++group) {
+      const V16 scale = block.block_scale(group);
+#pragma GCC unroll 8
+      for (int row = 0; row < kRows; ++row) {
+        float* const to = out + row * out_stride + group * 16;
+        v_store(to, v_fma(v_mul(i_to_float(totals[group][row]), scale), v_set1(read_float(rows.scales() + row * 4)), resumes ? v_load(to) : v_zero()));
+      }
+    }
+  }
+}
+
 template <class F, int kRows, class Fetch>
 void int8_tile(const uint8_t* panel, int32_t first_unit, int32_t units, const TileRows& rows, const Fetch& fetch, float* out,
                size_t out_stride, bool resume) {
@@ -177,6 +251,73 @@ OCTAVO_INLINE void store_codes(const F& weights, int group, uint8_t* to, std::in
   (b_store(to + kSteps * 64, weights.template codes<kSteps>(group)), ...);
 }
 
+/** A group of a unit as sixteen-bit integers, so that the compiler can use its widest multiply-add. */
+struct WideUnit {
+  int16_t weights[kQuantBlock][kGroupRows];
+
+  template <class F>
+  void fill(const F& unit, int group) {
+    uint8_t bytes[512];
+    store_codes(unit, group, bytes, std::make_integer_sequence<int, 8>{});
+    for (int column = 0; column < kQuantBlock; ++column) {
+      for (int lane = 0; lane < kGroupRows; ++lane) {
+        weights[column][lane] = static_cast<int16_t>(bytes[(column / 4) * 64 + lane * 4 + column % 4] - F::kZero);
+      }
+    }
+  }
+  /** Dot products of columns [first, last) with a row's quants. */
+  void dot(const int8_t* quants, int first, int last, int32_t (&dots)[kGroupRows]) const {
+    for (int32_t& lane : dots) lane = 0;
+    for (int column = first; column < last; ++column) {
+      const int16_t x = quants[column];
+      for (int lane = 0; lane < kGroupRows; ++lane) dots[lane] += weights[column][lane] * x;
+    }
+  }
+};
+
+OCTAVO_INLINE V16 to_floats(const int32_t (&values)[kGroupRows]) {
+  float lanes[kGroupRows];
+  for (int lane = 0; lane < kGroupRows; ++lane) lanes[lane] = static_cast<float>(values[lane]);
+  return v_load(lanes);
+}
+
+/** As int8_tile, of blocks of kBlockUnits units whose scales are integers: `first_unit` and `units` are multiples of that. */
+template <class F, int kRows, class Fetch>
+void int8_block_tile(const uint8_t* panel, int32_t first_unit, int32_t units, const TileRows& tile, const Fetch& fetch, float* out,
+                     size_t out_stride, bool resume) {
+  (void)fetch;
+  constexpr int kSpan = kQuantBlock / F::kHalves;
+  for (int32_t first = 0; first < units; first += kBlockUnits) {
+    const BlockRows rows = block_of(tile, first_unit + first);
+    int32_t totals[kRows][2][kGroupRows] = {};
+    for (int index = 0; index < kBlockUnits; ++index) {
+      const F unit = F::at(panel, (F::kFromStart ? first_unit : 0) + first + index);
+      for (int group = 0; group < 2; ++group) {
+        WideUnit wide;
+        wide.fill(unit, group);
+        for (int half = 0; half < F::kHalves; ++half) {
+          int32_t scales[kGroupRows];
+          i_store(scales, unit.integer_scale(half, group));
+          for (int row = 0; row < kRows; ++row) {
+            int32_t dots[kGroupRows];
+            wide.dot(reinterpret_cast<const int8_t*>(rows.quants(index) + row * kBlockColumns), half * kSpan, (half + 1) * kSpan, dots);
+            for (int lane = 0; lane < kGroupRows; ++lane) totals[row][group][lane] += dots[lane] * scales[lane];
+          }
+        }
+      }
+    }
+    const F block = F::at(panel, (F::kFromStart ? first_unit : 0) + first);
+    for (int row = 0; row < kRows; ++row) {
+      const V16 x = v_set1(read_float(rows.scales() + row * 4));
+      for (int group = 0; group < 2; ++group) {
+        float* const to = out + row * out_stride + group * 16;
+        const V16 sum = resume || first > 0 ? v_load(to) : v_zero();
+        v_store(to, v_fma(v_mul(to_floats(totals[row][group]), block.block_scale(group)), x, sum));
+      }
+    }
+  }
+}
+
 template <class F, int kRows, class Fetch>
 void int8_tile(const uint8_t* panel, int32_t first_unit, int32_t units, const TileRows& rows, const Fetch& fetch, float* out,
                size_t out_stride, bool resume) {
@@ -190,29 +331,16 @@ void int8_tile(const uint8_t* panel, int32_t first_unit, int32_t units, const Ti
     const int32_t unit = first_unit + i;
     const F unit_weights = F::at(panel, F::kFromStart ? unit : i);
     for (int group = 0; group < 2; ++group) {
-      uint8_t bytes[512];
-      store_codes(unit_weights, group, bytes, std::make_integer_sequence<int, 8>{});
-      // The unit as sixteen-bit integers, [column][lane], so that the compiler can use its widest multiply-add.
-      int16_t weights[kQuantBlock][kGroupRows];
-      for (int column = 0; column < kQuantBlock; ++column) {
-        for (int lane = 0; lane < kGroupRows; ++lane) {
-          weights[column][lane] = static_cast<int16_t>(bytes[(column / 4) * 64 + lane * 4 + column % 4] - F::kZero);
-        }
-      }
+      WideUnit wide;
+      wide.fill(unit_weights, group);
       for (int half = 0; half < F::kHalves; ++half) {
         const V16 scale = unit_weights.scale(half, group);
         const uint8_t* weighted = rows.table(unit, F::kHalves == 1 ? kTileWeighted : kTileWeightedHalves + static_cast<size_t>(half) * 4);
         for (int row = 0; row < kRows; ++row) {
-          const int8_t* quants = reinterpret_cast<const int8_t*>(rows.quants(unit) + row * kQuantBlock);
-          int32_t dots[kGroupRows] = {};
-          for (int column = half * kSpan; column < (half + 1) * kSpan; ++column) {
-            const int16_t x = quants[column];
-            for (int lane = 0; lane < kGroupRows; ++lane) dots[lane] += weights[column][lane] * x;
-          }
-          float lanes[kGroupRows];
-          for (int lane = 0; lane < kGroupRows; ++lane) lanes[lane] = static_cast<float>(dots[lane]);
+          int32_t dots[kGroupRows];
+          wide.dot(reinterpret_cast<const int8_t*>(rows.quants(unit) + row * kQuantBlock), half * kSpan, (half + 1) * kSpan, dots);
           V16& sum = sums[row][group];
-          sum = v_fma(v_mul(v_load(lanes), scale), v_set1(read_float(rows.table(unit, kTileScales) + row * kTileEntry)), sum);
+          sum = v_fma(v_mul(to_floats(dots), scale), v_set1(read_float(rows.table(unit, kTileScales) + row * kTileEntry)), sum);
           if constexpr (F::kHasMin) {
             const V16 x = v_set1(read_float(weighted + row * kTileEntry));
             sum = F::kSubtractsMin ? v_fnma(unit_weights.min(half, group), x, sum) : v_fma(unit_weights.min(half, group), x, sum);
@@ -232,8 +360,9 @@ template <class F, int kRows, class Fetch>
 OCTAVO_INLINE void int8_tile_of(int32_t height, const uint8_t* panel, int32_t first_unit, int32_t units, const TileRows& rows,
                                 const Fetch& fetch, float* out, size_t out_stride, bool resume) {
   if constexpr (kRows > 0) {
-    if (height == kRows) int8_tile<F, kRows>(panel, first_unit, units, rows, fetch, out, out_stride, resume);
-    else int8_tile_of<F, kRows - 1>(height, panel, first_unit, units, rows, fetch, out, out_stride, resume);
+    if (height != kRows) int8_tile_of<F, kRows - 1>(height, panel, first_unit, units, rows, fetch, out, out_stride, resume);
+    else if constexpr (F::kIntegerScales) int8_block_tile<F, kRows>(panel, first_unit, units, rows, fetch, out, out_stride, resume);
+    else int8_tile<F, kRows>(panel, first_unit, units, rows, fetch, out, out_stride, resume);
   }
 }
 
@@ -272,6 +401,11 @@ OCTAVO_INLINE void int8_turns(const uint8_t* panel, int32_t units, const Quantiz
   }
 }
 
+/** As equal_part, of whole blocks. */
+constexpr int32_t blocks_of(int32_t units, int32_t most) {
+  return equal_part(units / kBlockUnits, most < kBlockUnits ? 1 : most / kBlockUnits) * kBlockUnits;
+}
+
 /** All rows of a panel of `units` units; `input` begins at the tile of the first row. `scratch`: kExpandedUnits units. */
 template <DType kDType, bool kSignedBytes = false>
 void int8_panel(const uint8_t* panel, int32_t units, const QuantizedRows& input, int32_t row_count, float* out, size_t out_stride,
@@ -282,7 +416,8 @@ void int8_panel(const uint8_t* panel, int32_t units, const QuantizedRows& input,
   // Many tiles hide the wait for memory by themselves. A few take turns over a few units, which the first of them leaves in the first cache. Turns are equal: 576 columns lose up to a
   // tenth in those of 16 and 2 units.
   const bool fetches = tiles <= kFetchingTiles;
-  const int32_t turn = equal_part(units, expands ? most_expanded(units) : tiles == 1 || !fetches ? units : tiles == 2 ? 4 : 8);
+  const int32_t most = expands ? most_expanded(units) : tiles == 1 || !fetches ? units : tiles == 2 ? 4 : 8;
+  const int32_t turn = Packed<kDType>::kIntegerScales ? blocks_of(units, most) : equal_part(units, most);
   static_assert(kExpandedUnits * Expanded<kDType>::kBytes <= kLinearScratchFloats * 4, "expanded units fit the scratch");
   uint8_t* const expanded = expands ? scratch : nullptr;
   if (fetches) {

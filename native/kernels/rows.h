@@ -191,8 +191,42 @@ OCTAVO_INLINE V16 quantize_lanes(BlockLanes lanes) {
 }
 OCTAVO_INLINE V16 quantize_lanes(const BlockLanes& lanes, bool halves) { return halves ? quantize_lanes<true>(lanes) : quantize_lanes<false>(lanes); }
 
+/** Of a row in a tile of blocks (layout.h). */
+void quantize_block_row(const float* input, int32_t columns, uint8_t* tile, int32_t slot) {
+  constexpr int kVectors = kBlockColumns / 16;
+  const V16 most = v_set1(127.0f);
+  V16 poison = v_zero();
+  uint8_t* block = tile;
+  for (int32_t first = 0; first < columns; first += kBlockColumns, block += kQuantizedBlockBytes) {
+    V16 largest_of = v_zero();
+    for (int i = 0; i < kVectors; ++i) {
+      const V16 v = v_load(input + first + i * 16);
+      poison = v_fma(v, v_zero(), poison);
+      largest_of = v_max(v_abs(v), largest_of);
+    }
+    const V16 largest = v_set1(v_maximum(largest_of));
+    const V16 factor = v_keep_at_least(largest, 1.0e-30f, v_div(most, largest));
+    int8_t* const quants = reinterpret_cast<int8_t*>(block) + slot * kBlockColumns;
+    V16 rounded[kVectors];
+    for (int i = 0; i < kVectors; ++i) rounded[i] = v_round_to_int8(v_mul(v_load(input + first + i * 16), factor), quants + i * 16);
+    int32_t sums[kVectors];
+    v_store_integers(sums, v_sub(v_zero(), v_sum_of_each(rounded)));
+    int32_t* const minus_sums = reinterpret_cast<int32_t*>(block + kBlockMinusSums) + slot;
+    for (int i = 0; i < kVectors; ++i) minus_sums[i * kTileRows] = sums[i];
+    float scale[16];
+    v_store(scale, v_keep_at_least(largest, 1.0e-30f, v_div(largest, most)));
+    write_float(block + kBlockScales + static_cast<size_t>(slot) * 4, scale[0]);
+  }
+  if (v_sum(poison) == 0.0f) return;
+  for (block = tile; columns > 0; columns -= kBlockColumns, block += kQuantizedBlockBytes) {
+    write_float(block + kBlockScales + static_cast<size_t>(slot) * 4, __builtin_nanf(""));
+  }
+}
+
 /** A row with an infinity or NaN gets NaN scales: it must show in the outputs, not turn into plausible integers. */
-void quantize_row(const float* input, int32_t columns, uint8_t* tile, int32_t slot, bool halves) {
+void quantize_row(const float* input, int32_t columns, uint8_t* tile, int32_t slot, Quantization quantization) {
+  if (quantization == Quantization::kBlocks) return quantize_block_row(input, columns, tile, slot);
+  const bool halves = quantization == Quantization::kHalves;
   const size_t block_bytes = tile_block_bytes(halves);
   const int32_t blocks = columns / kQuantBlock;
   uint8_t* const quants = tile + static_cast<size_t>(slot) * kQuantBlock;

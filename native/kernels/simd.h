@@ -219,6 +219,16 @@ OCTAVO_INLINE float v_maximum(V16 v) {
   return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
 }
 
+/** Writes sixteen integers that are floats. */
+OCTAVO_INLINE void v_store_integers(int32_t* p, V16 v) {
+#if defined(__AVX512F__)
+  _mm512_storeu_si512(p, _mm512_cvtps_epi32(v));
+#else
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_cvtps_epi32(v.a));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 8), _mm256_cvtps_epi32(v.b));
+#endif
+}
+
 /** Rounds sixteen values (of magnitude at most 127; ties to even), writes them as int8 and returns them. */
 #if defined(__AVX512F__)
 OCTAVO_INLINE V16 v_round_to_int8(V16 v, int8_t* out) {
@@ -252,6 +262,9 @@ OCTAVO_INLINE float v_maximum(V16 v) {
     for (int i = 0; i < half; ++i) lanes[i] = lanes[i] > lanes[i + half] ? lanes[i] : lanes[i + half];
   }
   return lanes[0];
+}
+OCTAVO_INLINE void v_store_integers(int32_t* p, V16 v) {
+  for (int i = 0; i < 16; ++i) p[i] = static_cast<int32_t>(v[i]);
 }
 OCTAVO_INLINE V16 v_round_to_int8(V16 v, int8_t* out) {
   // Adding 1.5 * 2^23 rounds to an integer, ties to even, and leaves it in the low mantissa bits.

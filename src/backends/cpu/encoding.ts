@@ -51,9 +51,14 @@ export function needsQuantizedInput(dtype: DType): boolean {
   return dtype !== 'f32' && dtype !== 'f16' && dtype !== 'bf16';
 }
 
-/** Whether a weight of this dtype has a scale for each 16 columns and needs its input summed by them. */
-export function needsHalves(dtype: DType): boolean {
-  return dtype === 'q2_k' || dtype === 'q3_k' || dtype === 'q6_k';
+/** How activations are quantised; Quantization in native/layout.h. */
+export const quantizationCodes = { plain: 0, halves: 1, blocks: 2 } as const;
+export type Quantization = keyof typeof quantizationCodes;
+
+/** How weights of a dtype, which needsQuantizedInput, want their input: with sums over 16 columns, or with one scale for 256. */
+export function quantizationOf(dtype: DType): Quantization {
+  if (dtype === 'q3_k' || dtype === 'q6_k') return 'blocks';
+  return dtype === 'q2_k' ? 'halves' : 'plain';
 }
 
 /** Outputs of a panel of a packed weight; kPanelRows in native/layout.h. */
@@ -63,8 +68,9 @@ export const panelRows = 32;
 export const tileRows = 16;
 
 /** Bytes that one row takes of the tiles of quantised activations; quantized_row_bytes in native/layout.h. */
-export function quantizedRowBytes(columns: number, halves: boolean): number {
-  return ((columns / 32) * (halves ? 1024 : 768)) / tileRows;
+export function quantizedRowBytes(columns: number, quantization: Quantization): number {
+  if (quantization === 'blocks') return ((columns / 256) * 5184) / tileRows;
+  return ((columns / 32) * (quantization === 'plain' ? 768 : 1024)) / tileRows;
 }
 
 /** Bytes that one row takes of the tiles of activations split into two bf16; split_row_bytes in native/layout.h. */

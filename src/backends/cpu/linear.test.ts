@@ -5,7 +5,7 @@ import { createRandom } from '../../random/random.ts';
 import { type DType, dequantizeRow, dtypeGeometry, dtypeNames, rowBytes } from '../../tensor/index.ts';
 import type { Backend } from '../backend.ts';
 import { type MemoryWeight, randomWeight } from '../testing/memory-weights.ts';
-import { needsQuantizedInput } from './encoding.ts';
+import { needsQuantizedInput, quantizationOf } from './encoding.ts';
 import { createCpuBackend, type InstructionSet } from './index.ts';
 import { describeInstructionSets } from './testing/instruction-sets.ts';
 import { compileLinear } from './testing/linear-model.ts';
@@ -22,12 +22,13 @@ function rowOf(weight: MemoryWeight, row: number): Float32Array {
  * quantised, and a few f32 roundings of the terms.
  */
 function errorBound(dtype: DType, weights: Float32Array, inputs: Float32Array): number {
+  const block = quantizationOf(dtype) === 'blocks' ? 256 : 32;
   let bound = 0;
-  for (let first = 0; first < weights.length; first += 32) {
+  for (let first = 0; first < weights.length; first += block) {
     let largest = 0;
     let weightSum = 0;
     let termSum = 0;
-    for (let i = first; i < Math.min(first + 32, weights.length); i++) {
+    for (let i = first; i < Math.min(first + block, weights.length); i++) {
       largest = Math.max(largest, Math.abs(inputs[i]));
       weightSum += Math.abs(weights[i]);
       termSum += Math.abs(weights[i] * inputs[i]);

@@ -13,9 +13,11 @@ import type { StepLimits } from '../backend.ts';
 import { type GroupPool, placesOf } from '../pools.ts';
 import {
   instructionCodes,
-  needsHalves,
   needsQuantizedInput,
   panelRows,
+  type Quantization,
+  quantizationCodes,
+  quantizationOf,
   quantizedRowBytes,
   regionCodes,
   roundUp,
@@ -83,7 +85,11 @@ export function lowerProgram(
   const buffers: Buffer[] = [];
   const bufferOfValue = new Map<number, number>();
   /** Buffers with values in the forms that products take them in, until the values change. */
-  const preparedInputs = { quantize: new Map<number, number>(), split: new Map<number, number>() };
+  const preparedInputs: Record<InputForm, Map<number, number>> = {
+    plain: new Map(),
+    blocks: new Map(),
+    split: new Map(),
+  };
   const weights = new Map<string, LoweredWeight>();
   const ropes: RopeParameters[] = [];
 
@@ -144,46 +150,63 @@ export function lowerProgram(
     return program.operations.filter((it): it is LinearOperation => it.kind === 'linear' && it.input.id === input.id);
   }
 
-  function addPrepared(kind: 'quantize' | 'split', input: Value, rowBytes: number): number {
+  function addPrepared(form: InputForm, input: Value, rowBytes: number): number {
     const buffer = addBuffer(input.rows, rowBytes, false);
-    preparedInputs[kind].set(input.id, buffer);
+    preparedInputs[form].set(input.id, buffer);
     return buffer;
   }
 
-  /** Whether a weight that `input` is multiplied by needs it summed by 16 columns too. */
-  function readersNeedHalves(input: Value): boolean {
-    return linearsOver(input).some((it) => needsHalves(dtypeOf(it.weight)));
+  /** How `input` is quantised for weights of a form: summed by 16 columns too if one of its readers needs that. */
+  function quantizationFor(form: 'plain' | 'blocks', input: Value): Quantization {
+    if (form === 'blocks') return 'blocks';
+    return linearsOver(input).some((it) => quantizationOf(dtypeOf(it.weight)) === 'halves') ? 'halves' : 'plain';
   }
 
   /** The buffer that holds `input` in another form, which the open row region fills if it is not there yet. */
-  function prepared(kind: 'quantize' | 'split', input: Value, rowBytes: number, operands: readonly number[]): number {
-    const known = preparedInputs[kind].get(input.id);
+  function prepared(form: InputForm, input: Value): number {
+    const known = preparedInputs[form].get(input.id);
     if (known !== undefined) return known;
-    const buffer = addPrepared(kind, input, rowBytes);
+    const quantization = form === 'split' ? undefined : quantizationFor(form, input);
+    const rowBytes = quantization ? quantizedRowBytes(input.width, quantization) : splitRowBytes(input.width);
+    const buffer = addPrepared(form, input, rowBytes);
     const region = rowRegion(input.rows);
-    region.words.push([instructionCodes[kind], use(bufferOf(input)), input.width, use(buffer), ...operands]);
+    const words = [
+      instructionCodes[quantization ? 'quantize' : 'split'],
+      use(bufferOf(input)),
+      input.width,
+      use(buffer),
+    ];
+    if (quantization) words.push(quantizationCodes[quantization]);
+    region.words.push(words);
     return buffer;
   }
 
   /** `value` is written again: its other forms are out of date. */
   function changed(value: Value): void {
-    preparedInputs.quantize.delete(value.id);
-    preparedInputs.split.delete(value.id);
+    for (const form of Object.values(preparedInputs)) form.delete(value.id);
+  }
+
+  /** The form of their input that these weights take if it is quantised for them. */
+  function quantizedForm(linears: readonly LinearOperation[]): 'plain' | 'blocks' {
+    return linears.some((it) => quantizationOf(dtypeOf(it.weight)) === 'blocks') ? 'blocks' : 'plain';
+  }
+
+  /** Buffers with the forms of their input that products over it take, or -1. */
+  function preparedFor(linears: readonly LinearOperation[]): { quantized: number; split: number } {
+    const { input } = linears[0];
+    const isQuantized = linears.some((it) => needsQuantizedInput(dtypeOf(it.weight)));
+    const isSplit = splitsBf16 && linears.some((it) => dtypeOf(it.weight) === 'bf16');
+    return {
+      quantized: isQuantized ? prepared(quantizedForm(linears), input) : -1,
+      split: isSplit ? prepared('split', input) : -1,
+    };
   }
 
   /** Opens a region of products over `input` and returns its words: the forms of the input that the weights take, or -1. */
   function productRegion(kind: 'linear' | 'gated', linears: readonly LinearOperation[]): number[] {
     const { input } = linears[0];
     const isAllQuantized = linears.every((it) => needsQuantizedInput(dtypeOf(it.weight)));
-    let quantized = -1;
-    let split = -1;
-    if (linears.some((it) => needsQuantizedInput(dtypeOf(it.weight)))) {
-      const halves = readersNeedHalves(input);
-      quantized = prepared('quantize', input, quantizedRowBytes(input.width, halves), [halves ? 1 : 0]);
-    }
-    if (splitsBf16 && linears.some((it) => dtypeOf(it.weight) === 'bf16')) {
-      split = prepared('split', input, splitRowBytes(input.width), []);
-    }
+    const { quantized, split } = preparedFor(linears);
     const words: number[] = [];
     regions.push({ kind, rows: input.rows, weights: linears.map((it) => it.weight), words: [words] });
     words.push(
@@ -211,8 +234,11 @@ export function lowerProgram(
     words.push(weightIndex(gate.weight, 'matrix'), weightIndex(up.weight, 'matrix'));
     changed(out);
     const readers = program.operations.filter((it) => it.kind !== 'gatedActivation' && mentions(it, out));
-    if (readers.length > 0 && readers.every((it) => it.kind === 'linear' && needsQuantizedInput(dtypeOf(it.weight)))) {
-      words.push(-1, use(addPrepared('quantize', out, quantizedRowBytes(out.width, readersNeedHalves(out)))));
+    // A panel has no more than 32 of the 256 columns that have one scale in blocks.
+    const isQuantized = (it: Operation) =>
+      it.kind === 'linear' && needsQuantizedInput(dtypeOf(it.weight)) && quantizedForm([it]) === 'plain';
+    if (readers.length > 0 && readers.every(isQuantized)) {
+      words.push(-1, use(addPrepared('plain', out, quantizedRowBytes(out.width, quantizationFor('plain', out)))));
     } else {
       words.push(use(bufferOf(out)), -1);
     }
@@ -371,7 +397,11 @@ export function lowerProgram(
       lowerGated(gate, up, next.out);
       i++;
     } else {
-      lowerLinears(linears);
+      // Weights take their input in one form each: two regions where there are both.
+      const groups = (['plain', 'blocks'] as const).map((form) => linears.filter((it) => quantizedForm([it]) === form));
+      const filled = groups.filter((it) => it.length > 0);
+      for (const group of filled) preparedFor(group);
+      for (const group of filled) lowerLinears(group);
     }
   }
 
@@ -398,6 +428,9 @@ function activationRowBytes(width: number): number {
 }
 
 const instructionNames = Object.keys(instructionCodes) as (keyof typeof instructionCodes)[];
+
+/** Forms of a value beside its floats: quantised for weights with a scale for each 32 columns or so, or for whole blocks of 256; split into two bf16. */
+type InputForm = 'plain' | 'blocks' | 'split';
 
 type LinearOperation = Extract<Operation, { kind: 'linear' }>;
 type GatedOperation = Extract<Operation, { kind: 'gatedActivation' }>;
