@@ -17,9 +17,9 @@
 //   where a weight      ... | (-4 sum i32 [2]) [16] | (scale * sum f32 [2]) [16] |      sums over columns 0..15 and 16..31
 //   has halves
 //
-// Weights whose scales are integers (Q3_K, Q6_K) are summed over 256 columns, for which their activations have one scale:
+// Weights whose scales are integers (Q3_K to Q6_K) are summed over 256 columns, for which their activations have one scale:
 //
-//   block of a tile    | int8 [16][256] | scale f32 [16] | -sum i32 [16][16] |      sums over each 16 columns
+//   block of a tile    | int8 [16][256] | scale f32 [16] | -sum i32 [16][16] | sums i16 pair [4][16] |      over each 16 columns, and over each 32
 //
 // Of BF16 weights that are multiplied on AMX, activations are split into two bf16, whose sum keeps sixteen bits and more of them. Sixteen rows form a tile here too;
 // columns up to a multiple of 32 are zero:
@@ -108,7 +108,8 @@ constexpr size_t kTileEntry = 8;
 constexpr int32_t kBlockColumns = kBlockUnits * kQuantBlock;
 constexpr size_t kBlockScales = static_cast<size_t>(kTileRows) * kBlockColumns;
 constexpr size_t kBlockMinusSums = kBlockScales + kTileRows * 4;
-constexpr size_t kQuantizedBlockBytes = kBlockMinusSums + static_cast<size_t>(kBlockColumns / 16) * kTileRows * 4;
+constexpr size_t kBlockPairSums = kBlockMinusSums + static_cast<size_t>(kBlockColumns / 16) * kTileRows * 4;
+constexpr size_t kQuantizedBlockBytes = kBlockPairSums + static_cast<size_t>(kBlockUnits / 2) * kTileRows * 4;
 
 /** How activations are quantised, numbered as src/backends/cpu/encoding.ts numbers it. */
 enum class Quantization : int32_t {

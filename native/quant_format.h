@@ -25,7 +25,7 @@ namespace octavo {
 enum class ScaleKind : int32_t {
   kF16,           // scales: f16 [32]
   kF16Min,        // scales: f16 [32] | mins: f16 [32], added
-  kSuperMin,      // header d, dmin: f16 [32] each | scales: u8 [32] | mins: u8 [32], subtracted
+  kSuperMin,      // header d, dmin: f16 [32] each | scales: u8 [32] | mins: u8 [32], subtracted; integer scales
   kSuperHalves,   // header d: f16 [32] | scales: i8 [2][32]; integer scales
   kSuperNibbles,  // header d, dmin: f16 [32] each | low nibble scale, high nibble min: u8 [2][32], subtracted
 };
@@ -46,7 +46,7 @@ struct QuantFormat {
   constexpr int32_t halves() const { return scales == ScaleKind::kSuperHalves || scales == ScaleKind::kSuperNibbles ? 2 : 1; }
   constexpr bool has_min() const { return scales == ScaleKind::kF16Min || scales == ScaleKind::kSuperMin || scales == ScaleKind::kSuperNibbles; }
   /** Codes times scales are integers, which kernels sum over a whole super-block (kernels/linear_int8.h). */
-  constexpr bool has_integer_scales() const { return scales == ScaleKind::kSuperHalves; }
+  constexpr bool has_integer_scales() const { return scales == ScaleKind::kSuperHalves || scales == ScaleKind::kSuperMin; }
   constexpr size_t super_bytes() const { return header_bytes + static_cast<size_t>(units_per_super) * unit_bytes; }
   /** Of the header that governs a unit. */
   constexpr size_t header_offset(int32_t unit) const { return static_cast<size_t>(unit / units_per_super) * super_bytes(); }

@@ -34,8 +34,13 @@ void block_panels(const LinearJob& job, int32_t panel, int32_t count, int32_t fi
 }  // namespace
 
 void amx_block_panels(const LinearJob& job, int32_t panel, int32_t count, int32_t first_row, int32_t row_count, float* scratch) {
-  if (job.weight->dtype == DType::kQ3_K) block_panels<DType::kQ3_K>(job, panel, count, first_row, row_count, scratch);
-  else block_panels<DType::kQ6_K>(job, panel, count, first_row, row_count, scratch);
+  switch (job.weight->dtype) {
+    case DType::kQ3_K: return block_panels<DType::kQ3_K>(job, panel, count, first_row, row_count, scratch);
+    case DType::kQ4_K: return block_panels<DType::kQ4_K>(job, panel, count, first_row, row_count, scratch);
+    case DType::kQ5_K: return block_panels<DType::kQ5_K>(job, panel, count, first_row, row_count, scratch);
+    case DType::kQ6_K: return block_panels<DType::kQ6_K>(job, panel, count, first_row, row_count, scratch);
+    default: return;
+  }
 }
 
 }  // namespace octavo

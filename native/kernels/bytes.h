@@ -52,6 +52,11 @@ OCTAVO_INLINE I16 i_add(I16 a, I16 b) { return _mm512_add_epi32(a, b); }
 OCTAVO_INLINE V16 i_as_float(I16 v) { return _mm512_castsi512_ps(v); }
 /** The low 32 bits of products. */
 OCTAVO_INLINE I16 i_mul(I16 a, I16 b) { return _mm512_mullo_epi32(a, b); }
+/** Lane n: sum + the two words of a's lane n times those at `x`. */
+OCTAVO_INLINE I16 i_dot_words_at(I16 sum, I16 a, const uint8_t* x) {
+  asm("vpdpwssd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(a), "m"(*reinterpret_cast<const int32_t*>(x)));
+  return sum;
+}
 /** Sixteen signed bytes, widened. */
 OCTAVO_INLINE I16 i_load_i8(const uint8_t* p) { return _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
 OCTAVO_INLINE I16 i_load(const int32_t* p) { return _mm512_loadu_si512(p); }
@@ -124,6 +129,10 @@ OCTAVO_INLINE I16 i_add(I16 a, I16 b) { return {_mm256_add_epi32(a.a, b.a), _mm2
 OCTAVO_INLINE V16 i_as_float(I16 v) { return {_mm256_castsi256_ps(v.a), _mm256_castsi256_ps(v.b)}; }
 OCTAVO_INLINE __m128i load_bytes8(const uint8_t* p) { return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)); }
 OCTAVO_INLINE I16 i_mul(I16 a, I16 b) { return {_mm256_mullo_epi32(a.a, b.a), _mm256_mullo_epi32(a.b, b.b)}; }
+OCTAVO_INLINE I16 i_dot_words_at(I16 sum, I16 a, const uint8_t* x) {
+  const __m256i v = _mm256_set1_epi32(read_int(x));
+  return {_mm256_add_epi32(sum.a, _mm256_madd_epi16(a.a, v)), _mm256_add_epi32(sum.b, _mm256_madd_epi16(a.b, v))};
+}
 OCTAVO_INLINE I16 i_load_i8(const uint8_t* p) { return {_mm256_cvtepi8_epi32(load_bytes8(p)), _mm256_cvtepi8_epi32(load_bytes8(p + 8))}; }
 OCTAVO_INLINE I16 i_load(const int32_t* p) {
   return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 8))};

@@ -20,6 +20,7 @@ struct Packed {
   /** Codes of eight bits, whose pairwise products overflow 16 bits. */
   static constexpr bool kWide = kFormat.code_bits == 8;
   static constexpr bool kIntegerScales = kFormat.has_integer_scales();
+  static constexpr int kCodeBits = kFormat.code_bits + kFormat.plane_bits;
   /** Units are counted from the start of the panel. */
   static constexpr bool kFromStart = true;
 
@@ -57,22 +58,21 @@ struct Packed {
     const uint8_t* scales = unit + kFormat.scale_offset();
     const size_t lane = static_cast<size_t>(half * 32 + group * 16);
     if constexpr (kFormat.scales == ScaleKind::kF16 || kFormat.scales == ScaleKind::kF16Min) return v_load_f16(halves_at(scales, group));
-    const V16 d = v_load_f16(halves_at(header, group));
-    if constexpr (kFormat.scales == ScaleKind::kSuperMin) return v_mul(d, v_load_u8(scales + lane));
-    else return v_mul(d, v_load_nibble<0>(scales + lane));
+    return v_mul(v_load_f16(halves_at(header, group)), v_load_nibble<0>(scales + lane));
   }
-  /** Of a half, where scales are integers, and what all of a block of 256 columns are multiplied by. */
+  /** Of a half, where scales are integers of seven bits and a sign, and what all of a block of 256 columns are multiplied by. */
   __attribute__((always_inline)) I16 integer_scale(int half, int group) const {
     return i_load_i8(unit + kFormat.scale_offset() + static_cast<size_t>(half * 32 + group * 16));
   }
   __attribute__((always_inline)) V16 block_scale(int group) const { return v_load_f16(halves_at(header, group)); }
+  /** The same of the minima, where there are such. */
+  __attribute__((always_inline)) I16 integer_min(int group) const { return i_load_i8(unit + kFormat.scale_offset() + 32 + group * 16); }
+  __attribute__((always_inline)) V16 block_min(int group) const { return v_load_f16(halves_at(header + 64, group)); }
   __attribute__((always_inline)) V16 min(int half, int group) const {
     const uint8_t* scales = unit + kFormat.scale_offset();
     const size_t lane = static_cast<size_t>(half * 32 + group * 16);
     if constexpr (kFormat.scales == ScaleKind::kF16Min) return v_load_f16(halves_at(scales + 64, group));
-    const V16 d = v_load_f16(halves_at(header + 64, group));
-    if constexpr (kFormat.scales == ScaleKind::kSuperMin) return v_mul(d, v_load_u8(scales + 32 + lane));
-    else return v_mul(d, v_load_nibble<4>(scales + lane));
+    return v_mul(v_load_f16(halves_at(header + 64, group)), v_load_nibble<4>(scales + lane));
   }
 
 };
@@ -87,10 +87,14 @@ struct Expanded {
   static constexpr int kZero = Source::kZero;
   static constexpr bool kWide = false;
   static constexpr bool kIntegerScales = Source::kIntegerScales;
+  static constexpr int kCodeBits = Source::kCodeBits;
   /** Units are counted from the start of the expanded piece. */
   static constexpr bool kFromStart = false;
-  static constexpr size_t kBlockScale = 1024 + static_cast<size_t>(kHalves) * 128 * (kHasMin ? 2 : 1);
-  static constexpr size_t kBytes = kBlockScale + (kIntegerScales ? 128 : 0);
+  /** With integer scales the unit's integers (scales, minima) come first, then the block's floats. */
+  static constexpr size_t kIntegerMin = 1024 + static_cast<size_t>(kHalves) * 128;
+  static constexpr size_t kBlockScale = kIntegerMin + (kHasMin ? static_cast<size_t>(kHalves) * 128 : 0);
+  static constexpr size_t kBlockMin = kBlockScale + 128;
+  static constexpr size_t kBytes = kBlockScale + (kIntegerScales ? 128 * (kHasMin ? 2 : 1) : 0);
 
   const uint8_t* unit;
 
@@ -109,6 +113,8 @@ struct Expanded {
     return i_load(reinterpret_cast<const int32_t*>(unit + 1024) + half * 32 + group * 16);
   }
   __attribute__((always_inline)) V16 block_scale(int group) const { return v_load(reinterpret_cast<const float*>(unit + kBlockScale) + group * 16); }
+  __attribute__((always_inline)) I16 integer_min(int group) const { return i_load(reinterpret_cast<const int32_t*>(unit + kIntegerMin) + group * 16); }
+  __attribute__((always_inline)) V16 block_min(int group) const { return v_load(reinterpret_cast<const float*>(unit + kBlockMin) + group * 16); }
 };
 
 template <DType kDType, int... kSteps>
@@ -128,6 +134,10 @@ void expand_units(const uint8_t* panel, int32_t first, int32_t count, uint8_t* t
       if constexpr (Target::kIntegerScales) {
         for (int half = 0; half < Target::kHalves; ++half) i_store(reinterpret_cast<int32_t*>(floats) + half * 32 + group * 16, from.integer_scale(half, group));
         v_store(reinterpret_cast<float*>(to + Target::kBlockScale) + group * 16, from.block_scale(group));
+        if constexpr (Target::kHasMin) {
+          i_store(reinterpret_cast<int32_t*>(to + Target::kIntegerMin) + group * 16, from.integer_min(group));
+          v_store(reinterpret_cast<float*>(to + Target::kBlockMin) + group * 16, from.block_min(group));
+        }
         continue;
       }
       for (int half = 0; half < Target::kHalves; ++half) {

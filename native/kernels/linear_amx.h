@@ -315,8 +315,6 @@ void tile_panel_of(DType dtype, const uint8_t* panel, int32_t units, const Quant
     case DType::kQ5_0: return tile_panel<DType::kQ5_0, kOneTile>(panel, units, input, row_count, output, scratch);
     case DType::kQ5_1: return tile_panel<DType::kQ5_1, kOneTile>(panel, units, input, row_count, output, scratch);
     case DType::kQ2_K: return tile_panel<DType::kQ2_K, kOneTile>(panel, units, input, row_count, output, scratch);
-    case DType::kQ4_K: return tile_panel<DType::kQ4_K, kOneTile>(panel, units, input, row_count, output, scratch);
-    case DType::kQ5_K: return tile_panel<DType::kQ5_K, kOneTile>(panel, units, input, row_count, output, scratch);
     default: return;
   }
 }

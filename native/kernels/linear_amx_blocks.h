@@ -1,20 +1,23 @@
-// Matrix product of blocks of 256 columns whose scales are integers (Q3_K, Q6_K) with quantised activations, on the tiles of AMX.
+// Matrix product of blocks of 256 columns whose scales are integers (Q3_K to Q6_K) with quantised activations, on the tiles of AMX.
 //
 // The bits are those of linear_int8.h: the sum of scale * dot over the 256 columns is an integer, exact in any order. So the scale goes to the codes before
-// they are multiplied: (code - zero) * scale has sixteen bits, of which the upper byte (signed) and the lower one (unsigned) are operands of their own. A tile then
-// holds sums over all 256 columns, and is stored, converted and scaled once for them instead of once for each 16: sum = 256 * upper + lower.
+// they are multiplied, as two digits, each an operand of its own. A tile then holds sums over all 256 columns, and is stored, converted and scaled once for them
+// instead of once for each 32 or 16. (code - zero) * scale of Q3_K and Q6_K has sixteen bits: an upper byte (signed) and a lower one (unsigned), sum = 256 * upper +
+// lower. A scale of Q4_K or Q5_K is 8 * upper + lower, each of three bits, which times a code is an unsigned byte: one product of words has both bytes in them.
 //
-// A turn is one block of one group of sixteen outputs: four operands of 64 columns of either byte. They are expanded one turn ahead, beside the
+// A turn is one block of one group of sixteen outputs: four operands of 64 columns of either digit. They are expanded one turn ahead, beside the
 // products of the turn before, and serve all tiles of rows.
 #pragma once
 
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
 #include "amx_blocks.h"
 #include "amx_tiles.h"
 #include "formats.h"
 #include "kernels.h"
+#include "linear_int8.h"
 #include "panel_output.h"
 
 namespace octavo {
@@ -28,7 +31,7 @@ constexpr int kStepSlots = 4;
 /** Tiles of rows whose products are under way together. */
 constexpr int kPairTiles = 2;
 
-/** The two bytes of each weight of a turn. */
+/** The two digits of each weight of a turn. */
 struct TurnPlanes {
   alignas(64) uint8_t low[kBlockSteps][kStepBytes];
   alignas(64) uint8_t high[kBlockSteps][kStepBytes];
@@ -51,33 +54,56 @@ struct SwapBytes {
 };
 constexpr SwapBytes kSwapBytes;
 
-/** What half a unit's codes are multiplied by: words of a lane's first and third column, of its second and fourth, and what is less than nothing for the zero point. */
-struct HalfScales {
+/** Whether scales have two digits, as those of Q4_K and Q5_K; else each weight has two bytes. */
+template <class F>
+constexpr bool kDigits = F::kFormat.scales == ScaleKind::kSuperMin;
+
+/** What some columns' codes are multiplied by: words of a lane's first and third column, of its second and fourth, and what is less than nothing for the zero point. */
+struct ByteScales {
   __m512i even;
   __m512i odd;
   __m512i zero;
+
+  template <class F>
+  OCTAVO_INLINE ByteScales of(__m512i bytes) {
+    const __m512i even = _mm512_shuffle_epi8(bytes, _mm512_load_si512(kSpreadEven.bytes));
+    const __m512i odd = _mm512_shuffle_epi8(bytes, _mm512_load_si512(kSpreadOdd.bytes));
+    return {even, odd, _mm512_maddubs_epi16(_mm512_set1_epi8(static_cast<char>(F::kZero)), even)};
+  }
+  /** (code - zero) * scale: its bytes. */
+  __attribute__((always_inline)) void expand(__m512i codes, uint8_t* low, uint8_t* high) const {
+    const __m512i swap = _mm512_load_si512(kSwapBytes.bytes);
+    const __m512i lower = _mm512_set1_epi16(0x00ff);
+    const __m512i first = _mm512_sub_epi16(_mm512_maddubs_epi16(codes, even), zero);
+    const __m512i second = _mm512_sub_epi16(_mm512_maddubs_epi16(codes, odd), zero);
+    b_store(low, _mm512_ternarylogic_epi32(_mm512_shuffle_epi8(second, swap), first, lower, 0xd8));
+    b_store(high, _mm512_ternarylogic_epi32(_mm512_shuffle_epi8(first, swap), second, lower, 0xe4));
+  }
 };
 
-/** (code - zero) * scale of four columns of each lane. */
-template <class F, int kStep>
-OCTAVO_INLINE void expand_vector(const F& from, int group, const HalfScales& scales, uint8_t* low, uint8_t* high) {
-  const __m512i swap = _mm512_load_si512(kSwapBytes.bytes);
-  const __m512i lower = _mm512_set1_epi16(0x00ff);
-  const __m512i codes = from.template codes<kStep>(group);
-  const __m512i even = _mm512_sub_epi16(_mm512_maddubs_epi16(codes, scales.even), scales.zero);
-  const __m512i odd = _mm512_sub_epi16(_mm512_maddubs_epi16(codes, scales.odd), scales.zero);
-  b_store(low + kStep * 64, _mm512_ternarylogic_epi32(_mm512_shuffle_epi8(odd, swap), even, lower, 0xd8));
-  b_store(high + kStep * 64, _mm512_ternarylogic_epi32(_mm512_shuffle_epi8(even, swap), odd, lower, 0xe4));
-}
+/** Digits of scales, in each word of a lane. */
+struct DigitScales {
+  __m512i low;
+  __m512i high;
+
+  template <class F>
+  OCTAVO_INLINE DigitScales of(__m512i bytes) {
+    const __m512i words = _mm512_shuffle_epi8(bytes, _mm512_load_si512(kSpreadEven.bytes));
+    return {_mm512_and_si512(words, _mm512_set1_epi16(7)), _mm512_srli_epi16(words, 3)};
+  }
+  /** Codes of at most five bits times digits of three stay in their bytes. */
+  __attribute__((always_inline)) void expand(__m512i codes, uint8_t* to_low, uint8_t* to_high) const {
+    b_store(to_low, _mm512_mullo_epi16(codes, low));
+    b_store(to_high, _mm512_mullo_epi16(codes, high));
+  }
+};
 
 template <class F, int kHalf, int... kSteps>
 OCTAVO_INLINE void expand_half(const F& from, int group, uint8_t* low, uint8_t* high, std::integer_sequence<int, kSteps...>) {
-  const uint8_t* const bytes = from.unit + F::kFormat.scale_offset() + kHalf * 32 + group * 16;
-  const __m512i all = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes)));
-  const __m512i even = _mm512_shuffle_epi8(all, _mm512_load_si512(kSpreadEven.bytes));
-  const __m512i odd = _mm512_shuffle_epi8(all, _mm512_load_si512(kSpreadOdd.bytes));
-  const HalfScales scales = {even, odd, _mm512_maddubs_epi16(_mm512_set1_epi8(static_cast<char>(F::kZero)), even)};
-  (expand_vector<F, kHalf * 4 + kSteps>(from, group, scales, low, high), ...);
+  using Scales = std::conditional_t<kDigits<F>, DigitScales, ByteScales>;
+  const uint8_t* const bytes = from.unit + F::kFormat.scale_offset() + (F::kHalves == 2 ? kHalf * 32 : 0) + group * 16;
+  const Scales scales = Scales::template of<F>(_mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes))));
+  (scales.expand(from.template codes<kHalf * 4 + kSteps>(group), low + (kHalf * 4 + kSteps) * 64, high + (kHalf * 4 + kSteps) * 64), ...);
 }
 
 /** Part `kSlot` of kStepSlots of 64 columns of a group: half a unit. */
@@ -123,34 +149,56 @@ class BlockStream {
   size_t fetched_ = 0;
 };
 
+/** A block's floats for a group of outputs. */
+template <class F>
+struct TurnScales {
+  V16 scale;
+  BlockMinima<F> minima;  // where there are such
+
+  OCTAVO_INLINE TurnScales of(const uint8_t* panel, int32_t unit, int group) {
+    TurnScales scales;
+    scales.scale = F::at(panel, unit).block_scale(group);
+    if constexpr (F::kHasMin) scales.minima = BlockMinima<F>::of(panel, unit, group);
+    return scales;
+  }
+};
+
 /** Products of up to kPairTiles tiles over a block that are to be taken into the outputs. */
+template <class F>
 struct StoredSums {
   const int32_t* sums;  // [tile][low, high][row][output]
   int32_t rows;  // of all tiles; 0: nothing
-  const uint8_t* scales;  // of the activations of the first row
+  const uint8_t* block;  // of the activations of the first row
   size_t tile_bytes;
-  V16 scale;  // of the weights
+  const TurnScales<F>* turn;
   float* out;  // rows kPanelRows apart, with room for whole tiles
 
   /** Four rows of each tile. */
   __attribute__((always_inline)) void take(int step) const {
     constexpr int kRows = kTileRows / kBlockSteps;
     const int32_t first = step * kRows;
+    if (first >= rows) return;
+    // A copy, which stores to `out` cannot change.
+    const TurnScales<F> scales = *turn;
     for (int32_t tile = 0; tile * kTileRows + first < rows; ++tile) {
       const int32_t* const low = opaque(sums + (tile * 2 * kTileRows + first) * kGroupRows);
-      const uint8_t* const factor = opaque(scales + static_cast<size_t>(tile) * tile_bytes + static_cast<size_t>(first) * 4);
+      const uint8_t* const at = opaque(block + static_cast<size_t>(tile) * tile_bytes + static_cast<size_t>(first) * 4);
       float* const to = opaque(out + (tile * kTileRows + first) * kPanelRows);
 #pragma GCC unroll 4
-      for (int row = 0; row < kRows; ++row) take_row(low + row * kGroupRows, factor + row * 4, to + row * kPanelRows);
+      for (int row = 0; row < kRows; ++row) take_row(scales, low + row * kGroupRows, at + row * 4, to + row * kPanelRows);
     }
   }
 
  private:
-  __attribute__((always_inline)) void take_row(const int32_t* low, const uint8_t* factor, float* to) const {
-    const __m512i up = _mm512_set4_epi32(0x0e0d0c80, 0x0a090880, 0x06050480, 0x02010080);
-    const I16 sum = i_add(_mm512_shuffle_epi8(i_load(low + kProducts), up), i_load(low));
+  /** `at`: the block of activations, from a row's scale on. */
+  __attribute__((always_inline)) void take_row(const TurnScales<F>& scales, const int32_t* low, const uint8_t* at, float* to) const {
+    I16 high = i_load(low + kProducts);
+    if constexpr (kDigits<F>) high = i_shift_left<3>(high);
+    else high = _mm512_shuffle_epi8(high, _mm512_set4_epi32(0x0e0d0c80, 0x0a090880, 0x06050480, 0x02010080));
+    V16 scaled = v_mul(i_to_float(i_add(high, i_load(low))), scales.scale);
+    if constexpr (F::kHasMin) scaled = scales.minima.subtract(scaled, at + kBlockPairSums);
     V16 total = v_load(to);
-    v_add_scaled(total, v_mul(i_to_float(sum), scale), reinterpret_cast<const float*>(factor));
+    v_add_scaled(total, scaled, reinterpret_cast<const float*>(at + kBlockScales));
     v_store(to, total);
   }
 };
@@ -168,8 +216,13 @@ struct BlockPanels {
   const uint8_t* panel(int32_t index) const { return panels + static_cast<size_t>(index) * panel_bytes; }
 };
 
-// Tiles 0 to 3: sums of the lower and upper bytes of one tile of rows, and of another. 4, 5: activations of both. 6, 7: lower and upper bytes of weights.
-template <int kTiles, int kSlot>
+// Tiles 0 to 3: sums of the lower and upper digits of one tile of rows, and of another. 4, 5: activations of both. 6, 7: lower and upper digits of weights.
+template <bool kUnsigned, int kTo, int kRows>
+OCTAVO_INLINE void add_upper() {
+  if constexpr (kUnsigned) tile_add_unsigned_dot<kTo, kRows, 7>();
+  else tile_add_dot<kTo, kRows, 7>();
+}
+template <bool kUnsigned, int kTiles, int kSlot>
 OCTAVO_INLINE void add_products(const TurnPlanes& planes, int step, const uint8_t* rows, size_t tile_bytes) {
   static_assert(kSlot < kStepSlots);
   if constexpr (kSlot == 0) {
@@ -182,8 +235,8 @@ OCTAVO_INLINE void add_products(const TurnPlanes& planes, int step, const uint8_
     tile_load<7>(planes.high[step], 64);
     if constexpr (kTiles == 2) tile_add_unsigned_dot<2, 5, 6>();
   } else {
-    tile_add_dot<1, 4, 7>();
-    if constexpr (kTiles == 2) tile_add_dot<3, 5, 7>();
+    add_upper<kUnsigned, 1, 4>();
+    if constexpr (kTiles == 2) add_upper<kUnsigned, 3, 5>();
   }
 }
 
@@ -224,7 +277,8 @@ class Blocks {
       }
     }
     const uint8_t* const then = job_.panel(then_panel);
-    const V16 scale = F::at(job_.panel(panel), block * kBlockUnits).block_scale(group);
+    const TurnScales<F>* const scales = &scales_[group];
+    scales_[group] = TurnScales<F>::of(job_.panel(panel), block * kBlockUnits, group);
     const PanelOutput& output = job_.outputs[panel];
     for (int32_t row = 0; row < job_.row_count; row += kPairTiles * kTileRows) {
       const size_t tile = static_cast<size_t>(row / kTileRows);
@@ -244,7 +298,7 @@ class Blocks {
           // What was expanded is loaded behind the compiler's back.
           asm volatile("" ::: "memory");
           const auto slot = [&](auto index) __attribute__((always_inline)) {
-            add_products<tiles.value, index.value>(planes_[group], step, rows, job_.input.tile_bytes);
+            add_products<kDigits<F>, tiles.value, index.value>(planes_[group], step, rows, job_.input.tile_bytes);
             if constexpr (expands.value) {
               if constexpr (index.value % 2 == 0) stream.step();
               expand_slot<F, index.value>(then, then_block, step, 1 - group, planes_[1 - group]);
@@ -268,7 +322,7 @@ class Blocks {
       else if (two) products(std::integral_constant<int, 2>{}, std::false_type{});
       else if (row == 0) products(std::integral_constant<int, 1>{}, std::true_type{});
       else products(std::integral_constant<int, 1>{}, std::false_type{});
-      stored_ = {place, count, rows + kBlockScales, job_.input.tile_bytes, scale, output.out + static_cast<size_t>(row) * kPanelRows + group * kGroupRows};
+      stored_ = {place, count, rows, job_.input.tile_bytes, scales, output.out + static_cast<size_t>(row) * kPanelRows + group * kGroupRows};
     }
   }
 
@@ -280,7 +334,9 @@ class Blocks {
   TurnPlanes planes_[2];
   alignas(64) int32_t sums_[2][2 * kPairTiles * kProducts];
   int place_ = 0;
-  StoredSums stored_ = {};
+  /** Of a turn and the one before it. */
+  TurnScales<F> scales_[2];
+  StoredSums<F> stored_ = {};
 };
 
 }  // namespace

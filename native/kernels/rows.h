@@ -213,6 +213,10 @@ void quantize_block_row(const float* input, int32_t columns, uint8_t* tile, int3
     v_store_integers(sums, v_sub(v_zero(), v_sum_of_each(rounded)));
     int32_t* const minus_sums = reinterpret_cast<int32_t*>(block + kBlockMinusSums) + slot;
     for (int i = 0; i < kVectors; ++i) minus_sums[i * kTileRows] = sums[i];
+    int16_t* const pair_sums = reinterpret_cast<int16_t*>(block + kBlockPairSums) + slot * 2;
+    for (int unit = 0; unit < kBlockUnits; ++unit) {
+      pair_sums[unit / 2 * kTileRows * 2 + unit % 2] = static_cast<int16_t>(-sums[2 * unit] - sums[2 * unit + 1]);
+    }
     float scale[16];
     v_store(scale, v_keep_at_least(largest, 1.0e-30f, v_div(largest, most)));
     write_float(block + kBlockScales + static_cast<size_t>(slot) * 4, scale[0]);

@@ -57,8 +57,8 @@ export type Quantization = keyof typeof quantizationCodes;
 
 /** How weights of a dtype, which needsQuantizedInput, want their input: with sums over 16 columns, or with one scale for 256. */
 export function quantizationOf(dtype: DType): Quantization {
-  if (dtype === 'q3_k' || dtype === 'q6_k') return 'blocks';
-  return dtype === 'q2_k' ? 'halves' : 'plain';
+  if (dtype === 'q2_k') return 'halves';
+  return dtype.endsWith('_k') ? 'blocks' : 'plain';
 }
 
 /** Outputs of a panel of a packed weight; kPanelRows in native/layout.h. */
@@ -69,7 +69,7 @@ export const tileRows = 16;
 
 /** Bytes that one row takes of the tiles of quantised activations; quantized_row_bytes in native/layout.h. */
 export function quantizedRowBytes(columns: number, quantization: Quantization): number {
-  if (quantization === 'blocks') return ((columns / 256) * 5184) / tileRows;
+  if (quantization === 'blocks') return ((columns / 256) * 5440) / tileRows;
   return ((columns / 32) * (quantization === 'plain' ? 768 : 1024)) / tileRows;
 }
 
