@@ -45,7 +45,7 @@ struct QuantFormat {
   constexpr size_t scale_offset() const { return 2 * (group_bytes() + plane_bytes()); }
   constexpr int32_t halves() const { return scales == ScaleKind::kSuperHalves || scales == ScaleKind::kSuperNibbles ? 2 : 1; }
   constexpr bool has_min() const { return scales == ScaleKind::kF16Min || scales == ScaleKind::kSuperMin || scales == ScaleKind::kSuperNibbles; }
-  /** Codes times scales are integers, which kernels sum over a whole super-block (kernels/linear_int8.h). */
+  /** Codes times scales are integers, which kernels sum over a whole super-block (kernels/linear_blocks.h). */
   constexpr bool has_integer_scales() const { return scales == ScaleKind::kSuperHalves || scales == ScaleKind::kSuperMin; }
   constexpr size_t super_bytes() const { return header_bytes + static_cast<size_t>(units_per_super) * unit_bytes; }
   /** Of the header that governs a unit. */

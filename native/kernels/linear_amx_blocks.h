@@ -1,6 +1,6 @@
 // Matrix product of blocks of 256 columns whose scales are integers (Q3_K to Q6_K) with quantised activations, on the tiles of AMX.
 //
-// The bits are those of linear_int8.h: the sum of scale * dot over the 256 columns is an integer, exact in any order. So the scale goes to the codes before
+// The bits are those of linear_blocks.h: the sum of scale * dot over the 256 columns is an integer, exact in any order. So the scale goes to the codes before
 // they are multiplied, as two digits, each an operand of its own. A tile then holds sums over all 256 columns, and is stored, converted and scaled once for them
 // instead of once for each 32 or 16. (code - zero) * scale of Q3_K and Q6_K has sixteen bits: an upper byte (signed) and a lower one (unsigned), sum = 256 * upper +
 // lower. A scale of Q4_K or Q5_K is 8 * upper + lower, each of three bits, which times a code is an unsigned byte: one product of words has both bytes in them.
@@ -17,7 +17,7 @@
 #include "amx_tiles.h"
 #include "formats.h"
 #include "kernels.h"
-#include "linear_int8.h"
+#include "linear_blocks.h"
 #include "panel_output.h"
 
 namespace octavo {
