@@ -19,6 +19,7 @@
 #include "kernels.h"
 #include "linear_blocks.h"
 #include "panel_output.h"
+#include "panel_streams.h"
 
 namespace octavo {
 namespace {
@@ -121,33 +122,8 @@ OCTAVO_INLINE void expand_step(const uint8_t* panel, int32_t block, int step, in
   expand_slot<F, 3>(panel, block, step, group, to);
 }
 
-/** Fetches the next block of some panels, or the first one of those that follow, line by line from several places. */
-class BlockStream {
- public:
-  void begin(const uint8_t* panels, size_t panel_bytes, int32_t panel_count, size_t bytes) {
-    const int32_t parts = kStreams / panel_count;
-    streams_ = parts * panel_count;
-    part_ = round_up(bytes / static_cast<size_t>(parts), 64);
-    for (int32_t i = 0; i < kStreams; ++i) {
-      at_[i] = panels + static_cast<size_t>(i % streams_ / parts) * panel_bytes + static_cast<size_t>(i % parts) * part_;
-    }
-    fetched_ = 0;
-  }
-  __attribute__((always_inline)) void step() {
-    if (fetched_ >= part_) return;
-#pragma GCC unroll 8
-    for (int32_t i = 0; i < kStreams; ++i) __builtin_prefetch(at_[i] + fetched_, 0, 2);
-    fetched_ += 64;
-  }
-
- private:
-  static constexpr int32_t kStreams = 8;
-  static_assert(kPanelsAtOnce <= kStreams, "each panel has a stream");
-  const uint8_t* at_[kStreams];
-  int32_t streams_ = 1;
-  size_t part_ = 0;
-  size_t fetched_ = 0;
-};
+/** Lines that are fetched at a time. */
+using BlockStreams = PanelStreams<8>;
 
 /** A block's floats for a group of outputs. */
 template <class F>
@@ -249,7 +225,7 @@ class Blocks {
     for (int32_t panel = 0; panel < job_.panel_count; ++panel) {
       std::memset(job_.outputs[panel].out, 0, round_up(static_cast<size_t>(job_.row_count), kTileRows) * kPanelRows * sizeof(float));
     }
-    BlockStream stream;
+    BlockStreams stream;
     for (int step = 0; step < kBlockSteps; ++step) expand_step<F>(job_.panels, 0, step, 0, planes_[0]);
     for (int32_t block = 0; block < job_.blocks; ++block) {
       const bool last = block + 1 == job_.blocks;
@@ -265,7 +241,7 @@ class Blocks {
 
  private:
   /** All rows of a block of a group; expands the one that follows it. */
-  void turn(int32_t block, int32_t panel, int group, BlockStream& stream) {
+  void turn(int32_t block, int32_t panel, int group, BlockStreams& stream) {
     // After the last one, that one again, which nothing reads.
     int32_t then_block = block;
     int32_t then_panel = panel;
@@ -300,7 +276,7 @@ class Blocks {
           const auto slot = [&](auto index) __attribute__((always_inline)) {
             add_products<kDigits<F>, tiles.value, index.value>(planes_[group], step, rows, job_.input.tile_bytes);
             if constexpr (expands.value) {
-              if constexpr (index.value % 2 == 0) stream.step();
+              if constexpr (index.value % 2 == 0) stream.step_within();
               expand_slot<F, index.value>(then, then_block, step, 1 - group, planes_[1 - group]);
             }
           };

@@ -15,6 +15,7 @@
 #include "formats.h"
 #include "kernels.h"
 #include "panel_output.h"
+#include "panel_streams.h"
 
 namespace octavo {
 namespace {
@@ -66,43 +67,6 @@ template <class F>
 constexpr int32_t turn_units_of(int32_t units) {
   return even_part(units, units <= F::kSingleTurn ? F::kSingleTurn : kTurnUnits);
 }
-
-/** Fetches the next turn's weights of all panels, line by line from some places, of each of which the prefetcher has what comes next. */
-template <class F>
-class TurnStream {
- public:
-  /** Begins with the turn at unit `next`, or with the first one of the panels that follow. */
-  void begin(const DirectPanels& job, int32_t next) {
-    const uint8_t* from = job.panels;
-    if (next >= job.units) {
-      next = 0;
-      from += static_cast<size_t>(job.panel_count) * job.panel_bytes;
-    }
-    const int32_t parts = F::kStreams / job.panel_count;
-    streams_ = parts * job.panel_count;
-    const size_t part = round_up(static_cast<size_t>(job.turn_from(next)) * F::kUnit / static_cast<size_t>(parts), 64);
-    for (int32_t i = 0; i < F::kStreams; ++i) {
-      const size_t stream = static_cast<size_t>(i % streams_);
-      at_[i] = from + stream / static_cast<size_t>(parts) * job.panel_bytes + static_cast<size_t>(next) * F::kUnit + stream % static_cast<size_t>(parts) * part;
-    }
-    fetched_ = 0;
-  }
-  __attribute__((always_inline)) void step() {
-#pragma GCC unroll 8
-    for (int32_t i = 0; i < F::kStreams; ++i) __builtin_prefetch(at_[i] + fetched_, 0, 2);
-    fetched_ += 64;
-  }
-  /** Goes on until so many bytes were fetched. */
-  void reach(size_t bytes) {
-    while (fetched_ * static_cast<size_t>(streams_) < bytes) step();
-  }
-
- private:
-  static_assert(kPanelsAtOnce <= F::kStreams, "each panel has a stream");
-  const uint8_t* at_[F::kStreams];
-  int32_t streams_ = 1;
-  size_t fetched_ = 0;
-};
 
 /** What is expanded beside a run: its share of each of `units` units, as they lie, to where they will be read. */
 struct Expansion {
@@ -187,7 +151,7 @@ OCTAVO_INLINE void accumulate_direct(const int32_t* products, const uint8_t* blo
 
 /** One run of a panel that meets kTiles tiles, and the first products of the next one; both are plain if `kPlain`. */
 template <class F, int kTiles, bool kPlain, class Height>
-OCTAVO_INLINE void direct_run(size_t block_bytes, const DirectRun& run, const DirectRun& next, int32_t* ring, Height height_of, TurnStream<F>& stream,
+OCTAVO_INLINE void direct_run(size_t block_bytes, const DirectRun& run, const DirectRun& next, int32_t* ring, Height height_of, PanelStreams<F::kStreams>& stream,
                               const RunOutputs& outputs) {
   static_assert(kLead == 4, "as many products of the next run are written out at the end");
   const int height = height_of();
@@ -275,10 +239,10 @@ class Direct {
     issue_first<F, 1, false>(run, block_bytes, ring);
     issue_first<F, 2, false>(run, block_bytes, ring);
     issue_first<F, 3, false>(run, block_bytes, ring);
-    TurnStream<F> stream;
+    PanelStreams<F::kStreams> stream;
     for (int32_t first = 0; first < job_.units; first += job_.turn) {
       const int32_t after = first + job_.turn_from(first);
-      stream.begin(job_, after);
+      fetch_turn(stream, after);
       for (int32_t panel = 0; panel < job_.panel_count; ++panel) {
         for (int32_t group = 0; group < 2; ++group) {
           for (int32_t tile = 0; tile < kTiles; ++tile) {
@@ -307,6 +271,12 @@ class Direct {
  private:
   const uint8_t* units_of(int32_t first, int32_t panel) const {
     return job_.panels + static_cast<size_t>(panel) * job_.panel_bytes + static_cast<size_t>(first) * F::kUnit;
+  }
+  /** Begins to fetch the turn at unit `next` of all panels, or the first one of the panels that follow. */
+  void fetch_turn(PanelStreams<F::kStreams>& stream, int32_t next) const {
+    const bool follows = next >= job_.units;
+    const uint8_t* const from = follows ? units_of(0, job_.panel_count) : units_of(next, 0);
+    stream.begin(from, job_.panel_bytes, job_.panel_count, static_cast<size_t>(job_.turn_from(follows ? 0 : next)) * F::kUnit);
   }
   /** Where a group's turn is expanded to, if it is. */
   uint8_t* expanded_of(int32_t group) const { return expanded_ + static_cast<size_t>(group * job_.turn) * kGroupCodes; }
