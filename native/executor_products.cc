@@ -20,9 +20,8 @@ LinearJob Executor::job_of(const Region& region, const Matrix& matrix) const {
     job.input_stride = stride_floats(region.input);
   }
   if (region.quantized >= 0) {
-    const bool blocks = is_quantized(matrix.dtype) && quantization_for(quant_format_of(matrix.dtype)) == Quantization::kBlocks;
     job.quantized = {reinterpret_cast<uint8_t*>(row(region.quantized, 0)),
-                     blocks ? kQuantizedBlockBytes : tile_block_bytes(has_halves(region.quantized, matrix.columns)),
+                     sums_blocks(matrix.dtype) ? kQuantizedBlockBytes : tile_block_bytes(has_halves(region.quantized, matrix.columns)),
                      buffers_[static_cast<size_t>(region.quantized)].stride_bytes * kTileRows};
   }
   if (region.split >= 0) {

@@ -14,8 +14,8 @@
 // of AMX), in which every 32 columns of all its rows lie together:
 //
 //   block of a tile    | int8 [16][32] | (scale f32, -128 sum i32) [16] | (-8 sum i32, scale * sum f32) [16] |
-//   where a weight      ... | (-4 sum i32 [2]) [16] | (scale * sum f32 [2]) [16] |      sums over columns 0..15 and 16..31
-//   has halves
+//   where a weight      ... | (scale * sum f32 [2]) [16] |      sums over columns 0..15 and 16..31
+//   has halves (Q2_K)
 //
 // Weights whose scales are integers (Q3_K to Q6_K) are summed over 256 columns, for which their activations have one scale:
 //
@@ -99,8 +99,7 @@ constexpr size_t kTileScales = 512;
 constexpr size_t kTileMinus128 = 516;
 constexpr size_t kTileMinus8 = 640;
 constexpr size_t kTileWeighted = 644;
-constexpr size_t kTileMinus4Halves = 768;
-constexpr size_t kTileWeightedHalves = 896;
+constexpr size_t kTileWeightedHalves = 768;
 /** From one row's entry of those tables to the next row's; a second half's entries lie 4 bytes after the first's. */
 constexpr size_t kTileEntry = 8;
 
@@ -123,7 +122,7 @@ inline constexpr Quantization quantization_for(const QuantFormat& format) {
   return format.halves() == 2 ? Quantization::kHalves : Quantization::kPlain;
 }
 
-inline constexpr size_t tile_block_bytes(bool halves) { return halves ? 1024 : 768; }
+inline constexpr size_t tile_block_bytes(bool halves) { return halves ? 896 : 768; }
 
 /** A tile of so many rows or more may be worked on up to a multiple of kHeightStep rows; fewer are taken one by one. */
 constexpr int32_t kLeastTileRows = 8;

@@ -80,6 +80,9 @@ static constexpr QuantFormat quant_format_of(DType dtype) {
   }
 }
 
+/** Whether products with a weight are summed over whole super-blocks. */
+static constexpr bool sums_blocks(DType dtype) { return is_quantized(dtype) && quant_format_of(dtype).has_integer_scales(); }
+
 /** The byte that holds code bits of (lane 0..31, column 0..31) in a unit, and how far they are shifted up in it. */
 struct CodePlace {
   size_t offset;

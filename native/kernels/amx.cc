@@ -60,7 +60,7 @@ void release_tiles() {
 int32_t tiled_rows_of(DType dtype, int32_t rows) {
   if (!is_quantized(dtype)) return 0;
   // What is expanded serves one more tile for little.
-  if (quant_format_of(dtype).has_integer_scales() && rows >= least_tile_rows(dtype)) return rows;
+  if (sums_blocks(dtype) && rows >= least_tile_rows(dtype)) return rows;
   return rows % kTileRows < least_tile_rows(dtype) ? rows - rows % kTileRows : rows;
 }
 
@@ -73,7 +73,7 @@ void linear_panels(const LinearJob& job, int32_t panel, int32_t count, int32_t f
     return;
   }
   const int32_t rows = tiled_rows_of(matrix.dtype, last_row - first_row);
-  if (rows > 0 && quant_format_of(matrix.dtype).has_integer_scales()) {
+  if (rows > 0 && sums_blocks(matrix.dtype)) {
     configure_tiles({TileShapes::kWhole, std::min(rows, kTileRows)});
     return amx_block_panels(job, panel, count, first_row, rows, scratch);
   }
@@ -90,8 +90,8 @@ void linear_panels(const LinearJob& job, int32_t panel, int32_t count, int32_t f
 /** A few tiles of rows share among panels what they read of the activations. */
 int32_t panels_at_once(const Matrix& matrix, int32_t rows) {
   const int32_t tiled = tiled_rows_of(matrix.dtype, rows);
-  if (is_quantized(matrix.dtype) && quant_format_of(matrix.dtype).has_integer_scales()) return tiled > 0 && tiled <= kBlockSharedRows ? kPanelsAtOnce : 1;
-  return takes_turns(matrix.dtype) && tiled > 0 && tiled <= few_rows_of(matrix.dtype) ? kPanelsAtOnce : 1;
+  const int32_t sharing = sums_blocks(matrix.dtype) ? kBlockSharedRows : takes_turns(matrix.dtype) ? few_rows_of(matrix.dtype) : 0;
+  return tiled > 0 && tiled <= sharing ? kPanelsAtOnce : 1;
 }
 
 }  // namespace

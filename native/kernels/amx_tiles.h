@@ -28,13 +28,6 @@ template <int kTile>
 OCTAVO_INLINE void tile_zero() {
   asm volatile("tilezero %%tmm%c0" ::"i"(kTile));
 }
-/** Of signed rows and columns. */
-template <int kTo, int kRows, int kColumns>
-OCTAVO_INLINE void tile_dot() {
-  tile_zero<kTo>();
-  asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kTo), "i"(kRows), "i"(kColumns));
-}
-
 /** Adds to tile kTo: of signed rows and columns, or of unsigned columns. */
 template <int kTo, int kRows, int kColumns>
 OCTAVO_INLINE void tile_add_dot() {
@@ -43,6 +36,12 @@ OCTAVO_INLINE void tile_add_dot() {
 template <int kTo, int kRows, int kColumns>
 OCTAVO_INLINE void tile_add_unsigned_dot() {
   asm volatile("tdpbsud %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kTo), "i"(kRows), "i"(kColumns));
+}
+/** The product alone of signed rows and columns. */
+template <int kTo, int kRows, int kColumns>
+OCTAVO_INLINE void tile_dot() {
+  tile_zero<kTo>();
+  tile_add_dot<kTo, kRows, kColumns>();
 }
 
 /** equal_part, made even, of units; `most` is even. A product's tile and place in the ring depend on whether its unit is even. */

@@ -63,12 +63,7 @@ OCTAVO_INLINE I16 i_load(const int32_t* p) { return _mm512_loadu_si512(p); }
 OCTAVO_INLINE void i_store(int32_t* p, I16 v) { _mm512_storeu_si512(p, v); }
 /** Rounded to nearest, ties to even. */
 OCTAVO_INLINE V16 i_to_float(I16 v) { return _mm512_cvtepi32_ps(v); }
-OCTAVO_INLINE V16 v_load_u8(const uint8_t* p) {
-  return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
-}
-OCTAVO_INLINE V16 v_load_i8(const uint8_t* p) {
-  return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
-}
+OCTAVO_INLINE V16 v_load_i8(const uint8_t* p) { return i_to_float(i_load_i8(p)); }
 /** The nibbles at bit kShift of sixteen bytes. */
 template <int kShift>
 OCTAVO_INLINE V16 v_load_nibble(const uint8_t* p) {
@@ -142,12 +137,7 @@ OCTAVO_INLINE void i_store(int32_t* p, I16 v) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 8), v.b);
 }
 OCTAVO_INLINE V16 i_to_float(I16 v) { return {_mm256_cvtepi32_ps(v.a), _mm256_cvtepi32_ps(v.b)}; }
-OCTAVO_INLINE V16 v_load_u8(const uint8_t* p) {
-  return {_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(load_bytes8(p))), _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(load_bytes8(p + 8)))};
-}
-OCTAVO_INLINE V16 v_load_i8(const uint8_t* p) {
-  return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(load_bytes8(p))), _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(load_bytes8(p + 8)))};
-}
+OCTAVO_INLINE V16 v_load_i8(const uint8_t* p) { return i_to_float(i_load_i8(p)); }
 template <int kShift>
 OCTAVO_INLINE V16 v_load_nibble(const uint8_t* p) {
   const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
@@ -201,11 +191,6 @@ OCTAVO_INLINE I16 i_load(const int32_t* p) {
   return v;
 }
 OCTAVO_INLINE void i_store(int32_t* p, I16 v) { std::memcpy(p, &v, sizeof v); }
-OCTAVO_INLINE V16 v_load_u8(const uint8_t* p) {
-  V16 v;
-  for (int i = 0; i < 16; ++i) v[i] = static_cast<float>(p[i]);
-  return v;
-}
 OCTAVO_INLINE V16 v_load_i8(const uint8_t* p) {
   V16 v;
   for (int i = 0; i < 16; ++i) v[i] = static_cast<float>(static_cast<int8_t>(p[i]));

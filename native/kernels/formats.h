@@ -55,6 +55,7 @@ struct Packed {
     return reinterpret_cast<const uint16_t*>(base) + group * 16;
   }
   __attribute__((always_inline)) V16 scale(int half, int group) const {
+    static_assert(!kIntegerScales);
     const uint8_t* scales = unit + kFormat.scale_offset();
     const size_t lane = static_cast<size_t>(half * 32 + group * 16);
     if constexpr (kFormat.scales == ScaleKind::kF16 || kFormat.scales == ScaleKind::kF16Min) return v_load_f16(halves_at(scales, group));
@@ -69,6 +70,7 @@ struct Packed {
   __attribute__((always_inline)) I16 integer_min(int group) const { return i_load_i8(unit + kFormat.scale_offset() + 32 + group * 16); }
   __attribute__((always_inline)) V16 block_min(int group) const { return v_load_f16(halves_at(header + 64, group)); }
   __attribute__((always_inline)) V16 min(int half, int group) const {
+    static_assert(!kIntegerScales);
     const uint8_t* scales = unit + kFormat.scale_offset();
     const size_t lane = static_cast<size_t>(half * 32 + group * 16);
     if constexpr (kFormat.scales == ScaleKind::kF16Min) return v_load_f16(halves_at(scales + 64, group));
@@ -138,11 +140,11 @@ void expand_units(const uint8_t* panel, int32_t first, int32_t count, uint8_t* t
           i_store(reinterpret_cast<int32_t*>(to + Target::kIntegerMin) + group * 16, from.integer_min(group));
           v_store(reinterpret_cast<float*>(to + Target::kBlockMin) + group * 16, from.block_min(group));
         }
-        continue;
-      }
-      for (int half = 0; half < Target::kHalves; ++half) {
-        v_store(floats + half * 32 + group * 16, from.scale(half, group));
-        if constexpr (Target::kHasMin) v_store(floats + Target::kHalves * 32 + half * 32 + group * 16, from.min(half, group));
+      } else {
+        for (int half = 0; half < Target::kHalves; ++half) {
+          v_store(floats + half * 32 + group * 16, from.scale(half, group));
+          if constexpr (Target::kHasMin) v_store(floats + Target::kHalves * 32 + half * 32 + group * 16, from.min(half, group));
+        }
       }
     }
   }

@@ -38,14 +38,13 @@ OCTAVO_INLINE I16 scaled_initial(int32_t value) {
 
 /** kDotBias - zero * sum of the activations, the initial value of a dot product. */
 template <class F>
-OCTAVO_INLINE I16 initial_dot(const TileRows& rows, int32_t unit, int half, int row) {
+OCTAVO_INLINE I16 initial_dot(const TileRows& rows, int32_t unit, int row) {
+  static_assert(F::kHalves == 1 || F::kZero == 0, "sums of whole units");
 #if !defined(__AVX512VNNI__)
   if constexpr (F::kWide) return i_set1(kDotBias);
 #endif
   if constexpr (F::kZero == 0) return i_set1(kDotBias);
   else if constexpr (F::kZero == 128) return i_set1(read_int(rows.table(unit, kTileMinus128) + row * kTileEntry));
-  else if constexpr (F::kHalves == 2)
-    return scaled_initial<log2_of(F::kZero / 4)>(read_int(rows.table(unit, kTileMinus4Halves + static_cast<size_t>(half) * 4) + row * kTileEntry));
   else return scaled_initial<log2_of(F::kZero / 8)>(read_int(rows.table(unit, kTileMinus8) + row * kTileEntry));
 }
 
@@ -55,7 +54,7 @@ OCTAVO_INLINE void add_half(const F& weights, const TileRows& rows, int32_t unit
   I16 dots[kTileGroups][kRows];
 #pragma GCC unroll 8
   for (int row = 0; row < kRows; ++row) {
-    const I16 initial = initial_dot<F>(rows, unit, kHalf, row);
+    const I16 initial = initial_dot<F>(rows, unit, row);
 #pragma GCC unroll 2
     for (int g = 0; g < kTileGroups; ++g) dots[g][row] = initial;
   }

@@ -134,7 +134,6 @@ OCTAVO_INLINE V16 quantize_blocks(const BlockLanes& lanes) {
   V16 sum = v_sum_of_each(vectors[0]);
   if (kHalves) {
     const V16 second = v_sum_of_each(vectors[1]);
-    write_entries(lanes, kTileMinus4Halves, v_fma(sum, v_set1(-4.0f), bias), v_fma(second, v_set1(-4.0f), bias));
     write_entries(lanes, kTileWeightedHalves, v_mul(scale, sum), v_mul(scale, second));
     sum = v_add(sum, second);
   }
@@ -148,6 +147,16 @@ OCTAVO_INLINE void write_entry(uint8_t* entry, float first, float second) {
   std::memcpy(entry, pair, sizeof pair);
 }
 
+/** What values are multiplied by, and integers are, of which the largest stands for `largest`; 0 of what counts as zero (quantize_blocks). */
+struct Steps {
+  float factor;
+  float scale;
+};
+OCTAVO_INLINE Steps steps_of(float largest) {
+  if (largest < 1.0e-30f) return {0.0f, 0.0f};
+  return {127.0f / largest, largest / 127.0f};
+}
+
 /** As quantize_blocks, of the first block alone: sixteen lanes cost what a handful of blocks do. */
 template <bool kHalves>
 OCTAVO_INLINE V16 quantize_first(const BlockLanes& lanes) {
@@ -157,18 +166,15 @@ OCTAVO_INLINE V16 quantize_first(const BlockLanes& lanes) {
   const V16 low = v_load(input);
   const V16 high = v_load(input + 16);
   const float largest = v_maximum(v_max(v_abs(low), v_abs(high)));
-  const bool counts = !(largest < 1.0e-30f);
-  const V16 factor = v_set1(counts ? 127.0f / largest : 0.0f);
-  const float scale = counts ? largest / 127.0f : 0.0f;
+  const Steps steps = steps_of(largest);
+  const V16 factor = v_set1(steps.factor);
+  const float scale = steps.scale;
   const V16 rounded_low = v_round_to_int8(v_mul(low, factor), reinterpret_cast<int8_t*>(quants));
   const V16 rounded_high = v_round_to_int8(v_mul(high, factor), reinterpret_cast<int8_t*>(quants + 16));
   const float first = v_sum(rounded_low);
   const float second = v_sum(rounded_high);
   const float sum = first + second;
-  if (kHalves) {
-    write_entry(block + kTileMinus4Halves, kDotBiasFloat - 4.0f * first, kDotBiasFloat - 4.0f * second);
-    write_entry(block + kTileWeightedHalves, scale * first, scale * second);
-  }
+  if (kHalves) write_entry(block + kTileWeightedHalves, scale * first, scale * second);
   write_entry(block + kTileScales, scale, kDotBiasFloat - 128.0f * sum);
   write_entry(block + kTileMinus8, kDotBiasFloat - 8.0f * sum, scale * sum);
   return v_add(v_mul(low, v_zero()), v_mul(high, v_zero()));
@@ -194,7 +200,6 @@ OCTAVO_INLINE V16 quantize_lanes(const BlockLanes& lanes, bool halves) { return 
 /** Of a row in a tile of blocks (layout.h). */
 void quantize_block_row(const float* input, int32_t columns, uint8_t* tile, int32_t slot) {
   constexpr int kVectors = kBlockColumns / 16;
-  const V16 most = v_set1(127.0f);
   V16 poison = v_zero();
   uint8_t* block = tile;
   for (int32_t first = 0; first < columns; first += kBlockColumns, block += kQuantizedBlockBytes) {
@@ -204,8 +209,8 @@ void quantize_block_row(const float* input, int32_t columns, uint8_t* tile, int3
       poison = v_fma(v, v_zero(), poison);
       largest_of = v_max(v_abs(v), largest_of);
     }
-    const V16 largest = v_set1(v_maximum(largest_of));
-    const V16 factor = v_keep_at_least(largest, 1.0e-30f, v_div(most, largest));
+    const Steps steps = steps_of(v_maximum(largest_of));
+    const V16 factor = v_set1(steps.factor);
     int8_t* const quants = reinterpret_cast<int8_t*>(block) + slot * kBlockColumns;
     V16 rounded[kVectors];
     for (int i = 0; i < kVectors; ++i) rounded[i] = v_round_to_int8(v_mul(v_load(input + first + i * 16), factor), quants + i * 16);
@@ -217,9 +222,7 @@ void quantize_block_row(const float* input, int32_t columns, uint8_t* tile, int3
     for (int unit = 0; unit < kBlockUnits; ++unit) {
       pair_sums[unit / 2 * kTileRows * 2 + unit % 2] = static_cast<int16_t>(-sums[2 * unit] - sums[2 * unit + 1]);
     }
-    float scale[16];
-    v_store(scale, v_keep_at_least(largest, 1.0e-30f, v_div(largest, most)));
-    write_float(block + kBlockScales + static_cast<size_t>(slot) * 4, scale[0]);
+    write_float(block + kBlockScales + static_cast<size_t>(slot) * 4, steps.scale);
   }
   if (v_sum(poison) == 0.0f) return;
   for (block = tile; columns > 0; columns -= kBlockColumns, block += kQuantizedBlockBytes) {

@@ -70,7 +70,7 @@ export const tileRows = 16;
 /** Bytes that one row takes of the tiles of quantised activations; quantized_row_bytes in native/layout.h. */
 export function quantizedRowBytes(columns: number, quantization: Quantization): number {
   if (quantization === 'blocks') return ((columns / 256) * 5440) / tileRows;
-  return ((columns / 32) * (quantization === 'plain' ? 768 : 1024)) / tileRows;
+  return ((columns / 32) * (quantization === 'plain' ? 768 : 896)) / tileRows;
 }
 
 /** Bytes that one row takes of the tiles of activations split into two bf16; split_row_bytes in native/layout.h. */

@@ -397,7 +397,7 @@ export function lowerProgram(
       lowerGated(gate, up, next.out);
       i++;
     } else {
-      // Weights take their input in one form each: two regions where there are both.
+      // Weights take their input in one form each: two regions where there are both, after one of rows that prepares them.
       const groups = (['plain', 'blocks'] as const).map((form) => linears.filter((it) => quantizedForm([it]) === form));
       const filled = groups.filter((it) => it.length > 0);
       for (const group of filled) preparedFor(group);
