@@ -1,6 +1,8 @@
 // What the processor has, and what it is good at: that it does not tell, so its vendor and model do.
 #pragma once
 
+#include <cstdint>
+
 namespace octavo {
 
 /** CPUID leaf 7.1, EAX bit 5: vdpbf16ps. Says nothing about AVX-512 itself. */
@@ -13,10 +15,11 @@ bool has_bf16_dots();
  */
 bool prefers_bf16_dots();
 
-/**
- * Whether weights that hardly anything is computed with come sooner if they are fetched ahead from several places (kernels/weight_stream.h). Not on AMD's processors:
- * in a trial on Zen 4 a plain stream read 29 GB/s on one thread, and 17 to 25 with software prefetches.
- */
-bool fetches_plain_streams();
+/** Whether weights come sooner if they are fetched ahead in one stream than from several places (kernels/weight_stream.h): AMD's processors. */
+bool fetches_in_order();
+
+/** Up to so many rows a product reads weights as fast as they come, and fetching them ahead only gets in the way: 2 on AMD's processors, 0 on others. */
+int32_t plain_stream_rows();
+
 
 }  // namespace octavo

@@ -1,10 +1,12 @@
-// The kernels of AVX-512 with products of BF16 weights by vdpbf16ps.
+// The kernels of AVX-512 for AMD's Zen 4 and 5 (prefers_bf16_dots in processor.h): products of BF16 weights by vdpbf16ps, those of quantised weights as these processors like them.
+#define OCTAVO_ZEN
 #include <cstring>
 
 #include "kernels.h"
 
 // The first compilers with avx512bf16.
 #if defined(__AVX512BF16__)
+#include "linear.h"
 #include "linear_bf16.h"
 #include "panel_output.h"
 
@@ -21,8 +23,8 @@ void pair_rows(const LinearJob& job, int32_t panel, int32_t first_row, int32_t l
   finish_panel(output, rows);
 }
 
-void linear_panels(const LinearJob& job, int32_t panel, int32_t count, int32_t first_row, int32_t last_row, float* scratch) {
-  if (!job.weight->paired) return avx512_kernels().linear_panels(job, panel, count, first_row, last_row, scratch);
+void panels(const LinearJob& job, int32_t panel, int32_t count, int32_t first_row, int32_t last_row, float* scratch) {
+  if (!job.weight->paired) return linear_panels(job, panel, count, first_row, last_row, scratch);
   for (int32_t i = panel; i < panel + count; ++i) pair_rows(job, i, first_row, last_row, scratch);
 }
 
@@ -32,7 +34,7 @@ const Kernels& avx512_bf16_kernels() {
   static const Kernels kernels = [] {
     Kernels made = avx512_kernels();
     made.name = "avx512bf16";
-    made.linear_panels = linear_panels;
+    made.linear_panels = panels;
     made.pairs_bf16 = true;
     return made;
   }();

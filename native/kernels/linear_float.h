@@ -7,7 +7,6 @@
 // fetch the piece that follows. Why the products are FMAs for BF16 too: docs/decisions/0003-bf16-products.md.
 #pragma once
 
-#include "../processor.h"
 #include "kernels.h"
 #include "simd.h"
 #include "weight_stream.h"
@@ -134,7 +133,7 @@ void float_panel(const typename Load::Element* panel, int32_t columns, const flo
   if (tiles == 1) {
     const uint8_t* bytes = reinterpret_cast<const uint8_t*>(panel);
     // Measured: a stream takes 8 rows from 21 to 27 GB/s and 12 from 18.5 to 21.
-    WeightStream stream(bytes, fetches_plain_streams());
+    WeightStream stream(bytes, rows > plain_stream_rows());
     float_tile_of<kFloatTileRows, Load>(rows, panel, columns, input, input_stride, StreamSteps{stream, kStepLines * 64}, out, out_stride, false);
     return;
   }
