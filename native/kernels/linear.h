@@ -14,12 +14,12 @@ void linear_panel(const LinearJob& job, int32_t panel_index, int32_t first_row, 
   const Matrix& matrix = *job.weight;
   const uint8_t* panel = matrix.data + static_cast<size_t>(panel_index) * matrix.panel_bytes;
   const int32_t rows = last_row - first_row;
-  const PanelOutput output = panel_output(job, panel_index, first_row, scratch, is_quantized(matrix.dtype) && int8_takes_turns(matrix.dtype, rows));
+  const int32_t units = matrix.columns / kQuantBlock;
+  const PanelOutput output = panel_output(job, panel_index, first_row, scratch, is_quantized(matrix.dtype) && int8_returns(matrix.dtype, units, rows));
   float* const out = output.out;
   const size_t out_stride = output.stride;
   const float* input = job.input + static_cast<size_t>(first_row) * job.input_stride;
   const QuantizedRows rows_in = quantized_from(job, first_row);
-  const int32_t units = matrix.columns / kQuantBlock;
   uint8_t* const expanded = reinterpret_cast<uint8_t*>(scratch);
   switch (matrix.dtype) {
     case DType::kF32:

@@ -26,14 +26,12 @@ constexpr int32_t kFetchingTiles = 8;
 /** From this many tiles on, weights are expanded once instead of for every tile. */
 constexpr int32_t kExpandFromTiles = 4;
 #if defined(OCTAVO_ZEN)
-/** Units of a turn of two tiles. Measured on a Zen 5: Q8_0 takes 0.94 of the time that it takes in turns of 4, Q4_0 0.90; of 32 units (64 KiB in Q8_0), 1.03 and 0.91. */
-constexpr int32_t kTurnOfTwo = 16;
-constexpr int32_t kTurn = 16;
+/** Units of a turn of a few tiles, at most. Measured on a Zen 5 with two tiles: Q8_0 takes 0.94 of the time that turns of 4 take, Q4_0 0.90; turns of 32 (64 KiB in Q8_0) 1.03 and 0.91. */
+constexpr int32_t most_of_turn(int32_t, int32_t units) { return most_expanded(units); }
 /** Whether many tiles expand their weights. Shifts and masks go to units that products leave idle, where what is expanded has to be loaded: not to expand four-bit codes takes 0.88 to 0.95 of the time, from 32 to 512 rows. */
 constexpr bool expands(DType dtype) { return dtype != DType::kQ8_0 && dtype != DType::kQ4_0 && dtype != DType::kQ4_1; }
 #else
-constexpr int32_t kTurnOfTwo = 4;
-constexpr int32_t kTurn = 8;
+constexpr int32_t most_of_turn(int32_t tiles, int32_t) { return tiles == 2 ? 4 : 8; }
 constexpr bool expands(DType dtype) { return dtype != DType::kQ8_0; }
 #endif
 
@@ -181,10 +179,26 @@ OCTAVO_INLINE void int8_rows(const uint8_t* panel, int32_t first_unit, int32_t u
   }
 }
 
-/** Whether rows come back to their outputs several times, which then should lie close together. */
-OCTAVO_INLINE bool int8_takes_turns(DType dtype, int32_t row_count) {
+/** As equal_part, of whole blocks. */
+constexpr int32_t blocks_of(int32_t units, int32_t most) {
+  return equal_part(units / kBlockUnits, most < kBlockUnits ? 1 : most / kBlockUnits) * kBlockUnits;
+}
+
+/**
+ * Units of a turn, of which each tile takes one before the first has its next. Many tiles hide the wait for memory by themselves, and weights that need not be expanded are one turn; of a few tiles the first leaves
+ * what it fetched in the first cache. Turns are equal: 576 columns lose up to a tenth in those of 16 and 2 units.
+ */
+OCTAVO_INLINE int32_t int8_turn(DType dtype, int32_t units, int32_t row_count) {
   const int32_t tiles = ceil_div(row_count, kInt8TileRows);
-  return tiles > 1 && (tiles <= kFetchingTiles || expands(dtype));
+  int32_t most = units;
+  if (expands(dtype) && tiles >= kExpandFromTiles) most = most_expanded(units);
+  else if (tiles > 1 && tiles <= kFetchingTiles) most = most_of_turn(tiles, units);
+  return quant_format_of(dtype).has_integer_scales() ? blocks_of(units, most) : equal_part(units, most);
+}
+
+/** Whether rows come back to their outputs several times, which then should lie close together. */
+OCTAVO_INLINE bool int8_returns(DType dtype, int32_t units, int32_t row_count) {
+  return row_count > kInt8TileRows && (quant_format_of(dtype).has_integer_scales() || int8_turn(dtype, units, row_count) < units);
 }
 
 /** All rows of a panel in turns of `turn` units. `fetched` is called after each. */
@@ -206,11 +220,6 @@ OCTAVO_INLINE void int8_turns(const uint8_t* panel, int32_t units, const Quantiz
   }
 }
 
-/** As equal_part, of whole blocks. */
-constexpr int32_t blocks_of(int32_t units, int32_t most) {
-  return equal_part(units / kBlockUnits, most < kBlockUnits ? 1 : most / kBlockUnits) * kBlockUnits;
-}
-
 /** All rows of a panel of `units` units; `input` begins at the tile of the first row. `scratch`: kExpandedUnits units. */
 template <DType kDType, bool kSignedBytes = false>
 void int8_panel(const uint8_t* panel, int32_t units, const QuantizedRows& input, int32_t row_count, float* out, size_t out_stride,
@@ -218,11 +227,8 @@ void int8_panel(const uint8_t* panel, int32_t units, const QuantizedRows& input,
   const int32_t tiles = ceil_div(row_count, kInt8TileRows);
   constexpr size_t kUnitBytes = Packed<kDType>::stream_bytes();
   const bool expanding = expands(kDType) && tiles >= kExpandFromTiles;
-  // Many tiles hide the wait for memory by themselves. A few take turns over a few units, which the first of them leaves in the first cache. Turns are equal: 576 columns lose up to a
-  // tenth in those of 16 and 2 units.
   const bool fetches = tiles <= kFetchingTiles;
-  const int32_t most = expanding ? most_expanded(units) : tiles == 1 || !fetches ? units : tiles == 2 ? kTurnOfTwo : kTurn;
-  const int32_t turn = Packed<kDType>::kIntegerScales ? blocks_of(units, most) : equal_part(units, most);
+  const int32_t turn = int8_turn(kDType, units, row_count);
   static_assert(kExpandedUnits * Expanded<kDType>::kBytes <= kLinearScratchFloats * 4, "expanded units fit the scratch");
   uint8_t* const expanded = expanding ? scratch : nullptr;
   if (fetches) {
