@@ -12,6 +12,7 @@ namespace {
 /** A format as it lies in a packed weight. kSignedBytes: codes of eight bits lie as Matrix::signed_bytes says. */
 template <DType kDType, bool kSignedBytes = false>
 struct Packed {
+  static constexpr DType kType = kDType;
   static constexpr QuantFormat kFormat = quant_format_of(kDType);
   static constexpr int kHalves = kFormat.halves();
   static constexpr bool kHasMin = kFormat.has_min();
@@ -83,6 +84,7 @@ struct Packed {
 template <DType kDType>
 struct Expanded {
   using Source = Packed<kDType>;
+  static constexpr DType kType = kDType;
   static constexpr int kHalves = Source::kHalves;
   static constexpr bool kHasMin = Source::kHasMin;
   static constexpr bool kSubtractsMin = Source::kSubtractsMin;

@@ -12,6 +12,7 @@
 #include "int8_dots.h"
 #include "kernels.h"
 #include "linear_blocks.h"
+#include "linear_half_blocks.h"
 #include "weight_stream.h"
 
 namespace octavo {
@@ -28,12 +29,18 @@ constexpr int32_t kExpandFromTiles = 4;
 #if defined(OCTAVO_ZEN)
 /** Units of a turn of a few tiles, at most. Measured on a Zen 5 with two tiles: Q8_0 takes 0.94 of the time that turns of 4 take, Q4_0 0.90; turns of 32 (64 KiB in Q8_0) 1.03 and 0.91. */
 constexpr int32_t most_of_turn(int32_t, int32_t units) { return most_expanded(units); }
-/** Whether many tiles expand their weights. Shifts and masks go to units that products leave idle, where what is expanded has to be loaded: not to expand four-bit codes takes 0.88 to 0.95 of the time, from 32 to 512 rows. */
-constexpr bool expands(DType dtype) { return dtype != DType::kQ8_0 && dtype != DType::kQ4_0 && dtype != DType::kQ4_1; }
+/**
+ * Whether many tiles expand their weights. Shifts and masks go to units that products leave idle, where what is expanded has to be loaded: not to expand four-bit codes takes 0.88 to 0.95 of the
+ * time, from 32 to 512 rows.
+ */
+constexpr bool expands(DType dtype) { return dtype != DType::kQ8_0 && dtype != DType::kQ4_0 && dtype != DType::kQ4_1 && !sums_halves(dtype); }
 #else
 constexpr int32_t most_of_turn(int32_t tiles, int32_t) { return tiles == 2 ? 4 : 8; }
 constexpr bool expands(DType dtype) { return dtype != DType::kQ8_0; }
 #endif
+
+/** Passes of `row_count` rows over the weights. */
+constexpr int32_t tiles_of(DType dtype, int32_t row_count) { return ceil_div(row_count, sums_halves(dtype) ? kTileRows : kInt8TileRows); }
 
 #if defined(__AVX2__)
 
@@ -171,10 +178,21 @@ template <class F, class Fetch>
 OCTAVO_INLINE void int8_rows(const uint8_t* panel, int32_t first_unit, int32_t units, const QuantizedRows& input, int32_t row_count,
                              const Fetch& fetch, float* out, size_t out_stride, bool resume) {
   for (int32_t row = 0; row < row_count;) {
-    const int32_t height = row_count - row < kInt8TileRows ? row_count - row : kInt8TileRows;
+    const int32_t left = row_count - row;
     const TileRows rows = {input.tiles + static_cast<size_t>(row / kTileRows) * input.tile_bytes, input.block_bytes, row % kTileRows};
-    int8_tile_of<F, kInt8TileRows>(height, panel, first_unit, units, rows, fetch, out + static_cast<size_t>(row) * out_stride,
-                                   out_stride, resume);
+    float* const to = out + static_cast<size_t>(row) * out_stride;
+#if defined(OCTAVO_ZEN)
+    if constexpr (sums_halves(F::kType)) {
+      if (left >= kLeastHalfRows) {
+        const int32_t height = left < kTileRows ? left : kTileRows;
+        half_block_tile<F>(height, panel, first_unit, units, rows, fetch, to, out_stride, resume);
+        row += height;
+        continue;
+      }
+    }
+#endif
+    const int32_t height = left < kInt8TileRows ? left : kInt8TileRows;
+    int8_tile_of<F, kInt8TileRows>(height, panel, first_unit, units, rows, fetch, to, out_stride, resume);
     row += height;
   }
 }
@@ -189,7 +207,7 @@ constexpr int32_t blocks_of(int32_t units, int32_t most) {
  * what it fetched in the first cache. Turns are equal: 576 columns lose up to a tenth in those of 16 and 2 units.
  */
 OCTAVO_INLINE int32_t int8_turn(DType dtype, int32_t units, int32_t row_count) {
-  const int32_t tiles = ceil_div(row_count, kInt8TileRows);
+  const int32_t tiles = tiles_of(dtype, row_count);
   int32_t most = units;
   if (expands(dtype) && tiles >= kExpandFromTiles) most = most_expanded(units);
   else if (tiles > 1 && tiles <= kFetchingTiles) most = most_of_turn(tiles, units);
@@ -224,7 +242,7 @@ OCTAVO_INLINE void int8_turns(const uint8_t* panel, int32_t units, const Quantiz
 template <DType kDType, bool kSignedBytes = false>
 void int8_panel(const uint8_t* panel, int32_t units, const QuantizedRows& input, int32_t row_count, float* out, size_t out_stride,
                 uint8_t* scratch) {
-  const int32_t tiles = ceil_div(row_count, kInt8TileRows);
+  const int32_t tiles = tiles_of(kDType, row_count);
   constexpr size_t kUnitBytes = Packed<kDType>::stream_bytes();
   const bool expanding = expands(kDType) && tiles >= kExpandFromTiles;
   const bool fetches = tiles <= kFetchingTiles;
