@@ -64,10 +64,20 @@ OCTAVO_INLINE FetchPace fetch_pace(int32_t bytes, int32_t steps) {
   return {static_cast<size_t>(ceil_div(bytes * every, steps)), every - 1};
 }
 
-/** sum += value * *factor, where kSums sums have the factor in common: for two it is read twice, which takes the front end less than a load on its own. */
+/**
+ * Up to so many sums that have a factor in common read it each by itself: for two that takes the front end less than a load on its own. Zen 5 loads as many vectors in a cycle as it multiplies,
+ * so there two share one.
+ */
+#if defined(OCTAVO_ZEN)
+constexpr int kReadingSums = 1;
+#else
+constexpr int kReadingSums = 2;
+#endif
+
+/** sum += value * *factor, where kSums sums have the factor in common. */
 template <int kSums>
 OCTAVO_INLINE void add_scaled(V16& sum, V16 value, const float* factor) {
-  if constexpr (kSums <= 2) v_add_scaled(sum, value, factor);
+  if constexpr (kSums <= kReadingSums) v_add_scaled(sum, value, factor);
   else sum = v_fma(value, v_set1(*factor), sum);
 }
 

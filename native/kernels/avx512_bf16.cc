@@ -6,6 +6,7 @@
 
 // The first compilers with avx512bf16.
 #if defined(__AVX512BF16__)
+#include "attention.h"
 #include "linear.h"
 #include "linear_bf16.h"
 #include "panel_output.h"
@@ -35,6 +36,7 @@ const Kernels& avx512_bf16_kernels() {
     Kernels made = avx512_kernels();
     made.name = "avx512bf16";
     made.linear_panels = panels;
+    made.attention_piece = attention_piece;
     made.pairs_bf16 = true;
     return made;
   }();
