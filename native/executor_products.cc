@@ -5,13 +5,6 @@
 
 namespace octavo {
 
-namespace {
-
-/** Activations of one pass over the panels: about half of a second-level cache. */
-constexpr size_t kResidentBytes = size_t{1} << 20;
-
-}  // namespace
-
 LinearJob Executor::job_of(const Region& region, const Matrix& matrix) const {
   LinearJob job{};
   job.weight = &matrix;
@@ -36,7 +29,7 @@ int32_t Executor::row_chunk_of(const Region& region, int32_t panels, int32_t row
   int32_t chunk = rows;
   const size_t input_bytes = buffers_[static_cast<size_t>(region.quantized < 0 ? region.input : region.quantized)].stride_bytes;
   while (chunk > 2 * kLinearRowStep &&
-         (panels * ceil_div(rows, chunk) < threads_->size() * 6 || static_cast<size_t>(chunk) * input_bytes > kResidentBytes)) {
+         (panels * ceil_div(rows, chunk) < threads_->size() * 6 || static_cast<size_t>(chunk) * input_bytes > kernels_.resident_bytes)) {
     chunk = ceil_div(ceil_div(chunk, 2), kLinearRowStep) * kLinearRowStep;
   }
   return chunk;

@@ -22,7 +22,7 @@
 //   block of a tile    | int8 [16][256] | scale f32 [16] | -sum i32 [16][16] | sums i16 pair [4][16] |      over each 16 columns, and over each 32
 //
 // Of BF16 weights that are multiplied on AMX, activations are split into two bf16, whose sum keeps sixteen bits and more of them. Sixteen rows form a tile here too;
-// columns up to a multiple of 32 are zero:
+// columns up to a multiple of 32 are zero. For vdpbf16ps only the larger parts are there:
 //
 //   block of a tile    | larger part: bf16 [16][32] | what it leaves: bf16 [16][32] |
 //

@@ -127,7 +127,7 @@ async function compile(
   checkWeights(program, weights, 'cpu');
   options.signal?.throwIfAborted();
   const dtypeOf = (ref: WeightRef) => weights.weights.get(ref.name)!.dtype;
-  const lowered = lowerProgram(program, limits, pools, dtypeOf, isa === 'amx');
+  const lowered = lowerProgram(program, limits, pools, dtypeOf, isa === 'amx' || isa === 'avx512bf16');
   const model = native(() =>
     addon.createModel(pool, isa, {
       matrices: Float64Array.from(

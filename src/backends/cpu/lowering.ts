@@ -71,7 +71,7 @@ interface Region {
 }
 
 /**
- * Lowers `program`; `dtypeOf` gives the stored dtype of a weight, `splitsBf16` says whether products of BF16 weights take activations split into two bf16.
+ * Lowers `program`; `dtypeOf` gives the stored dtype of a weight, `splitsBf16` says whether products of BF16 weights take activations split into two bf16, or the larger of them.
  * Throws BackendError on an inconsistent program.
  */
 export function lowerProgram(
