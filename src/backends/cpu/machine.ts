@@ -22,7 +22,7 @@ export interface MachineProbe {
   readonly amxBf16: LimitSamples | null;
   /** Reading a buffer of `bufferBytes` in huge pages, from its start to its end, each thread its own part. */
   readonly read: LimitSamples;
-  /** As `read`, while eight places of the next 32 KiB are fetched, as products fetch weights (native/kernels/weight_stream.h): more where memory answers slowly. */
+  /** As `read`, while what comes next is fetched as products fetch weights (native/kernels/weight_stream.h): more where memory answers slowly, and less on AMD's processors. */
   readonly readAhead: LimitSamples;
   /** As `read`, round and round 100 MB: what weights of that size, partly in the last-level cache, can be read at. */
   readonly readSmall: LimitSamples;
