@@ -79,7 +79,7 @@ Executor::Executor(std::shared_ptr<ThreadPool> threads, const Kernels& kernels, 
       clock_(regions_.size(), static_cast<size_t>(threads_->size()), spec.times_regions) {
   ropes_ = std::move(spec.ropes);
   for (Matrix& matrix : matrices_) {
-    matrix.paired = kernels_.pairs_bf16 && matrix.dtype == DType::kBF16;
+    matrix.paired = kernels_.split_row != nullptr && matrix.dtype == DType::kBF16;
     matrix.signed_bytes = kernels_.signed_bytes && matrix.dtype == DType::kQ8_0;
   }
   plan_woven();
@@ -151,13 +151,12 @@ Executor::PanelPlace Executor::place_of(int32_t matrix, int32_t panel) const {
 }
 
 void Executor::check_splits() const {
-  const bool splits = kernels_.split_row != nullptr;
   const auto check = [&](const Region& region, int32_t matrix) {
-    if (splits && matrices_[static_cast<size_t>(matrix)].paired && region.split < 0) throw PlanError("a BF16 weight without split input");
+    if (matrices_[static_cast<size_t>(matrix)].paired && region.split < 0) throw PlanError("a BF16 weight without split input");
   };
   for (const Region& region : regions_) {
     for (const RowInstruction& it : region.instructions) {
-      if (it.op == RowOp::kSplit && !splits) throw PlanError("split rows, which this instruction set does not take");
+      if (it.op == RowOp::kSplit && kernels_.split_row == nullptr) throw PlanError("split rows, which this instruction set does not take");
     }
     for (const LinearOutput& output : region.outputs) check(region, output.matrix);
     if (region.kind == RegionKind::kGated) check(region, region.gate);

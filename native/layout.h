@@ -6,7 +6,7 @@
 //
 //   F32, F16, BF16     column 0: rows 0..31 | column 1: rows 0..31 | ...          one element each
 //
-//   BF16 in pairs      columns 0, 1: row 0, row 0 | row 1, row 1 | ...; columns 2, 3: ...      for vdpbf16ps and AMX (Kernels::pairs_bf16)
+//   BF16 in pairs      columns 0, 1: row 0, row 0 | row 1, row 1 | ...; columns 2, 3: ...      for vdpbf16ps and AMX (Kernels::split_row)
 //
 //   quantised          units of 32 columns in the operand order of vpdpbusd (quant_format.h)
 //

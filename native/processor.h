@@ -21,5 +21,4 @@ bool fetches_in_order();
 /** Up to so many rows a product reads weights as fast as they come, and fetching them ahead only gets in the way: 2 on AMD's processors, 0 on others. */
 int32_t plain_stream_rows();
 
-
 }  // namespace octavo

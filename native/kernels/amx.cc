@@ -103,7 +103,6 @@ const Kernels& amx_kernels() {
     made.end_linear = release_tiles;
     made.linear_panels = linear_panels;
     made.panels_at_once = panels_at_once;
-    made.pairs_bf16 = true;
     made.signed_bytes = true;
     made.split_row = amx_split_row;
     return made;

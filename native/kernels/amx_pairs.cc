@@ -11,9 +11,7 @@ void amx_pair_panel(const LinearJob& job, int32_t panel, int32_t first_row, int3
   const Matrix& matrix = *job.weight;
   // Whole tiles of rows are stored: of a last one that has fewer, beside others, that is done aside.
   const PanelOutput output = panel_output(job, panel, first_row, scratch, row_count > kTileRows && row_count % kTileRows != 0);
-  const SplitRows input = {job.split.tiles + static_cast<size_t>(first_row / kTileRows) * job.split.tile_bytes, job.split.tile_bytes};
-  const int32_t blocks = (matrix.columns + kQuantBlock - 1) / kQuantBlock;
-  pair_panel_on_tiles(matrix.data + static_cast<size_t>(panel) * matrix.panel_bytes, blocks, input, row_count, output.out, output.stride);
+  pair_panel_on_tiles(matrix.data + static_cast<size_t>(panel) * matrix.panel_bytes, ceil_div(matrix.columns, kQuantBlock), split_from(job, first_row), row_count, output.out, output.stride);
   finish_panel(output, row_count);
 }
 

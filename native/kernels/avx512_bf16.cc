@@ -1,4 +1,4 @@
-// The kernels of AVX-512 for AMD's Zen 4 and 5 (prefers_bf16_dots in processor.h): products of BF16 weights by vdpbf16ps, those of quantised weights as these processors like them.
+// The kernels of AVX-512 for AMD's Zen 4 and 5 (prefers_bf16_dots in processor.h): products of BF16 weights by vdpbf16ps, those of quantised weights and attention as these processors like them.
 #define OCTAVO_ZEN
 #include <cstring>
 
@@ -19,8 +19,7 @@ void pair_rows(const LinearJob& job, int32_t panel, int32_t first_row, int32_t l
   const int32_t rows = last_row - first_row;
   // Outputs are read and written once for every piece of the columns.
   const PanelOutput output = panel_output(job, panel, first_row, scratch, rows > kPairTileRows);
-  const SplitRows input = {job.split.tiles + static_cast<size_t>(first_row / kTileRows) * job.split.tile_bytes, job.split.tile_bytes};
-  pair_panel(matrix.data + static_cast<size_t>(panel) * matrix.panel_bytes, ceil_div(matrix.columns, kQuantBlock), input, rows, output.out, output.stride);
+  pair_panel(matrix.data + static_cast<size_t>(panel) * matrix.panel_bytes, ceil_div(matrix.columns, kQuantBlock), split_from(job, first_row), rows, output.out, output.stride);
   finish_panel(output, rows);
 }
 
@@ -37,7 +36,6 @@ const Kernels& avx512_bf16_kernels() {
     made.name = "avx512bf16";
     made.linear_panels = panels;
     made.attention_piece = attention_piece;
-    made.pairs_bf16 = true;
     made.split_row = round_row;
     // The third cache answers soon enough, and weights come from memory once in a pass: 512 rows of BF16 gain 2 to 4 % over half of the second cache, others nothing.
     made.resident_bytes = size_t{2} << 20;

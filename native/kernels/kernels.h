@@ -100,11 +100,12 @@ struct Kernels {
   int32_t (*panels_at_once)(const Matrix& matrix, int32_t rows) = nullptr;
   /** Activations of one pass over the panels of weights: about half of a second-level cache. */
   size_t resident_bytes = size_t{1} << 20;
-  /** BF16 matrices are packed in pairs of columns (layout.h). Their products take split activations, or the larger parts of such. */
-  bool pairs_bf16 = false;
   /** Q8_0 matrices are packed with signed bytes. */
   bool signed_bytes = false;
-  /** Writes a row into slot `slot` of a tile of split activations, as much of it as products read; null: products of BF16 weights do not take such. */
+  /**
+   * Writes a row into slot `slot` of a tile of split activations, as much of it as products of BF16 weights read, whose matrices are packed in pairs of columns (layout.h);
+   * null: such products take floats.
+   */
   void (*split_row)(const float* input, int32_t columns, uint8_t* tile, int32_t slot) = nullptr;
 };
 

@@ -35,8 +35,8 @@ void round_row(const float* input, int32_t columns, uint8_t* tile, int32_t slot)
 }
 
 /** out[row][0..31] (+)= the products of `blocks` blocks; `rows` points at the first row's slot. */
-template <int kRows, class Fetch>
-void pair_tile(const uint8_t* panel, int32_t blocks, const uint8_t* rows, const Fetch& fetch, float* out, size_t out_stride, bool resume) {
+template <int kRows>
+void pair_tile(const uint8_t* panel, int32_t blocks, const uint8_t* rows, const StreamSteps& fetch, float* out, size_t out_stride, bool resume) {
   __m512 low[kRows];
   __m512 high[kRows];
 #pragma GCC unroll 8
@@ -66,18 +66,20 @@ void pair_tile(const uint8_t* panel, int32_t blocks, const uint8_t* rows, const 
   }
 }
 
-template <int kRows, class Fetch>
-OCTAVO_INLINE void pair_tile_of(int32_t height, const uint8_t* panel, int32_t blocks, const uint8_t* rows, const Fetch& fetch, float* out, size_t out_stride, bool resume) {
+template <int kRows>
+OCTAVO_INLINE void pair_tile_of(int32_t height, const uint8_t* panel, int32_t blocks, const uint8_t* rows, const StreamSteps& fetch, float* out, size_t out_stride, bool resume) {
   if constexpr (kRows > 0) {
     if (height == kRows) pair_tile<kRows>(panel, blocks, rows, fetch, out, out_stride, resume);
     else pair_tile_of<kRows - 1>(height, panel, blocks, rows, fetch, out, out_stride, resume);
   }
 }
 
-/** All rows in pieces of at most `most` blocks. */
-template <class Fetch>
-OCTAVO_INLINE void pair_pieces(const uint8_t* panel, int32_t blocks, int32_t most, const SplitRows& input, int32_t row_count, const Fetch& fetch, float* out,
-                               size_t out_stride) {
+/** All rows of a panel of pairs; `input` begins at the tile of the first row. */
+void pair_panel(const uint8_t* panel, int32_t blocks, const SplitRows& input, int32_t row_count, float* out, size_t out_stride) {
+  const int32_t tiles = ceil_div(row_count, kPairTileRows);
+  const int32_t most = tiles == 1 ? blocks : kPairBlocks;
+  WeightStream stream(panel, row_count > plain_stream_rows());
+  const StreamSteps fetch = {stream, kPanelBlockBytes / (kQuantBlock / 2) / static_cast<size_t>(tiles)};
   for (int32_t first = 0; first < blocks; first += most) {
     const int32_t count = blocks - first < most ? blocks - first : most;
     for (int32_t row = 0; row < row_count; row += kPairTileRows) {
@@ -87,14 +89,6 @@ OCTAVO_INLINE void pair_pieces(const uint8_t* panel, int32_t blocks, int32_t mos
                                   out + static_cast<size_t>(row) * out_stride, out_stride, first > 0);
     }
   }
-}
-
-/** All rows of a panel of pairs; `input` begins at the tile of the first row. */
-void pair_panel(const uint8_t* panel, int32_t blocks, const SplitRows& input, int32_t row_count, float* out, size_t out_stride) {
-  const int32_t tiles = ceil_div(row_count, kPairTileRows);
-  WeightStream stream(panel, row_count > plain_stream_rows());
-  const StreamSteps steps = {stream, kPanelBlockBytes / (kQuantBlock / 2) / static_cast<size_t>(tiles)};
-  pair_pieces(panel, blocks, tiles == 1 ? blocks : kPairBlocks, input, row_count, steps, out, out_stride);
 }
 
 }  // namespace

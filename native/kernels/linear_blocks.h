@@ -25,7 +25,16 @@ struct BlockRows {
 OCTAVO_INLINE BlockRows block_of(const TileRows& rows, int32_t unit) {
   return {rows.tile + static_cast<size_t>(unit / kBlockUnits) * rows.block_bytes, rows.slot};
 }
+/** One more block of an output's sum: `scaled` has the weights' scale, `x` is the activations'. */
+OCTAVO_INLINE void add_block(float* to, V16 scaled, V16 x, bool resumes) { v_store(to, v_fma(scaled, x, resumes ? v_load(to) : v_zero())); }
+
 #if defined(__AVX2__)
+
+/** -zero * sum of a row's activations, the initial value of the dot product of a half. */
+template <class F>
+OCTAVO_INLINE I16 initial_half(const BlockRows& rows, int half, int row) {
+  return i_shift_left<log2_of(F::kZero)>(i_set1(read_int(rows.minus_sums(half) + row * 4)));
+}
 
 /** One half of unit `index` of a block whose scales are integers, or all of it: total += scale * dot. */
 template <class F, int kRows, int kHalf>
@@ -36,7 +45,7 @@ OCTAVO_INLINE void add_integer_half(const F& weights, const BlockRows& rows, int
     I16 initial = i_set1(0);
     if constexpr (F::kZero != 0) {
       static_assert(F::kHalves == 2, "sums of 16 columns");
-      initial = i_shift_left<log2_of(F::kZero)>(i_set1(read_int(rows.minus_sums(index * 2 + kHalf) + row * 4)));
+      initial = initial_half<F>(rows, index * 2 + kHalf, row);
     }
 #pragma GCC unroll 2
     for (int g = 0; g < kTileGroups; ++g) dots[g][row] = initial;
@@ -169,8 +178,7 @@ void int8_block_tile(const uint8_t* panel, int32_t first_unit, int32_t units, co
       for (int row = 0; row < kRows; ++row) {
         V16 scaled = v_mul(totals[group][row], scale);
         if constexpr (F::kHasMin) scaled = minima.subtract(scaled, rows.pair_sums(0) + row * 4);
-        float* const to = out + row * out_stride + group * 16;
-        v_store(to, v_fma(scaled, v_set1(read_float(rows.scales() + row * 4)), resumes ? v_load(to) : v_zero()));
+        add_block(out + row * out_stride + group * 16, scaled, v_set1(read_float(rows.scales() + row * 4)), resumes);
       }
     }
   }
@@ -220,8 +228,7 @@ void int8_block_tile(const uint8_t* panel, int32_t first_unit, int32_t units, co
       for (int group = 0; group < 2; ++group) {
         V16 scaled = v_mul(to_floats(totals[row][group]), block.block_scale(group));
         if constexpr (F::kHasMin) scaled = v_fnma(to_floats(minima[row][group]), block.block_min(group), scaled);
-        float* const to = out + row * out_stride + group * 16;
-        v_store(to, v_fma(scaled, x, resume || first > 0 ? v_load(to) : v_zero()));
+        add_block(out + row * out_stride + group * 16, scaled, x, resume || first > 0);
       }
     }
   }

@@ -55,7 +55,7 @@ template <class F, int kHalf>
 OCTAVO_INLINE void pass_rows(const BlockRows& rows, int index, const B64 (&codes)[2][kHalfSteps], const PassedRows& passed, PassingSums& dots) {
 #pragma GCC unroll 4
   for (int row = 0; row < kPassingRows; ++row) {
-    dots.of[0][row] = dots.of[1][row] = i_shift_left<log2_of(F::kZero)>(i_set1(read_int(rows.minus_sums(index * 2 + kHalf) + row * 4)));
+    dots.of[0][row] = dots.of[1][row] = initial_half<F>(rows, index * 2 + kHalf, row);
   }
 #pragma GCC unroll 4
   for (int step = 0; step < kHalfSteps; ++step) {
@@ -109,9 +109,8 @@ void half_block_tile(int32_t height, const uint8_t* panel, int32_t first_unit, i
       const V16 x = v_set1(read_float(rows.scales() + row * 4));
 #pragma GCC unroll 2
       for (int group = 0; group < 2; ++group) {
-        float* const to = out + static_cast<size_t>(row) * out_stride + group * 16;
         const V16 scaled = v_mul(i_to_float(sums[row / kPassingRows].of[group][row % kPassingRows]), scales[group]);
-        v_store(to, v_fma(scaled, x, resume || first > 0 ? v_load(to) : v_zero()));
+        add_block(out + static_cast<size_t>(row) * out_stride + group * 16, scaled, x, resume || first > 0);
       }
     }
   }

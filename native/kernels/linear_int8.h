@@ -22,8 +22,6 @@ namespace {
 constexpr int32_t kExpandedUnits = 18;
 constexpr int32_t kExpandedTurn = 16;
 constexpr int32_t most_expanded(int32_t units) { return units <= kExpandedUnits ? kExpandedUnits : kExpandedTurn; }
-/** From this many tiles on, weights are expanded once instead of for every tile. */
-constexpr int32_t kExpandFromTiles = 4;
 #if defined(OCTAVO_ZEN)
 /** Units of a turn of a few tiles, at most. Measured on a Zen 5 with two tiles: Q8_0 takes 0.94 of the time that turns of 4 take, Q4_0 0.90; turns of 32 (64 KiB in Q8_0) 1.03 and 0.91. */
 constexpr int32_t most_of_turn(int32_t, int32_t units) { return most_expanded(units); }
@@ -43,8 +41,11 @@ constexpr bool expands(DType dtype) { return dtype != DType::kQ8_0; }
 constexpr int32_t fetching_tiles(DType) { return 8; }
 #endif
 
+/** Whether so many tiles expand weights once instead of each for itself. */
+constexpr bool is_expanded(DType dtype, int32_t tiles) { return expands(dtype) && tiles >= 4; }
+
 /** Passes of `row_count` rows over the weights. */
-constexpr int32_t tiles_of(DType dtype, int32_t row_count) { return ceil_div(row_count, sums_halves(dtype) ? kTileRows : kInt8TileRows); }
+constexpr int32_t int8_tiles(DType dtype, int32_t row_count) { return ceil_div(row_count, sums_halves(dtype) ? kTileRows : kInt8TileRows); }
 
 #if defined(__AVX2__)
 
@@ -211,9 +212,9 @@ constexpr int32_t blocks_of(int32_t units, int32_t most) {
  * what it fetched in the first cache. Turns are equal: 576 columns lose up to a tenth in those of 16 and 2 units.
  */
 OCTAVO_INLINE int32_t int8_turn(DType dtype, int32_t units, int32_t row_count) {
-  const int32_t tiles = tiles_of(dtype, row_count);
+  const int32_t tiles = int8_tiles(dtype, row_count);
   int32_t most = units;
-  if (expands(dtype) && tiles >= kExpandFromTiles) most = most_expanded(units);
+  if (is_expanded(dtype, tiles)) most = most_expanded(units);
   else if (tiles > 1 && tiles <= fetching_tiles(dtype)) most = most_of_turn(tiles, units);
   return quant_format_of(dtype).has_integer_scales() ? blocks_of(units, most) : equal_part(units, most);
 }
@@ -223,21 +224,22 @@ OCTAVO_INLINE bool int8_returns(DType dtype, int32_t units, int32_t row_count) {
   return row_count > kInt8TileRows && (quant_format_of(dtype).has_integer_scales() || int8_turn(dtype, units, row_count) < units);
 }
 
-/** All rows of a panel in turns of `turn` units. `fetched` is called after each. */
+/** All rows of a panel in turns of `turn` units, expanded into `scratch` unless that is null. `fetched` is called after each. */
 template <DType kDType, bool kSignedBytes, class Fetch, class Fetched>
 OCTAVO_INLINE void int8_turns(const uint8_t* panel, int32_t units, const QuantizedRows& input, int32_t row_count, int32_t turn, const Fetch& fetch,
                               Fetched fetched, float* out, size_t out_stride, uint8_t* scratch) {
-  for (int32_t first = 0; first < units; first += turn) {
-    const int32_t count = units - first < turn ? units - first : turn;
+  const auto take = [&](int32_t first, int32_t count) __attribute__((always_inline)) {
     if constexpr (expands(kDType)) {
       if (scratch != nullptr) {
         expand_units<kDType>(panel, first, count, scratch);
-        int8_rows<Expanded<kDType>>(scratch, first, count, input, row_count, fetch, out, out_stride, first > 0);
-        fetched(first + count);
-        continue;
+        return int8_rows<Expanded<kDType>>(scratch, first, count, input, row_count, fetch, out, out_stride, first > 0);
       }
     }
     int8_rows<Packed<kDType, kSignedBytes>>(panel, first, count, input, row_count, fetch, out, out_stride, first > 0);
+  };
+  for (int32_t first = 0; first < units; first += turn) {
+    const int32_t count = units - first < turn ? units - first : turn;
+    take(first, count);
     fetched(first + count);
   }
 }
@@ -246,13 +248,12 @@ OCTAVO_INLINE void int8_turns(const uint8_t* panel, int32_t units, const Quantiz
 template <DType kDType, bool kSignedBytes = false>
 void int8_panel(const uint8_t* panel, int32_t units, const QuantizedRows& input, int32_t row_count, float* out, size_t out_stride,
                 uint8_t* scratch) {
-  const int32_t tiles = tiles_of(kDType, row_count);
+  const int32_t tiles = int8_tiles(kDType, row_count);
   constexpr size_t kUnitBytes = Packed<kDType>::stream_bytes();
-  const bool expanding = expands(kDType) && tiles >= kExpandFromTiles;
   const bool fetches = tiles <= fetching_tiles(kDType);
   const int32_t turn = int8_turn(kDType, units, row_count);
   static_assert(kExpandedUnits * Expanded<kDType>::kBytes <= kLinearScratchFloats * 4, "expanded units fit the scratch");
-  uint8_t* const expanded = expanding ? scratch : nullptr;
+  uint8_t* const expanded = is_expanded(kDType, tiles) ? scratch : nullptr;
   if (fetches) {
     WeightStream stream(panel, row_count > plain_stream_rows());
     const StreamSteps steps = {stream, kUnitBytes / static_cast<size_t>(tiles)};

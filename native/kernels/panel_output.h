@@ -44,6 +44,11 @@ static inline QuantizedRows quantized_from(const LinearJob& job, int32_t first_r
   return rows;
 }
 
+/** The same of split activations. */
+static inline SplitRows split_from(const LinearJob& job, int32_t first_row) {
+  return {job.split.tiles + static_cast<size_t>(first_row / kTileRows) * job.split.tile_bytes, job.split.tile_bytes};
+}
+
 static inline void finish_panel(const PanelOutput& output, int32_t rows) {
   if (output.out == output.target && output.bias == nullptr) return;
   for (int32_t row = 0; row < rows; ++row) {

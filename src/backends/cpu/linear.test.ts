@@ -81,18 +81,18 @@ describeInstructionSets('linear', (isa) => {
   });
 
   it.each(dtypeNames)(
-    '%s gives a row the same bits among 1 to 40 and 150 rows, at any offset, on 1, 2 and 4 threads',
+    '%s gives a row the same bits among 1 to 40 and 400 rows, at any offset, on 1, 2 and 4 threads',
     async (dtype) => {
       const { blockElements } = dtypeGeometry[dtype];
       const columns = blockElements === 256 ? 512 : blockElements === 32 ? 416 : 301;
       const random = createRandom(13);
       const weight = randomWeight(dtype, 75, columns, random);
       const table = randomWeight('f32', 75, columns, random);
-      const models = await Promise.all(byThreads.map((backend) => compileLinear(backend, weight, table, 150)));
+      const models = await Promise.all(byThreads.map((backend) => compileLinear(backend, weight, table, 400)));
       const alone: Float32Array[] = [];
       for (let row = 0; row < table.rows; row++) alone.push(await models[0].run([row]));
       // The last: more tiles than take turns or are fetched for.
-      for (const rowCount of [...Array.from({ length: 40 }, (_, i) => i + 1), 150]) {
+      for (const rowCount of [...Array.from({ length: 40 }, (_, i) => i + 1), 400]) {
         const tableRows = Array.from({ length: rowCount }, () => Math.floor(random() * table.rows));
         const outputs = await models[rowCount % models.length].run(tableRows);
         const wanted = tableRows.flatMap((row) => [...alone[row]]);
