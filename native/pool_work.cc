@@ -20,7 +20,8 @@ WorkQueue::~WorkQueue() {
 void WorkQueue::on_teardown(void* self) {
   WorkQueue& queue = *static_cast<WorkQueue*>(self);
   queue.is_torn_down_ = true;
-  queue.threads_->wait_idle();
+  // Work that is never settled keeps the queue: its threads end here, before the code that they run is unloaded.
+  queue.threads_->close();
 }
 
 void WorkQueue::submit(std::unique_ptr<PoolWork> work) {

@@ -1,7 +1,6 @@
 // The thread pool: job queue, start gate, barrier, waiting.
 #include "thread_pool.h"
 
-#include <chrono>
 #include <utility>
 
 #include "affinity.h"
@@ -13,8 +12,6 @@
 namespace octavo {
 
 namespace {
-
-constexpr std::chrono::microseconds kSpinTime{50};
 
 inline void pause_briefly() {
 #if defined(__x86_64__)
@@ -34,14 +31,15 @@ void ThreadPool::Gate::advance() {
   condition_.notify_all();
 }
 
-void ThreadPool::Gate::wait_past(uint32_t seen) {
+void ThreadPool::Gate::wait_past(uint32_t seen, std::chrono::microseconds spin) {
   const auto begin = std::chrono::steady_clock::now();
   for (;;) {
     for (int i = 0; i < 32; ++i) {
       if (value_.load(std::memory_order_acquire) != seen) return;
       pause_briefly();
     }
-    if (std::chrono::steady_clock::now() - begin > kSpinTime) break;
+    if (std::chrono::steady_clock::now() - begin > spin) break;
+    std::this_thread::yield();
   }
   sleepers_.fetch_add(1, std::memory_order_seq_cst);
   {
@@ -57,13 +55,14 @@ ThreadPool::ThreadPool(int32_t threads) : size_(threads), processors_(allowed_pr
   for (int32_t thread = 1; thread < threads; ++thread) threads_.emplace_back([this, thread] { follow(thread); });
 }
 
-ThreadPool::~ThreadPool() {
+void ThreadPool::close() {
   {
     std::lock_guard<std::mutex> lock(jobs_mutex_);
     is_closing_ = true;
   }
-  jobs_changed_.notify_one();
+  posted_.advance();
   for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
 }
 
 void ThreadPool::submit(std::function<void()> job) {
@@ -71,32 +70,28 @@ void ThreadPool::submit(std::function<void()> job) {
     std::lock_guard<std::mutex> lock(jobs_mutex_);
     jobs_.push_back(std::move(job));
   }
-  jobs_changed_.notify_one();
-}
-
-void ThreadPool::wait_idle() {
-  std::unique_lock<std::mutex> lock(jobs_mutex_);
-  became_idle_.wait(lock, [&] { return jobs_.empty() && !is_running_; });
+  posted_.advance();
 }
 
 void ThreadPool::lead() {
   if (!processors_.empty()) stay_on(processors_[0]);
   for (;;) {
+    const uint32_t seen = posted_.read();
     std::function<void()> job;
     {
-      std::unique_lock<std::mutex> lock(jobs_mutex_);
-      jobs_changed_.wait(lock, [&] { return is_closing_ || !jobs_.empty(); });
-      if (jobs_.empty()) break;
-      job = std::move(jobs_.front());
-      jobs_.pop_front();
-      is_running_ = true;
+      std::lock_guard<std::mutex> lock(jobs_mutex_);
+      if (!jobs_.empty()) {
+        job = std::move(jobs_.front());
+        jobs_.pop_front();
+      } else if (is_closing_) {
+        break;
+      }
+    }
+    if (!job) {
+      posted_.wait_past(seen, kIdleSpin);
+      continue;
     }
     job();
-    // What it holds goes before anybody is told.
-    job = nullptr;
-    std::lock_guard<std::mutex> lock(jobs_mutex_);
-    is_running_ = false;
-    became_idle_.notify_all();
   }
   stopping_ = true;
   start_.advance();
@@ -106,7 +101,7 @@ void ThreadPool::follow(int32_t thread) {
   if (!processors_.empty()) stay_on(processors_[static_cast<size_t>(thread)]);
   uint32_t seen = 0;
   for (;;) {
-    start_.wait_past(seen);
+    start_.wait_past(seen, kIdleSpin);
     ++seen;
     if (stopping_) return;
     body_(context_, thread);
