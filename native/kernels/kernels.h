@@ -17,6 +17,7 @@ struct LinearJob {
   size_t out_stride;
   int32_t out_row;
   int32_t out_panel;
+  bool streams;  // outputs go past the caches where they can
 };
 
 /** Rotation of one row: `cosine` and `sine` hold rotary_dim / 2 entries for the row's position. */
@@ -100,6 +101,8 @@ struct Kernels {
   int32_t (*panels_at_once)(const Matrix& matrix, int32_t rows) = nullptr;
   /** Activations of one pass over the panels of weights: about half of a second-level cache. */
   size_t resident_bytes = size_t{1} << 20;
+  /** Large outputs that are read once, long after, are better not brought into the caches: LinearJob::streams. end_linear then orders what was stored. */
+  bool streams_outputs = false;
   /** Q8_0 matrices are packed with signed bytes. */
   bool signed_bytes = false;
   /**

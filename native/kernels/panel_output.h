@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "kernels.h"
+#include "simd.h"
 
 namespace octavo {
 namespace {
@@ -15,6 +16,7 @@ struct PanelOutput {
   size_t stride;
   const float* bias;  // of the panel; null: none
   int32_t lanes;
+  bool streams;
 
   /** Whether finish_panel does no more than to copy. */
   bool only_copied() const { return bias == nullptr && lanes == kPanelRows; }
@@ -23,18 +25,21 @@ struct PanelOutput {
 /**
  * A panel with fewer than 32 outputs is computed aside: `out` may be as narrow as the matrix. So is one whose outputs are
  * read and written several times (`returns`): the rows of `out` often lie a power of two apart, and would evict each other.
+ * And so is one that is streamed: a store to a line that is in no cache has the line read first, in the way of weights.
  */
 static inline PanelOutput panel_output(const LinearJob& job, int32_t panel, int32_t first_row, float* scratch, bool returns) {
   const size_t first_lane = static_cast<size_t>(panel) * kPanelRows;
   const int32_t left = job.weight->rows - panel * kPanelRows;
-  const bool aside = left < kPanelRows || returns;
   float* const target = job.out + static_cast<size_t>(first_row - job.out_row) * job.out_stride + static_cast<size_t>(panel - job.out_panel) * kPanelRows;
+  const bool streams = job.streams && job.bias == nullptr && left >= kPanelRows && job.out_stride % 16 == 0 && reinterpret_cast<uintptr_t>(target) % 64 == 0;
+  const bool aside = left < kPanelRows || returns || streams;
   return {target,
           job.out_stride,
           aside ? scratch + kLinearScratchFloats : target,
           aside ? kPanelRows : job.out_stride,
           job.bias == nullptr ? nullptr : job.bias + first_lane,
-          left < kPanelRows ? left : kPanelRows};
+          left < kPanelRows ? left : kPanelRows,
+          streams};
 }
 
 /** The quantised activations, if there are any, from a row on, which is a multiple of kTileRows. */
@@ -54,7 +59,8 @@ static inline void finish_panel(const PanelOutput& output, int32_t rows) {
   for (int32_t row = 0; row < rows; ++row) {
     const float* from = output.out + static_cast<size_t>(row) * output.stride;
     float* to = output.target + static_cast<size_t>(row) * output.target_stride;
-    if (output.bias == nullptr) std::memcpy(to, from, static_cast<size_t>(output.lanes) * 4);
+    if (output.streams) for (int32_t lane = 0; lane < kPanelRows; lane += 16) v_stream(to + lane, v_load(from + lane));
+    else if (output.bias == nullptr) std::memcpy(to, from, static_cast<size_t>(output.lanes) * 4);
     else for (int32_t lane = 0; lane < output.lanes; ++lane) to[lane] = from[lane] + output.bias[lane];
   }
 }

@@ -28,6 +28,9 @@ OCTAVO_INLINE V16 v_set1(float value) { return _mm512_set1_ps(value); }
 OCTAVO_INLINE V16 v_zero() { return _mm512_setzero_ps(); }
 OCTAVO_INLINE V16 v_load(const float* p) { return _mm512_loadu_ps(p); }
 OCTAVO_INLINE void v_store(float* p, V16 a) { _mm512_storeu_ps(p, a); }
+/** To 64 bytes that begin a line, past the caches; other threads may read them after end_streams. */
+OCTAVO_INLINE void v_stream(float* p, V16 a) { _mm512_stream_ps(p, a); }
+OCTAVO_INLINE void end_streams() { _mm_sfence(); }
 OCTAVO_INLINE V16 v_load_f16(const uint16_t* p) { return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
 OCTAVO_INLINE V16 v_load_bf16(const uint16_t* p) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))), 16));
@@ -73,6 +76,11 @@ OCTAVO_INLINE void v_store(float* p, V16 v) {
   _mm256_storeu_ps(p, v.a);
   _mm256_storeu_ps(p + 8, v.b);
 }
+OCTAVO_INLINE void v_stream(float* p, V16 v) {
+  _mm256_stream_ps(p, v.a);
+  _mm256_stream_ps(p + 8, v.b);
+}
+OCTAVO_INLINE void end_streams() { _mm_sfence(); }
 OCTAVO_INLINE __m128i load_half8(const uint16_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
 OCTAVO_INLINE V16 v_load_f16(const uint16_t* p) { return {_mm256_cvtph_ps(load_half8(p)), _mm256_cvtph_ps(load_half8(p + 8))}; }
 OCTAVO_INLINE __m256 widen_bf16(__m128i half) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16)); }
@@ -126,6 +134,8 @@ OCTAVO_INLINE V16 v_load(const float* p) {
   return v;
 }
 OCTAVO_INLINE void v_store(float* p, V16 v) { std::memcpy(p, &v, sizeof v); }
+OCTAVO_INLINE void v_stream(float* p, V16 v) { v_store(p, v); }
+OCTAVO_INLINE void end_streams() {}
 OCTAVO_INLINE V16 v_load_f16(const uint16_t* p) {
   V16 v;
   for (int i = 0; i < 16; ++i) v[i] = f16_to_f32(p[i]);
