@@ -152,7 +152,16 @@ float block_maximum(const float* at) {
   return lanes[0];
 }
 
-Row prepare(const float* logits, int32_t vocab_size, const PickScratch& s) {
+constexpr int32_t kBlockPanels = kCandidateBlock / kPanelRows;
+
+/** Of a block's panels. */
+float largest_of(const float* maxima) {
+  float largest = -INFINITY;
+  for (int32_t i = 0; i < kBlockPanels; ++i, maxima += kTileRows) largest = *maxima > largest ? *maxima : largest;
+  return largest;
+}
+
+Row prepare(const float* logits, const float* maxima, int32_t vocab_size, const PickScratch& s) {
   Row row = {logits, s.tail, vocab_size / kCandidateBlock, 0, s.maxima};
   row.blocks = row.full_blocks;
   const int32_t rest = vocab_size % kCandidateBlock;
@@ -160,7 +169,10 @@ Row prepare(const float* logits, int32_t vocab_size, const PickScratch& s) {
     ++row.blocks;
     for (int32_t i = 0; i < kCandidateBlock; ++i) s.tail[i] = i < rest ? logits[row.full_blocks * kCandidateBlock + i] : -INFINITY;
   }
-  for (int32_t b = 0; b < row.blocks; ++b) s.maxima[b] = block_maximum(row.block(b));
+  for (int32_t b = 0; b < row.blocks; ++b) {
+    const bool known = maxima != nullptr && b < row.full_blocks;
+    s.maxima[b] = known ? largest_of(maxima + static_cast<size_t>(b) * kBlockPanels * kTileRows) : block_maximum(row.block(b));
+  }
   return row;
 }
 
@@ -522,8 +534,8 @@ int32_t draw(const Row& row, int32_t vocab_size, float best, const PickSpec& spe
   return draw_from_row(row, s.weights, cut, spec.uniform * cut.total);
 }
 
-void pick_token(const float* logits, int32_t vocab_size, const PickSpec& spec, const PickScratch& s, double* result) {
-  const Row row = prepare(logits, vocab_size, s);
+void pick_token(const float* logits, const float* maxima, int32_t vocab_size, const PickSpec& spec, const PickScratch& s, double* result) {
+  const Row row = prepare(logits, maxima, vocab_size, s);
   const int32_t best_id = find_best(row);
   result[0] = best_id;
   if (best_id < 0) return;

@@ -99,6 +99,7 @@ Executor::Executor(std::shared_ptr<ThreadPool> threads, const Kernels& kernels, 
   }
   arena_ = MappedMemory(spec.arena_bytes + kReadSlackBytes);
   logits_ = std::make_shared<MappedMemory>(std::max<size_t>(1, static_cast<size_t>(limits_.max_outputs) * vocab_size_ * 4));
+  plan_head();
 
   thread_scratch_floats_ = round_up(linear_scratch_floats(most_rows()) + gated_scratch_floats(most_rows()), 1024);
   thread_scratch_ = MappedMemory(thread_scratch_floats_ * 4 * static_cast<size_t>(threads_->size()) + kReadSlackBytes);
@@ -128,6 +129,17 @@ void Executor::plan_woven() {
       if (it.op == RowOp::kEmbed) requires_whole(it.weight);
     }
   }
+}
+
+void Executor::plan_head() {
+  if (!kernels_.streams_outputs) return;
+  for (size_t i = 0; i < regions_.size(); ++i) {
+    const Region& region = regions_[i];
+    if (region.kind != RegionKind::kLinear || region.outputs.size() != 1 || region.outputs[0].bias >= 0) continue;
+    const Buffer& out = buffers_[static_cast<size_t>(region.outputs[0].out)];
+    if (out.logits && out.stride_bytes % 64 == 0 && out.offset % 64 == 0) head_ = static_cast<int32_t>(i);
+  }
+  if (head_ >= 0) logit_maxima_ = MappedMemory(round_up(static_cast<size_t>(limits_.max_outputs), kTileRows) * static_cast<size_t>(ceil_div(vocab_size_, kPanelRows)) * 4);
 }
 
 void Executor::place_weights() {
@@ -170,7 +182,7 @@ size_t Executor::kv_bytes() const {
 }
 
 size_t Executor::scratch_bytes() const {
-  return arena_.size() + logits_->size() + thread_scratch_.size() + attention_.scratch_bytes() + picker_.scratch_bytes();
+  return arena_.size() + logits_->size() + thread_scratch_.size() + attention_.scratch_bytes() + picker_.scratch_bytes() + logit_maxima_.size();
 }
 
 void Executor::check_pieces(const std::vector<WeightPiece>& pieces) const {
@@ -237,6 +249,7 @@ void Executor::prepare_step() {
   for (size_t i = 0; i < count; ++i) counters_[i].next.store(0, std::memory_order_relaxed);
   attention_.plan();
   clock_.reset();
+  streams_logits_ = head_ >= 0 && static_cast<size_t>(bindings_.output_count) * static_cast<size_t>(vocab_size_) * 4 >= kLeastStreamedBytes;
 }
 
 int32_t Executor::rows_of(const Region& region) const {
@@ -275,7 +288,7 @@ void Executor::run_thread(int32_t thread) {
   }
   if (!picker_.active()) return;
   if (thread == 0) picks_begin_ = RegionClock::now();
-  picker_.run(thread, logits());
+  picker_.run(thread, logits(), streams_logits_ ? reinterpret_cast<const float*>(logit_maxima_.data()) : nullptr);
 }
 
 void Executor::run_region(size_t index, int32_t thread) {

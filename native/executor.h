@@ -49,7 +49,7 @@ struct WeightPiece {
 };
 
 /**
- * Logits of so many bytes are streamed (Kernels::streams_outputs). Measured on a Zen 5, part of the head's time: 0.90 with 8 rows and 0.77 with 32 of smollm2-135m (Q8_0), 0.97, 0.93
+ * Logits of so many bytes leave the caches before they are read, and are streamed (Kernels::streams_outputs). Measured on a Zen 5, part of the head's time: 0.90 with 8 rows and 0.77 with 32 of smollm2-135m (Q8_0), 0.97, 0.93
  * and 0.92 with 4, 16 and 32 of qwen2.5-0.5b (Q8_0), 0.95 with 16 and 32 of llama-3.2-1b (Q6_K); 1.03 to 1.1 with one or two, whose picks find them in the cache.
  */
 constexpr size_t kLeastStreamedBytes = size_t{1} << 20;
@@ -114,6 +114,7 @@ class Executor {
 
   /** Throws PlanError where weights of gated regions are used otherwise too. */
   void plan_woven();
+  void plan_head();
   void place_weights();
   /** The weights that a matrix is woven into; null: none. */
   const Woven* woven_of(int32_t matrix) const {
@@ -148,11 +149,6 @@ class Executor {
   /** Whether a buffer of quantised rows of `columns` has the sums of halves too. */
   bool has_halves(int32_t buffer, int32_t columns) const { return buffers_[static_cast<size_t>(buffer)].stride_bytes == quantized_row_bytes(columns, Quantization::kHalves); }
   int32_t panels_at_once(const Matrix& matrix, int32_t rows) const { return kernels_.panels_at_once == nullptr ? 1 : kernels_.panels_at_once(matrix, rows); }
-  /** Whether so many rows of a buffer are logits that leave the caches before they are read. */
-  bool streams_rows(int32_t buffer, int32_t rows) const {
-    const Buffer& b = buffers_[static_cast<size_t>(buffer)];
-    return b.logits && static_cast<size_t>(rows) * b.stride_bytes >= kLeastStreamedBytes;
-  }
   /** Rows that a product may have. */
   size_t most_rows() const { return static_cast<size_t>(limits_.max_tokens > limits_.max_outputs ? limits_.max_tokens : limits_.max_outputs); }
   /** A product of a region's input; `out` unset. */
@@ -191,6 +187,10 @@ class Executor {
   MappedMemory arena_;
   MappedMemory thread_scratch_;
   std::shared_ptr<MappedMemory> logits_;
+  /** The region whose only output is the logits, as they may be streamed; -1: none. */
+  int32_t head_ = -1;
+  MappedMemory logit_maxima_;  // LinearJob::maxima of the head
+  bool streams_logits_ = false;  // in this step
   size_t thread_scratch_floats_ = 0;
   StepBindings bindings_;
   Attention attention_;

@@ -63,7 +63,6 @@ void Executor::run_linear(size_t index, int32_t rows, int32_t thread) {
   for (size_t i = 0; i < region.outputs.size(); ++i) panels += matrix_of(i).panel_count;
   const int32_t row_chunk = row_chunk_of(region, panels, rows);
   float* const scratch = linear_scratch(thread);
-  const bool streams = kernels_.streams_outputs && streams_rows(region.outputs[0].out, rows);
   const int32_t most = panels_at_once(matrix_of(0), std::min(rows, row_chunk));
   // Items [item, end), as far as they are panels of one weight with the same rows.
   run_shares(index, thread, panels * ceil_div(rows, row_chunk), most, [&](int32_t item, int32_t end) {
@@ -77,7 +76,7 @@ void Executor::run_linear(size_t index, int32_t rows, int32_t thread) {
     job.bias = output.bias < 0 ? nullptr : vectors_[static_cast<size_t>(output.bias)];
     job.out = row(output.out, 0);
     job.out_stride = stride_floats(output.out);
-    job.streams = streams;
+    if (streams_logits_ && index == static_cast<size_t>(head_)) job.maxima = reinterpret_cast<float*>(logit_maxima_.data());
     kernels_.linear_panels(job, panel, count, first_row, std::min(rows, first_row + row_chunk), scratch);
     return count;
   });

@@ -17,7 +17,11 @@ struct LinearJob {
   size_t out_stride;
   int32_t out_row;
   int32_t out_panel;
-  bool streams;  // outputs go past the caches where they can
+  /**
+   * [row / kTileRows][panel][row % kTileRows], of all rows and panels: the largest output of each whole panel, NaN left out. Those outputs then go past the caches; there is no bias,
+   * and rows of `out` begin lines. null: neither.
+   */
+  float* maxima;
 };
 
 /** Rotation of one row: `cosine` and `sine` hold rotary_dim / 2 entries for the row's position. */
@@ -101,7 +105,7 @@ struct Kernels {
   int32_t (*panels_at_once)(const Matrix& matrix, int32_t rows) = nullptr;
   /** Activations of one pass over the panels of weights: about half of a second-level cache. */
   size_t resident_bytes = size_t{1} << 20;
-  /** Large outputs that are read once, long after, are better not brought into the caches: LinearJob::streams. end_linear then orders what was stored. */
+  /** Large outputs that are read once, long after, are better not brought into the caches: LinearJob::maxima. end_linear then orders what was stored. */
   bool streams_outputs = false;
   /** Q8_0 matrices are packed with signed bytes. */
   bool signed_bytes = false;

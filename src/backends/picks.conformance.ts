@@ -130,6 +130,52 @@ export function describePickConformance(name: string, create: () => Backend): vo
       },
     );
 
+    // From 1 MiB of logits on, a backend may find the largest of them while it computes the product.
+    it('by the rule from the logits of a head, of many rows and a large vocabulary', async () => {
+      const [vocabSize, columns, rowCount] = [4112, 32, 72];
+      expect(vocabSize * rowCount * 4).toBeGreaterThan(2 ** 20);
+      const random = createRandom(29);
+      const head = Float32Array.from({ length: vocabSize * columns }, () => normal(random));
+      // Of every row: a logit that is no number, in spans with and without the largest, and a whole span of them.
+      for (const id of [5, 37, 300, 4111, ...Array.from({ length: 32 }, (_, i) => 1024 + i)]) {
+        head[id * columns] = Number.NaN;
+      }
+      const table = Float32Array.from({ length: rowCount * columns }, () => normal(random));
+      for (let column = 0; column < columns; column++) {
+        table[3 * columns + column] = 0;
+        table[7 * columns + column] = Number.NaN;
+      }
+      const b = createProgramBuilder({ vocabSize, hiddenSize: columns, layerCount: 1, kvHeadCount: 1, headSize: 1 });
+      const rows = b.selectOutputs(b.embed(b.weight('embedding', rowCount, columns)));
+      const program = b.finish(b.linear(rows, b.weight('head', vocabSize, columns)));
+      const executable = await backend.compile(program, {
+        weights: createMemoryWeights({
+          embedding: { dtype: 'f32', rows: rowCount, columns, bytes: new Uint8Array(table.buffer) },
+          head: { dtype: 'f32', rows: vocabSize, columns, bytes: new Uint8Array(head.buffer) },
+        }),
+        kv: { layerCount: 1, kvHeadCount: 1, headSize: 1, blockSize: 16, keyDType: 'f32', valueDType: 'f32' },
+        blockCount: 5,
+        limits: { maxTokens: rowCount, maxSequences: 1, maxOutputs: rowCount, maxContextTokens: 80 },
+      });
+      const tokenIds = Array.from({ length: rowCount }, (_, i) => i);
+      const picks = tokenIds.flatMap((row) =>
+        [settings[row % settings.length], settings[(row + 5) % settings.length], {}].map((setting, i) => ({
+          ...plain,
+          ...setting,
+          outputIndex: row,
+          uniform: random(),
+          edits: i === 1 ? editsFor(vocabSize, random) : null,
+        })),
+      );
+      const step = { ...bindStep([{ tokenIds, firstPosition: 0, blocks: [0, 1, 2, 3, 4] }], 16), picks };
+      const { logits, picked } = await executable.execute(step);
+      picks.forEach((pick, i) => {
+        const row = logits.slice(pick.outputIndex * vocabSize, (pick.outputIndex + 1) * vocabSize);
+        expect(picked[i], `row ${pick.outputIndex}: ${JSON.stringify(pick)}`).toEqual(pickToken(row, pick));
+      });
+      await executable.close();
+    });
+
     it('draws in proportion to the weights', async () => {
       const vocabSize = 300;
       const { executable, table } = await compileRows(vocabSize);
