@@ -109,27 +109,30 @@ OCTAVO_INLINE void weigh_tile(const AttentionPiece& piece, const AttentionTile& 
 
 /**
  * Calls body(first row, row count, begin, end) so that every row of the tile gets the positions of [from, to) that it attends
- * to, in ascending order. Positions that all rows attend go through the tile; what lies before and after them, row by row:
+ * to, in ascending order. Positions that all rows attend go through the tile; what lies before and after them, token by token:
  * adding a masked position with weight 0 would let a value that a row must not see (an infinity, say) reach it.
  */
 template <typename Body>
 OCTAVO_INLINE void each_part(const AttentionPiece& piece, const AttentionTile& tile, const int32_t* begins, const int32_t* ends, int32_t from,
                              int32_t to, const Body& body) {
   const int32_t last = tile.first_row + tile.row_count;
-  const auto each_row = [&](int32_t begin, int32_t end) {
-    for (int32_t row = tile.first_row; row < last && begin < end; ++row) {
+  const auto each_token = [&](int32_t begin, int32_t end) {
+    if (begin >= end) return;
+    for (int32_t row = tile.first_row, next; row < last; row = next) {
+      // The heads of a token attend to the same positions.
+      for (next = row + 1; next < last && begins[next] == begins[row] && ends[next] == ends[row];) ++next;
       if (!piece.touched[row]) continue;
       const int32_t row_begin = begins[row] > begin ? begins[row] : begin;
       const int32_t row_end = ends[row] < end ? ends[row] : end;
-      if (row_begin < row_end) body(row, 1, row_begin, row_end);
+      if (row_begin < row_end) body(row, next - row, row_begin, row_end);
     }
   };
   const int32_t common_begin = tile.common_begin > from ? tile.common_begin : from;
   const int32_t common_end = tile.common_end < to ? tile.common_end : to;
-  if (common_begin >= common_end) return each_row(from, to);
-  each_row(from, common_begin);
+  if (common_begin >= common_end) return each_token(from, to);
+  each_token(from, common_begin);
   body(tile.first_row, tile.row_count, common_begin, common_end);
-  each_row(common_end, to);
+  each_token(common_end, to);
 }
 
 /** One tile, whose rows read the piece where it lies. */
