@@ -132,14 +132,14 @@ void Executor::plan_woven() {
 }
 
 void Executor::plan_head() {
-  if (!kernels_.streams_outputs) return;
-  for (size_t i = 0; i < regions_.size(); ++i) {
-    const Region& region = regions_[i];
-    if (region.kind != RegionKind::kLinear || region.outputs.size() != 1 || region.outputs[0].bias >= 0) continue;
-    const Buffer& out = buffers_[static_cast<size_t>(region.outputs[0].out)];
-    if (out.logits && out.stride_bytes % 64 == 0 && out.offset % 64 == 0) head_ = static_cast<int32_t>(i);
-  }
-  if (head_ >= 0) logit_maxima_ = MappedMemory(round_up(static_cast<size_t>(limits_.max_outputs), kTileRows) * static_cast<size_t>(ceil_div(vocab_size_, kPanelRows)) * 4);
+  if (!kernels_.streams_outputs || regions_.empty()) return;
+  // The last region, lest others change the logits after it.
+  const Region& region = regions_.back();
+  if (region.kind != RegionKind::kLinear || region.outputs.size() != 1 || region.outputs[0].bias >= 0) return;
+  const Buffer& out = buffers_[static_cast<size_t>(region.outputs[0].out)];
+  if (!out.logits || out.stride_bytes % 64 != 0 || out.offset % 64 != 0) return;
+  head_ = static_cast<int32_t>(regions_.size()) - 1;
+  logit_maxima_ = MappedMemory(round_up(static_cast<size_t>(limits_.max_outputs), kTileRows) * static_cast<size_t>(ceil_div(vocab_size_, kPanelRows)) * 4);
 }
 
 void Executor::place_weights() {

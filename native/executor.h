@@ -114,6 +114,7 @@ class Executor {
 
   /** Throws PlanError where weights of gated regions are used otherwise too. */
   void plan_woven();
+  /** Sets head_. */
   void plan_head();
   void place_weights();
   /** The weights that a matrix is woven into; null: none. */
@@ -187,7 +188,7 @@ class Executor {
   MappedMemory arena_;
   MappedMemory thread_scratch_;
   std::shared_ptr<MappedMemory> logits_;
-  /** The region whose only output is the logits, as they may be streamed; -1: none. */
+  /** The last region if its only output is the logits, so that they may be streamed; -1: it is not. */
   int32_t head_ = -1;
   MappedMemory logit_maxima_;  // LinearJob::maxima of the head
   bool streams_logits_ = false;  // in this step

@@ -131,7 +131,7 @@ export function describePickConformance(name: string, create: () => Backend): vo
     );
 
     // From 1 MiB of logits on, a backend may find the largest of them while it computes the product.
-    it('by the rule from the logits of a head, of many rows and a large vocabulary', async () => {
+    it.each([1, 2])('by the rule from the sum of %i heads, of many rows and a large vocabulary', async (heads) => {
       const [vocabSize, columns, rowCount] = [4112, 32, 72];
       expect(vocabSize * rowCount * 4).toBeGreaterThan(2 ** 20);
       const random = createRandom(29);
@@ -146,8 +146,14 @@ export function describePickConformance(name: string, create: () => Backend): vo
         table[7 * columns + column] = Number.NaN;
       }
       const b = createProgramBuilder({ vocabSize, hiddenSize: columns, layerCount: 1, kvHeadCount: 1, headSize: 1 });
-      const rows = b.selectOutputs(b.embed(b.weight('embedding', rowCount, columns)));
-      const program = b.finish(b.linear(rows, b.weight('head', vocabSize, columns)));
+      const logitsOfHead = () =>
+        b.linear(
+          b.selectOutputs(b.embed(b.weight('embedding', rowCount, columns))),
+          b.weight('head', vocabSize, columns),
+        );
+      const sum = logitsOfHead();
+      for (let i = 1; i < heads; i++) b.add(sum, logitsOfHead());
+      const program = b.finish(sum);
       const executable = await backend.compile(program, {
         weights: createMemoryWeights({
           embedding: { dtype: 'f32', rows: rowCount, columns, bytes: new Uint8Array(table.buffer) },
