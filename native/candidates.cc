@@ -91,7 +91,7 @@ void Picker::assign(const Raw& raw, int32_t output_count) {
   next_.store(0, std::memory_order_relaxed);
 }
 
-void Picker::run(int32_t thread, float* logits, const float* maxima) {
+void Picker::run(int32_t thread, float* logits, const PanelMaxima& maxima) {
   const PickScratch& scratch = scratch_[static_cast<size_t>(thread)];
   std::vector<float>& saved = saved_[static_cast<size_t>(thread)];
   for (;;) {
@@ -99,13 +99,14 @@ void Picker::run(int32_t thread, float* logits, const float* maxima) {
     if (row + 1 >= row_starts_.size()) return;
     for (size_t i = row_starts_[row]; i < row_starts_[row + 1]; ++i) {
       const size_t output = static_cast<size_t>(picks_[i].output);
-      const size_t at = output / kTileRows * kTileRows * static_cast<size_t>(ceil_div(vocab_size_, kPanelRows)) + output % kTileRows;
-      pick(picks_[i], logits + output * static_cast<size_t>(vocab_size_), maxima == nullptr ? nullptr : maxima + at, scratch, saved);
+      // What edits make of the largest is found anew.
+      const bool known = maxima.data != nullptr && picks_[i].edit_count == 0;
+      pick(picks_[i], logits + output * static_cast<size_t>(vocab_size_), known ? PanelMaxima{maxima.data + output, maxima.stride} : PanelMaxima{}, scratch, saved);
     }
   }
 }
 
-void Picker::pick(const PickSpec& spec, float* row, const float* maxima, const PickScratch& scratch, std::vector<float>& saved) {
+void Picker::pick(const PickSpec& spec, float* row, const PanelMaxima& maxima, const PickScratch& scratch, std::vector<float>& saved) {
   saved.clear();
   for (size_t i = spec.first_edit; i < spec.first_edit + spec.edit_count; ++i) {
     float& logit = row[edit_ids_[i]];
@@ -114,8 +115,7 @@ void Picker::pick(const PickSpec& spec, float* row, const float* maxima, const P
     const float scaled = static_cast<float>(logit > 0 ? logit / factor : logit * factor);
     logit = static_cast<float>(scaled + edit_values_[2 * i + 1]);
   }
-  // What edits make of the largest is found anew.
-  kernels_.pick(row, spec.edit_count > 0 ? nullptr : maxima, vocab_size_, spec, scratch, results_.data() + spec.result);
+  kernels_.pick(row, maxima, vocab_size_, spec, scratch, results_.data() + spec.result);
   // Backwards: should a token be edited twice, its first value is the original.
   for (size_t i = spec.edit_count; i-- > 0;) row[edit_ids_[spec.first_edit + i]] = saved[i];
 }

@@ -51,9 +51,9 @@ struct CandidateKernels {
   /**
    * Picks from a row whose edits are applied. `result`: token, its logit, best logit, sum of weights at temperature 1 (0 where no
    * log-probabilities are wanted), number of reported tokens, then (id, logit) of each. Token -1: nothing to pick.
-   * `maxima`: the largest of every panel of logits of the row's whole blocks, NaN left out, kTileRows floats apart; null: to be found.
+   * `maxima`: those of the logits, from the row's own on; without data: to be found.
    */
-  void (*pick)(const float* row, const float* maxima, int32_t vocab_size, const PickSpec& spec, const PickScratch& scratch, double* result);
+  void (*pick)(const float* row, const PanelMaxima& maxima, int32_t vocab_size, const PickSpec& spec, const PickScratch& scratch, double* result);
 };
 
 const CandidateKernels& portable_candidates();
@@ -85,13 +85,13 @@ class Picker {
   void assign(const Raw& raw, int32_t output_count);
   void clear() { picks_.clear(); }
   bool active() const { return !picks_.empty(); }
-  /** On every thread, once the logits are complete. Rows are edited in place and put back as they were. `maxima`: as LinearJob has them; null: not known. */
-  void run(int32_t thread, float* logits, const float* maxima);
+  /** On every thread, once the logits are complete. Rows are edited in place and put back as they were. `maxima`: of the logits, if they are known. */
+  void run(int32_t thread, float* logits, const PanelMaxima& maxima);
   const std::vector<double>& results() const { return results_; }
   size_t scratch_bytes() const { return memory_.size(); }
 
  private:
-  void pick(const PickSpec& spec, float* row, const float* maxima, const PickScratch& scratch, std::vector<float>& saved);
+  void pick(const PickSpec& spec, float* row, const PanelMaxima& maxima, const PickScratch& scratch, std::vector<float>& saved);
 
   const CandidateKernels& kernels_;
   const int32_t vocab_size_;

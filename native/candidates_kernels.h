@@ -152,16 +152,16 @@ float block_maximum(const float* at) {
   return lanes[0];
 }
 
-constexpr int32_t kBlockPanels = kCandidateBlock / kPanelRows;
-
-/** Of a block's panels. */
-float largest_of(const float* maxima) {
+/** As block_maximum, from those of the block's panels. */
+float known_maximum(const PanelMaxima& maxima, int32_t block) {
+  constexpr int32_t kPanels = kCandidateBlock / kPanelRows;
+  const float* at = maxima.data + static_cast<size_t>(block) * kPanels * maxima.stride;
   float largest = -INFINITY;
-  for (int32_t i = 0; i < kBlockPanels; ++i, maxima += kTileRows) largest = *maxima > largest ? *maxima : largest;
+  for (int32_t i = 0; i < kPanels; ++i, at += maxima.stride) largest = *at > largest ? *at : largest;
   return largest;
 }
 
-Row prepare(const float* logits, const float* maxima, int32_t vocab_size, const PickScratch& s) {
+Row prepare(const float* logits, const PanelMaxima& maxima, int32_t vocab_size, const PickScratch& s) {
   Row row = {logits, s.tail, vocab_size / kCandidateBlock, 0, s.maxima};
   row.blocks = row.full_blocks;
   const int32_t rest = vocab_size % kCandidateBlock;
@@ -170,8 +170,7 @@ Row prepare(const float* logits, const float* maxima, int32_t vocab_size, const 
     for (int32_t i = 0; i < kCandidateBlock; ++i) s.tail[i] = i < rest ? logits[row.full_blocks * kCandidateBlock + i] : -INFINITY;
   }
   for (int32_t b = 0; b < row.blocks; ++b) {
-    const bool known = maxima != nullptr && b < row.full_blocks;
-    s.maxima[b] = known ? largest_of(maxima + static_cast<size_t>(b) * kBlockPanels * kTileRows) : block_maximum(row.block(b));
+    s.maxima[b] = maxima.data != nullptr && b < row.full_blocks ? known_maximum(maxima, b) : block_maximum(row.block(b));
   }
   return row;
 }
@@ -534,7 +533,7 @@ int32_t draw(const Row& row, int32_t vocab_size, float best, const PickSpec& spe
   return draw_from_row(row, s.weights, cut, spec.uniform * cut.total);
 }
 
-void pick_token(const float* logits, const float* maxima, int32_t vocab_size, const PickSpec& spec, const PickScratch& s, double* result) {
+void pick_token(const float* logits, const PanelMaxima& maxima, int32_t vocab_size, const PickSpec& spec, const PickScratch& s, double* result) {
   const Row row = prepare(logits, maxima, vocab_size, s);
   const int32_t best_id = find_best(row);
   result[0] = best_id;

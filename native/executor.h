@@ -48,12 +48,6 @@ struct WeightPiece {
   size_t byte_count;
 };
 
-/**
- * Logits of so many bytes leave the caches before they are read, and are streamed (Kernels::streams_outputs). Measured on a Zen 5, part of the head's time: 0.90 with 8 rows and 0.77 with 32 of smollm2-135m (Q8_0), 0.97, 0.93
- * and 0.92 with 4, 16 and 32 of qwen2.5-0.5b (Q8_0), 0.95 with 16 and 32 of llama-3.2-1b (Q6_K); 1.03 to 1.1 with one or two, whose picks find them in the cache.
- */
-constexpr size_t kLeastStreamedBytes = size_t{1} << 20;
-
 /** Floats of a row of a gate's panel and of the panel of what it lets through. */
 constexpr size_t kPairFloats = 2 * kPanelRows;
 /** Per-thread floats for the products of one pair of panels over at most `rows` rows, or of more pairs over few. */
@@ -114,7 +108,7 @@ class Executor {
 
   /** Throws PlanError where weights of gated regions are used otherwise too. */
   void plan_woven();
-  /** Sets head_. */
+  /** Makes room for the largest logits, if those are the last region's only output and may be streamed. */
   void plan_head();
   void place_weights();
   /** The weights that a matrix is woven into; null: none. */
@@ -188,10 +182,8 @@ class Executor {
   MappedMemory arena_;
   MappedMemory thread_scratch_;
   std::shared_ptr<MappedMemory> logits_;
-  /** The last region if its only output is the logits, so that they may be streamed; -1: it is not. */
-  int32_t head_ = -1;
-  MappedMemory logit_maxima_;  // LinearJob::maxima of the head
-  bool streams_logits_ = false;  // in this step
+  MappedMemory logit_maxima_;  // empty: logits are never streamed
+  PanelMaxima maxima_;  // of this step's logits; without data: they are not streamed
   size_t thread_scratch_floats_ = 0;
   StepBindings bindings_;
   Attention attention_;

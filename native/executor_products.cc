@@ -76,7 +76,7 @@ void Executor::run_linear(size_t index, int32_t rows, int32_t thread) {
     job.bias = output.bias < 0 ? nullptr : vectors_[static_cast<size_t>(output.bias)];
     job.out = row(output.out, 0);
     job.out_stride = stride_floats(output.out);
-    if (streams_logits_ && index == static_cast<size_t>(head_)) job.maxima = reinterpret_cast<float*>(logit_maxima_.data());
+    if (index + 1 == regions_.size()) job.maxima = maxima_;
     kernels_.linear_panels(job, panel, count, first_row, std::min(rows, first_row + row_chunk), scratch);
     return count;
   });

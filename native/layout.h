@@ -159,6 +159,12 @@ constexpr size_t kSplitBlockBytes = 2 * kSplitPartBytes;
 /** Of 32 columns of a panel of BF16 pairs. */
 constexpr size_t kPanelBlockBytes = static_cast<size_t>(kQuantBlock) * kPanelRows * 2;
 
+/** The largest output of each whole panel and row, NaN left out: [panel][row]. */
+struct PanelMaxima {
+  float* data = nullptr;  // null: not wanted, or not known
+  size_t stride = 0;  // floats from one panel to the next: rows, up to a multiple of kTileRows
+};
+
 /** Activations of BF16 weights in two parts: rows in tiles of kTileRows, every 32 columns in kSplitBlockBytes. */
 struct SplitRows {
   uint8_t* tiles;

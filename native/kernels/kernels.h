@@ -17,11 +17,7 @@ struct LinearJob {
   size_t out_stride;
   int32_t out_row;
   int32_t out_panel;
-  /**
-   * [row / kTileRows][panel][row % kTileRows], of all rows and panels: the largest output of each whole panel, NaN left out. Those outputs then go past the caches; there is no bias,
-   * and rows of `out` begin lines. null: neither.
-   */
-  float* maxima;
+  PanelMaxima maxima;  // if wanted, whole panels go past the caches; there is no bias then, and rows of `out` begin lines
 };
 
 /** Rotation of one row: `cosine` and `sine` hold rotary_dim / 2 entries for the row's position. */

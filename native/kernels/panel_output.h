@@ -17,8 +17,7 @@ struct PanelOutput {
   size_t stride;
   const float* bias;  // of the panel; null: none
   int32_t lanes;
-  float* maxima;  // of the first kTileRows rows; null: not streamed
-  size_t maxima_step;  // to those of as many more
+  float* maxima;  // of the first row, up to a multiple of kTileRows rows; null: not streamed
 
   /** Whether finish_panel does no more than to copy. */
   bool only_copied() const { return bias == nullptr && lanes == kPanelRows; }
@@ -33,8 +32,7 @@ static inline PanelOutput panel_output(const LinearJob& job, int32_t panel, int3
   const size_t first_lane = static_cast<size_t>(panel) * kPanelRows;
   const int32_t left = job.weight->rows - panel * kPanelRows;
   float* const target = job.out + static_cast<size_t>(first_row - job.out_row) * job.out_stride + static_cast<size_t>(panel - job.out_panel) * kPanelRows;
-  const size_t maxima_step = static_cast<size_t>(job.weight->panel_count) * kTileRows;
-  const bool streams = job.maxima != nullptr && left >= kPanelRows;
+  const bool streams = job.maxima.data != nullptr && left >= kPanelRows;
   const bool aside = left < kPanelRows || returns || streams;
   return {target,
           job.out_stride,
@@ -42,8 +40,7 @@ static inline PanelOutput panel_output(const LinearJob& job, int32_t panel, int3
           aside ? kPanelRows : job.out_stride,
           job.bias == nullptr ? nullptr : job.bias + first_lane,
           left < kPanelRows ? left : kPanelRows,
-          streams ? job.maxima + static_cast<size_t>(first_row / kTileRows) * maxima_step + static_cast<size_t>(panel) * kTileRows : nullptr,
-          maxima_step};
+          streams ? job.maxima.data + static_cast<size_t>(panel) * job.maxima.stride + first_row : nullptr};
 }
 
 /** The quantised activations, if there are any, from a row on, which is a multiple of kTileRows. */
@@ -70,20 +67,14 @@ static inline V16 stream_row(const float* from, float* to) {
 
 /** Stores a panel past the caches, and the largest of each row. */
 static inline void stream_panel(const PanelOutput& output, int32_t rows) {
-  const float* from = output.out;
-  float* to = output.target;
-  float* maxima = output.maxima;
-  for (int32_t first = 0; first < rows; first += kTileRows, maxima += output.maxima_step) {
+  for (int32_t first = 0; first < rows; first += kTileRows) {
     V16 largest[kTileRows];
-    const int32_t count = rows - first < kTileRows ? rows - first : kTileRows;
-    if (count == kTileRows) {
 #pragma GCC unroll 16
-      for (int32_t i = 0; i < kTileRows; ++i, from += output.stride, to += output.target_stride) largest[i] = stream_row(from, to);
-    } else {
-      for (int32_t i = 0; i < kTileRows; ++i) largest[i] = v_set1(-INFINITY);
-      for (int32_t i = 0; i < count; ++i, from += output.stride, to += output.target_stride) largest[i] = stream_row(from, to);
+    for (int32_t i = 0; i < kTileRows; ++i) {
+      const size_t row = static_cast<size_t>(first + i);
+      largest[i] = first + i < rows ? stream_row(output.out + row * output.stride, output.target + row * output.target_stride) : v_set1(-INFINITY);
     }
-    v_store(maxima, v_largest_of_each(largest));
+    v_store(output.maxima + first, v_largest_of_each(largest));
   }
 }
 

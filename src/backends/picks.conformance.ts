@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BackendError } from '../errors/errors.ts';
 import { createProgramBuilder } from '../program/builder.ts';
+import type { Program } from '../program/program.ts';
 import { createRandom } from '../random/random.ts';
 import type { Backend, Executable } from './backend.ts';
 import type { LogitEdits, TokenPick } from './picks.ts';
@@ -85,6 +86,23 @@ export function describePickConformance(name: string, create: () => Backend): vo
     });
     afterAll(() => backend.close());
 
+    /** Compiles a program without attention over f32 weights, for steps of up to `maxTokens` tokens. */
+    function compileRowwise(program: Program, weights: Record<string, Float32Array>, maxTokens: number) {
+      const { headSize } = program;
+      return backend.compile(program, {
+        weights: createMemoryWeights(
+          Object.fromEntries(
+            program.weights.map(({ name, rows, columns }) => {
+              return [name, { dtype: 'f32', rows, columns, bytes: new Uint8Array(weights[name].buffer) }];
+            }),
+          ),
+        ),
+        kv: { layerCount: 1, kvHeadCount: 1, headSize, blockSize: 16, keyDType: 'f32', valueDType: 'f32' },
+        blockCount: Math.ceil(maxTokens / 16),
+        limits: { maxTokens, maxSequences: 1, maxOutputs: maxTokens, maxContextTokens: maxTokens },
+      });
+    }
+
     /** A model whose logits for token t are row t: an f32 embedding table of all the rows. */
     async function compileRows(vocabSize: number): Promise<{ executable: Executable; table: Float32Array }> {
       const b = createProgramBuilder({
@@ -99,16 +117,7 @@ export function describePickConformance(name: string, create: () => Backend): vo
         rows[rowNames[Math.floor(i / vocabSize)]](i % vocabSize, random),
       );
       const program = b.finish(b.selectOutputs(b.embed(b.weight('embedding', rowNames.length, vocabSize))));
-      const bytes = new Uint8Array(table.buffer);
-      const executable = await backend.compile(program, {
-        weights: createMemoryWeights({
-          embedding: { dtype: 'f32', rows: rowNames.length, columns: vocabSize, bytes },
-        }),
-        kv: { layerCount: 1, kvHeadCount: 1, headSize: vocabSize, blockSize: 16, keyDType: 'f32', valueDType: 'f32' },
-        blockCount: 2,
-        limits: { maxTokens: 16, maxSequences: 2, maxOutputs: 16, maxContextTokens: 32 },
-      });
-      return { executable, table };
+      return { executable: await compileRowwise(program, { embedding: table }, 16), table };
     }
 
     it.each([1031, 300, 7, 5000])(
@@ -154,15 +163,7 @@ export function describePickConformance(name: string, create: () => Backend): vo
       const sum = logitsOfHead();
       for (let i = 1; i < heads; i++) b.add(sum, logitsOfHead());
       const program = b.finish(sum);
-      const executable = await backend.compile(program, {
-        weights: createMemoryWeights({
-          embedding: { dtype: 'f32', rows: rowCount, columns, bytes: new Uint8Array(table.buffer) },
-          head: { dtype: 'f32', rows: vocabSize, columns, bytes: new Uint8Array(head.buffer) },
-        }),
-        kv: { layerCount: 1, kvHeadCount: 1, headSize: 1, blockSize: 16, keyDType: 'f32', valueDType: 'f32' },
-        blockCount: 5,
-        limits: { maxTokens: rowCount, maxSequences: 1, maxOutputs: rowCount, maxContextTokens: 80 },
-      });
+      const executable = await compileRowwise(program, { embedding: table, head }, rowCount);
       const tokenIds = Array.from({ length: rowCount }, (_, i) => i);
       const picks = tokenIds.flatMap((row) =>
         [settings[row % settings.length], settings[(row + 5) % settings.length], {}].map((setting, i) => ({

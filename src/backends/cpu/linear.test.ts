@@ -5,6 +5,7 @@ import { createRandom } from '../../random/random.ts';
 import { type DType, dequantizeRow, dtypeGeometry, dtypeNames, rowBytes } from '../../tensor/index.ts';
 import type { Backend } from '../backend.ts';
 import { type MemoryWeight, randomWeight } from '../testing/memory-weights.ts';
+import { expectSameBits } from '../testing/same-bits.ts';
 import { needsQuantizedInput, quantizationOf } from './encoding.ts';
 import { createCpuBackend, type InstructionSet } from './index.ts';
 import { describeInstructionSets } from './testing/instruction-sets.ts';
@@ -43,10 +44,6 @@ function errorBound(dtype: DType, weights: Float32Array, inputs: Float32Array): 
 function roundingBound(isa: InstructionSet, dtype: DType, weights: Float32Array, inputs: Float32Array): number {
   if (isa !== 'avx512bf16' || dtype !== 'bf16') return 0;
   return weights.reduce((sum, weight, i) => sum + Math.abs(weight * inputs[i]), 0) * 2 ** -8 * 1.01;
-}
-
-function bytesOf(values: Float32Array): Uint8Array {
-  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }
 
 const backends: Backend[] = [];
@@ -122,9 +119,7 @@ describeInstructionSets('linear', (isa) => {
         for (const model of models) {
           const logits = await model.run(tableRows);
           for (const [i, row] of tableRows.entries()) {
-            expect(Buffer.compare(bytesOf(logits.subarray(i * outputs, (i + 1) * outputs)), bytesOf(wanted[row]))).toBe(
-              0,
-            );
+            expectSameBits(logits.subarray(i * outputs, (i + 1) * outputs), wanted[row], `row ${i} of ${outputs}`);
           }
           await model.executable.close();
         }
