@@ -27,7 +27,7 @@ std::vector<Matrix> plan_matrices(const std::vector<MatrixSpec>& specs) {
   return matrices;
 }
 
-std::vector<Region> plan_regions(const ModelSpec& spec) {
+std::vector<Region> plan_regions(const ModelSpec& spec, int32_t split_parts) {
   const std::vector<Matrix> matrices = plan_matrices(spec.matrices);
   std::vector<int32_t> rope_dims;
   for (const RopeTable& rope : spec.ropes) rope_dims.push_back(rope.rotary_dim);
@@ -37,7 +37,7 @@ std::vector<Region> plan_regions(const ModelSpec& spec) {
     const size_t available = buffer.logits ? static_cast<size_t>(spec.limits.max_outputs) * spec.vocab_size * 4 : spec.arena_bytes;
     if (buffer.stride_bytes % 4 != 0 || buffer.offset + rows * buffer.stride_bytes > available) throw PlanError("a buffer leaves the arena");
   }
-  return decode_plan(spec.plan.data(), spec.plan.size(), {spec.buffers, matrices, spec.vector_lengths, rope_dims, spec.pools});
+  return decode_plan(spec.plan.data(), spec.plan.size(), {spec.buffers, matrices, spec.vector_lengths, rope_dims, spec.pools, split_parts});
 }
 
 /** What the attentions of each pool's layers reach together. */
@@ -78,7 +78,7 @@ Executor::Executor(std::shared_ptr<ThreadPool> threads, const Kernels& kernels, 
       buffers_(spec.buffers),
       matrices_(plan_matrices(spec.matrices)),
       vector_lengths_(spec.vector_lengths),
-      regions_(plan_regions(spec)),
+      regions_(plan_regions(spec, kernels.split_parts)),
       bindings_(limits_, pools_, embedded_rows(regions_, spec.matrices), reaches_of(regions_, pools_.size())),
       attention_(*threads_, kernels_, pools_, limits_, regions_, bindings_, ropes_, spec.cascade),
       picker_(candidates_of(kernels.name), vocab_size_, threads_->size()),

@@ -149,7 +149,7 @@ class Executor {
   /** A product of a region's input; `out` unset. */
   LinearJob job_of(const Region& region, const Matrix& matrix) const;
   /** How many rows are multiplied at a time by `panels` panels. */
-  int32_t row_chunk_of(const Region& region, int32_t panels, int32_t rows) const;
+  int32_t row_chunk_of(const Region& region, const Matrix& matrix, int32_t panels, int32_t rows) const;
   /** Calls run_items(item, end), which returns how many of [item, end) it did, for this thread's share of `items`, `most` at a time, and then for what others have left. */
   template <typename RunItems>
   void run_shares(size_t index, int32_t thread, int32_t items, int32_t most, const RunItems& run_items);

@@ -23,13 +23,13 @@ LinearJob Executor::job_of(const Region& region, const Matrix& matrix) const {
   return job;
 }
 
-int32_t Executor::row_chunk_of(const Region& region, int32_t panels, int32_t rows) const {
+int32_t Executor::row_chunk_of(const Region& region, const Matrix& matrix, int32_t panels, int32_t rows) const {
   // Panels are the unit of work; rows are cut as well where there are few panels, or so many rows that their
   // activations would not stay in the second cache while panel after panel passes.
   int32_t chunk = rows;
   const size_t input_bytes = buffers_[static_cast<size_t>(region.quantized < 0 ? region.input : region.quantized)].stride_bytes;
-  while (chunk > 2 * kLinearRowStep &&
-         (panels * ceil_div(rows, chunk) < threads_->size() * 6 || static_cast<size_t>(chunk) * input_bytes > kernels_.resident_bytes)) {
+  const size_t most = kernels_.most_rows != nullptr ? static_cast<size_t>(kernels_.most_rows(matrix)) : kResidentBytes / input_bytes;
+  while (chunk > 2 * kLinearRowStep && (panels * ceil_div(rows, chunk) < threads_->size() * 6 || static_cast<size_t>(chunk) > most)) {
     chunk = ceil_div(ceil_div(chunk, 2), kLinearRowStep) * kLinearRowStep;
   }
   return chunk;
@@ -61,7 +61,7 @@ void Executor::run_linear(size_t index, int32_t rows, int32_t thread) {
   const auto matrix_of = [&](size_t output) -> const Matrix& { return matrices_[static_cast<size_t>(region.outputs[output].matrix)]; };
   int32_t panels = 0;
   for (size_t i = 0; i < region.outputs.size(); ++i) panels += matrix_of(i).panel_count;
-  const int32_t row_chunk = row_chunk_of(region, panels, rows);
+  const int32_t row_chunk = row_chunk_of(region, matrix_of(0), panels, rows);
   float* const scratch = linear_scratch(thread);
   const int32_t most = panels_at_once(matrix_of(0), std::min(rows, row_chunk));
   // Items [item, end), as far as they are panels of one weight with the same rows.
@@ -86,7 +86,7 @@ void Executor::run_gated(size_t index, int32_t rows, int32_t thread) {
   const Region& region = regions_[index];
   const Matrix& matrix = woven_of(region.gate)->matrix;
   const int32_t pairs = matrix.panel_count / 2;
-  const int32_t row_chunk = row_chunk_of(region, matrix.panel_count, rows);
+  const int32_t row_chunk = row_chunk_of(region, matrix, matrix.panel_count, rows);
   float* const scratch = linear_scratch(thread);
   float* const products = scratch + linear_scratch_floats(most_rows());
   const int32_t chunk_rows = std::min(rows, row_chunk);

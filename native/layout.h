@@ -22,7 +22,7 @@
 //   block of a tile    | int8 [16][256] | scale f32 [16] | -sum i32 [16][16] | sums i16 pair [4][16] |      over each 16 columns, and over each 32
 //
 // Of BF16 weights that are multiplied on AMX, activations are split into two bf16, whose sum keeps sixteen bits and more of them. Sixteen rows form a tile here too;
-// columns up to a multiple of 32 are zero. For vdpbf16ps only the larger parts are there:
+// columns up to a multiple of 32 are zero. For vdpbf16ps there are the larger parts alone (Kernels::split_parts):
 //
 //   block of a tile    | larger part: bf16 [16][32] | what it leaves: bf16 [16][32] |
 //
@@ -152,9 +152,8 @@ inline constexpr size_t quantized_row_bytes(int32_t columns, Quantization quanti
   return static_cast<size_t>(columns / kQuantBlock) * tile_block_bytes(quantization == Quantization::kHalves) / kTileRows;
 }
 
-/** Of a block of split activations, and of the first part in it. */
+/** Of one part of a block of split activations. */
 constexpr size_t kSplitPartBytes = static_cast<size_t>(kTileRows) * kQuantBlock * 2;
-constexpr size_t kSplitBlockBytes = 2 * kSplitPartBytes;
 
 /** Of 32 columns of a panel of BF16 pairs. */
 constexpr size_t kPanelBlockBytes = static_cast<size_t>(kQuantBlock) * kPanelRows * 2;
@@ -165,15 +164,15 @@ struct PanelMaxima {
   size_t stride = 0;  // floats from one panel to the next: rows, up to a multiple of kTileRows
 };
 
-/** Activations of BF16 weights in two parts: rows in tiles of kTileRows, every 32 columns in kSplitBlockBytes. */
+/** Activations of BF16 weights in one part or two: rows in tiles of kTileRows, the parts of every 32 columns beside each other. */
 struct SplitRows {
   uint8_t* tiles;
   size_t tile_bytes;
 };
 
 /** The share of one row, as quantized_row_bytes. */
-inline constexpr size_t split_row_bytes(int32_t columns) {
-  return round_up(static_cast<size_t>(columns), kQuantBlock) / kQuantBlock * kSplitBlockBytes / kTileRows;
+inline constexpr size_t split_row_bytes(int32_t columns, int32_t parts) {
+  return round_up(static_cast<size_t>(columns), kQuantBlock) / kQuantBlock * static_cast<size_t>(parts) * kSplitPartBytes / kTileRows;
 }
 
 /** Geometry of the KV pool. */

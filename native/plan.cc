@@ -188,7 +188,7 @@ class Decoder {
   void holds_split(int32_t index, int32_t columns, RowKind rows) const {
     const Buffer& buffer = context_.buffers[static_cast<size_t>(index)];
     require(buffer.rows == rows, "a buffer has rows of another kind");
-    require(buffer.stride_bytes == split_row_bytes(columns), "a buffer of split rows has another width");
+    require(buffer.stride_bytes == split_row_bytes(columns, context_.split_parts), "a buffer of split rows has another width");
   }
 
   int32_t buffer_or_none() {

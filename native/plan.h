@@ -106,6 +106,7 @@ struct PlanContext {
   const std::vector<int32_t>& vector_lengths;
   const std::vector<int32_t>& rope_dims;  // rotary_dim of each table
   const std::vector<KvPool>& pools;  // of one head count and size
+  int32_t split_parts;  // as Kernels has it
 };
 
 /** Throws PlanError naming the first thing that does not fit. */

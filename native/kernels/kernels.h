@@ -99,8 +99,8 @@ struct Kernels {
   void (*end_linear)() = nullptr;
   /** How many panels linear_panels should be given at a time; null: one. */
   int32_t (*panels_at_once)(const Matrix& matrix, int32_t rows) = nullptr;
-  /** Activations of one pass over the panels of weights: about half of a second-level cache. */
-  size_t resident_bytes = size_t{1} << 20;
+  /** The most rows that pass over the panels of a matrix together; null: as many as have activations of kResidentBytes. */
+  int32_t (*most_rows)(const Matrix& matrix) = nullptr;
   /** Large outputs that are read once, long after, are better not brought into the caches: LinearJob::maxima. end_linear then orders what was stored. */
   bool streams_outputs = false;
   /** Q8_0 matrices are packed with signed bytes. */
@@ -110,7 +110,12 @@ struct Kernels {
    * null: such products take floats.
    */
   void (*split_row)(const float* input, int32_t columns, uint8_t* tile, int32_t slot) = nullptr;
+  /** Parts of split activations that there are: one or two. */
+  int32_t split_parts = 2;
 };
+
+/** About half of a second-level cache. */
+constexpr size_t kResidentBytes = size_t{1} << 20;
 
 /** The most panels that one call of linear_panels takes. */
 constexpr int32_t kPanelsAtOnce = 4;

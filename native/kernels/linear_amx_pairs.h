@@ -20,6 +20,9 @@
 namespace octavo {
 namespace {
 
+/** Of 32 columns of a tile of split activations. */
+constexpr size_t kPairBlockBytes = 2 * kSplitPartBytes;
+
 /** To the nearest bf16, ties to even, in the upper half; NaN stays NaN. */
 OCTAVO_INLINE __m512i upper_bf16(__m512 value) {
   const __m512i bits = _mm512_castps_si512(value);
@@ -33,7 +36,7 @@ OCTAVO_INLINE __m512i upper_bf16(__m512 value) {
 /** Both parts of a row, of which `columns` are there, into slot `slot` of a tile. */
 void split_row(const float* input, int32_t columns, uint8_t* tile, int32_t slot) {
   uint8_t* to = tile + static_cast<size_t>(slot) * kQuantBlock * 2;
-  for (int32_t first = 0; first < columns; first += kQuantBlock, to += kSplitBlockBytes) {
+  for (int32_t first = 0; first < columns; first += kQuantBlock, to += kPairBlockBytes) {
     for (int32_t half = 0; half < 2; ++half) {
       const int32_t left = columns - first - half * 16;
       const __mmask16 mask = left >= 16 ? 0xffff : left <= 0 ? 0 : static_cast<__mmask16>((1u << left) - 1);
@@ -78,10 +81,10 @@ void pair_tiles(const uint8_t* panel, int32_t blocks, const uint8_t* first, cons
     tile_load<7>(panel + 64, 128);
     panel += kPanelBlockBytes;
     add_split<false>(first);
-    first += kSplitBlockBytes;
+    first += kPairBlockBytes;
     if constexpr (kTwo) {
       add_split<true>(second);
-      second += kSplitBlockBytes;
+      second += kPairBlockBytes;
     }
   }
   const int64_t stride = static_cast<int64_t>(out_stride) * 4;

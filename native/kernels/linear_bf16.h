@@ -22,10 +22,10 @@ static_assert(kTileRows % kPairTileRows == 0, "a tile of activations is cut into
 /** Blocks of 32 columns of a piece: 16 KiB of a panel, which every tile of rows passes over while it is in the first cache. */
 constexpr int32_t kPairBlocks = kPieceColumns / kQuantBlock;
 
-/** As Kernels::split_row; the smaller parts are left as they are, since nothing here reads them. */
+/** As Kernels::split_row, in one part. */
 void round_row(const float* input, int32_t columns, uint8_t* tile, int32_t slot) {
   uint8_t* to = tile + static_cast<size_t>(slot) * kQuantBlock * 2;
-  for (int32_t column = 0; column < columns; column += kQuantBlock, to += kSplitBlockBytes) {
+  for (int32_t column = 0; column < columns; column += kQuantBlock, to += kSplitPartBytes) {
     const int32_t left = columns - column;
     const __mmask16 low = left >= 16 ? 0xffff : static_cast<__mmask16>((1u << left) - 1);
     const __mmask16 high = left >= 32 ? 0xffff : left <= 16 ? 0 : static_cast<__mmask16>((1u << (left - 16)) - 1);
@@ -44,7 +44,7 @@ void pair_tile(const uint8_t* panel, int32_t blocks, const uint8_t* rows, const 
     low[row] = resume ? _mm512_loadu_ps(out + row * out_stride) : _mm512_setzero_ps();
     high[row] = resume ? _mm512_loadu_ps(out + row * out_stride + 16) : _mm512_setzero_ps();
   }
-  for (int32_t block = 0; block < blocks; ++block, rows += kSplitBlockBytes) {
+  for (int32_t block = 0; block < blocks; ++block, rows += kSplitPartBytes) {
     for (int32_t pair = 0; pair < kQuantBlock / 2; ++pair, panel += 128) {
       fetch.step(pair);
       const __m512bh w0 = reinterpret_cast<__m512bh>(_mm512_loadu_si512(panel));
@@ -85,7 +85,7 @@ void pair_panel(const uint8_t* panel, int32_t blocks, const SplitRows& input, in
     for (int32_t row = 0; row < row_count; row += kPairTileRows) {
       const int32_t height = row_count - row < kPairTileRows ? row_count - row : kPairTileRows;
       const uint8_t* rows = input.tiles + static_cast<size_t>(row / kTileRows) * input.tile_bytes + static_cast<size_t>(row % kTileRows) * kQuantBlock * 2;
-      pair_tile_of<kPairTileRows>(height, panel + static_cast<size_t>(first) * kPanelBlockBytes, count, rows + static_cast<size_t>(first) * kSplitBlockBytes, fetch,
+      pair_tile_of<kPairTileRows>(height, panel + static_cast<size_t>(first) * kPanelBlockBytes, count, rows + static_cast<size_t>(first) * kSplitPartBytes, fetch,
                                   out + static_cast<size_t>(row) * out_stride, out_stride, first > 0);
     }
   }

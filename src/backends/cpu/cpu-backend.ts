@@ -110,6 +110,12 @@ function toBackendError(cause: unknown): BackendError {
   return new BackendError('cpu', `${message.charAt(0).toUpperCase()}${message.slice(1)}.`, { cause });
 }
 
+/** Into how many bf16 activations are split for products of BF16 weights; Kernels::split_parts in native/kernels/kernels.h. */
+function splitPartsOf(isa: InstructionSet): 1 | 2 | null {
+  if (isa === 'amx') return 2;
+  return isa === 'avx512bf16' ? 1 : null;
+}
+
 interface Setting extends Required<CpuBackendOptions> {
   readonly addon: Addon;
   readonly pool: PoolHandle;
@@ -127,7 +133,7 @@ async function compile(
   checkWeights(program, weights, 'cpu');
   options.signal?.throwIfAborted();
   const dtypeOf = (ref: WeightRef) => weights.weights.get(ref.name)!.dtype;
-  const lowered = lowerProgram(program, limits, pools, dtypeOf, isa === 'amx' || isa === 'avx512bf16');
+  const lowered = lowerProgram(program, limits, pools, dtypeOf, splitPartsOf(isa));
   const model = native(() =>
     addon.createModel(pool, isa, {
       matrices: Float64Array.from(

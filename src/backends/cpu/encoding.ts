@@ -73,9 +73,9 @@ export function quantizedRowBytes(columns: number, quantization: Quantization): 
   return ((columns / 32) * (quantization === 'plain' ? 768 : 896)) / tileRows;
 }
 
-/** Bytes that one row takes of the tiles of activations split into two bf16; split_row_bytes in native/layout.h. */
-export function splitRowBytes(columns: number): number {
-  return roundUp(columns, 32) * 4;
+/** Bytes that one row takes of the tiles of activations split into so many bf16; split_row_bytes in native/layout.h. */
+export function splitRowBytes(columns: number, parts: 1 | 2): number {
+  return roundUp(columns, 32) * 2 * parts;
 }
 
 export function roundUp(value: number, multiple: number): number {

@@ -87,7 +87,7 @@ it('needs no room for the products of a gate that only its activation reads', ()
   const arenaOf = (use: GatedUse, down: DType) => {
     const limits = { maxTokens: 64, maxSequences: 1, maxOutputs: 64, maxContextTokens: 64 };
     const program = gatedProgram(gatedWeights('q8_0', down, 768), use);
-    return lowerProgram(program, limits, [], (ref) => (ref.name === 'down' ? down : 'q8_0'), false).arenaBytes;
+    return lowerProgram(program, limits, [], (ref) => (ref.name === 'down' ? down : 'q8_0'), null).arenaBytes;
   };
   // Two rows of 768 floats for the products; one where they stay, and their activation as well if it is quantised at once.
   expect(arenaOf('joined', 'f32')).toBeLessThanOrEqual(arenaOf('read', 'f32') - 64 * 768 * 4);

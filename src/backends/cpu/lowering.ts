@@ -71,7 +71,7 @@ interface Region {
 }
 
 /**
- * Lowers `program`; `dtypeOf` gives the stored dtype of a weight, `splitsBf16` says whether products of BF16 weights take activations split into two bf16, or the larger of them.
+ * Lowers `program`; `dtypeOf` gives the stored dtype of a weight, `splitParts` into how many bf16 activations are split for products of BF16 weights, null if these take them as they are.
  * Throws BackendError on an inconsistent program.
  */
 export function lowerProgram(
@@ -79,7 +79,7 @@ export function lowerProgram(
   limits: StepLimits,
   pools: readonly GroupPool[],
   dtypeOf: (ref: WeightRef) => DType,
-  splitsBf16: boolean,
+  splitParts: 1 | 2 | null,
 ): LoweredProgram {
   const regions: Region[] = [];
   const buffers: Buffer[] = [];
@@ -167,7 +167,9 @@ export function lowerProgram(
     const known = preparedInputs[form].get(input.id);
     if (known !== undefined) return known;
     const quantization = form === 'split' ? undefined : quantizationFor(form, input);
-    const rowBytes = quantization ? quantizedRowBytes(input.width, quantization) : splitRowBytes(input.width);
+    const rowBytes = quantization
+      ? quantizedRowBytes(input.width, quantization)
+      : splitRowBytes(input.width, splitParts!);
     const buffer = addPrepared(form, input, rowBytes);
     const region = rowRegion(input.rows);
     const words = [
@@ -195,7 +197,7 @@ export function lowerProgram(
   function preparedFor(linears: readonly LinearOperation[]): { quantized: number; split: number } {
     const { input } = linears[0];
     const isQuantized = linears.some((it) => needsQuantizedInput(dtypeOf(it.weight)));
-    const isSplit = splitsBf16 && linears.some((it) => dtypeOf(it.weight) === 'bf16');
+    const isSplit = splitParts !== null && linears.some((it) => dtypeOf(it.weight) === 'bf16');
     return {
       quantized: isQuantized ? prepared(quantizedForm(linears), input) : -1,
       split: isSplit ? prepared('split', input) : -1,
