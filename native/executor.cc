@@ -169,12 +169,14 @@ Executor::PanelPlace Executor::place_of(int32_t matrix, int32_t panel) const {
 
 void Executor::check_splits() const {
   const auto check = [&](const Region& region, int32_t matrix) {
-    if (matrices_[static_cast<size_t>(matrix)].paired && region.split < 0) throw PlanError("a BF16 weight without split input");
+    const Matrix& weight = matrices_[static_cast<size_t>(matrix)];
+    if (weight.paired && region.split < 0) throw PlanError("a BF16 weight without split input");
+    if (!weight.paired && !is_quantized(weight.dtype) && region.input < 0) throw PlanError("a weight that takes floats without them");
   };
   for (const Region& region : regions_) {
-    for (const RowInstruction& it : region.instructions) {
-      if (it.op == RowOp::kSplit && kernels_.split_row == nullptr) throw PlanError("split rows, which this instruction set does not take");
-    }
+    bool splits = region.split_out >= 0;
+    for (const RowInstruction& it : region.instructions) splits = splits || it.op == RowOp::kSplit;
+    if (splits && kernels_.split_row == nullptr) throw PlanError("split rows, which this instruction set does not take");
     for (const LinearOutput& output : region.outputs) check(region, output.matrix);
     if (region.kind == RegionKind::kGated) check(region, region.gate);
   }

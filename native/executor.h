@@ -117,7 +117,7 @@ class Executor {
     return index < 0 ? nullptr : &woven_[static_cast<size_t>(index)];
   }
   PanelPlace place_of(int32_t matrix, int32_t panel) const;
-  /** That products of BF16 weights have split input exactly where the kernels take it. Throws PlanError. */
+  /** That products have input in the form that the kernels take, which for BF16 weights is split or not. Throws PlanError. */
   void check_splits() const;
   /** The next item of one thread's share of a region's work. */
   struct alignas(64) Counter {

@@ -27,7 +27,8 @@ int32_t Executor::row_chunk_of(const Region& region, const Matrix& matrix, int32
   // Panels are the unit of work; rows are cut as well where there are few panels, or so many rows that their
   // activations would not stay in the second cache while panel after panel passes.
   int32_t chunk = rows;
-  const size_t input_bytes = buffers_[static_cast<size_t>(region.quantized < 0 ? region.input : region.quantized)].stride_bytes;
+  const int32_t input = region.quantized >= 0 ? region.quantized : region.split >= 0 ? region.split : region.input;
+  const size_t input_bytes = buffers_[static_cast<size_t>(input)].stride_bytes;
   const size_t most = kernels_.most_rows != nullptr ? static_cast<size_t>(kernels_.most_rows(matrix)) : kResidentBytes / input_bytes;
   while (chunk > 2 * kLinearRowStep && (panels * ceil_div(rows, chunk) < threads_->size() * 6 || static_cast<size_t>(chunk) > most)) {
     chunk = ceil_div(ceil_div(chunk, 2), kLinearRowStep) * kLinearRowStep;
@@ -112,6 +113,15 @@ void Executor::join_gated(const Region& region, int32_t columns, int32_t pair, i
   const size_t stride = static_cast<size_t>(pairs) * kPairFloats;
   for (int32_t end = pair + pairs; pair < end; ++pair, from += kPairFloats) {
     const float* at = from;
+    if (region.split_out >= 0) {
+      const size_t offset = static_cast<size_t>(pair) * static_cast<size_t>(kernels_.split_parts) * kSplitPartBytes;
+      for (int32_t r = first_row; r < last_row; ++r, at += stride) {
+        alignas(64) float gated[kPanelRows];
+        kernels_.gated_silu_row(at, at + kPanelRows, kPanelRows, gated);
+        kernels_.split_row(gated, kPanelRows, reinterpret_cast<uint8_t*>(row(region.split_out, r / kTileRows * kTileRows)) + offset, r % kTileRows);
+      }
+      continue;
+    }
     if (region.quantized_out < 0) {
       for (int32_t r = first_row; r < last_row; ++r, at += stride) {
         kernels_.gated_silu_row(at, at + kPanelRows, kPanelRows, row(region.out, r) + static_cast<size_t>(pair) * kPanelRows);

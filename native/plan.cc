@@ -207,7 +207,7 @@ class Decoder {
 
   void multiplies(const Region& region, const Matrix& weight) const {
     if (region.input >= 0) holds(region.input, static_cast<size_t>(weight.columns), region.rows);
-    else require(is_quantized(weight.dtype), "a weight without input");
+    else require(is_quantized(weight.dtype) || (weight.dtype == DType::kBF16 && region.split >= 0), "a weight without input");
     if (region.split >= 0 && weight.dtype == DType::kBF16) holds_split(region.split, weight.columns, region.rows);
     if (!is_quantized(weight.dtype)) return;
     require(region.quantized >= 0, "a quantised weight without quantised input");
@@ -248,13 +248,15 @@ class Decoder {
     region.up = matrix();
     region.out = buffer_or_none();
     region.quantized_out = buffer_or_none();
+    region.split_out = buffer_or_none();
     const Matrix& gate = context_.matrices[static_cast<size_t>(region.gate)];
     const Matrix& up = context_.matrices[static_cast<size_t>(region.up)];
     require(region.gate != region.up && gate.dtype == up.dtype && gate.rows == up.rows && gate.columns == up.columns, "a gate and what it lets through differ");
     require(gate.rows % kPanelRows == 0, "a gate of broken panels");
     multiplies(region, gate);
-    require((region.out < 0) != (region.quantized_out < 0), "a gated activation without one place for its result");
+    require((region.out >= 0) + (region.quantized_out >= 0) + (region.split_out >= 0) == 1, "a gated activation without one place for its result");
     if (region.out >= 0) holds(region.out, static_cast<size_t>(gate.rows), region.rows);
+    else if (region.split_out >= 0) holds_split(region.split_out, gate.rows, region.rows);
     else gated_quantized(region.quantized_out, gate.rows, region.rows);
   }
 

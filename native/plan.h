@@ -74,7 +74,9 @@ struct Region {
   std::vector<LinearOutput> outputs;  // kLinear
   int32_t gate = -1;  // kGated: matrix of whole panels, without a bias
   int32_t up = -1;  // kGated: of the same type and shape; panels of the two lie in turn
-  int32_t quantized_out = -1;  // kGated: buffer of quantised rows in which SiLU(gate) * up is left, or -1: `out` as it is
+  // kGated: where SiLU(gate) * up is left: a buffer of quantised rows, or one of split rows, or (-1 both) `out` as it is.
+  int32_t quantized_out = -1;
+  int32_t split_out = -1;
   int32_t pool = 0;  // kAttention from here on
   int32_t layer = 0;  // of the pool
   int32_t head_count = 0;

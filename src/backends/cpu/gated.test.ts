@@ -84,12 +84,15 @@ describeInstructionSets('gated products', (isa) => {
 });
 
 it('needs no room for the products of a gate that only its activation reads', () => {
-  const arenaOf = (use: GatedUse, down: DType) => {
+  const arenaOf = (use: GatedUse, down: DType, splitParts: 1 | 2 | null = null) => {
     const limits = { maxTokens: 64, maxSequences: 1, maxOutputs: 64, maxContextTokens: 64 };
     const program = gatedProgram(gatedWeights('q8_0', down, 768), use);
-    return lowerProgram(program, limits, [], (ref) => (ref.name === 'down' ? down : 'q8_0'), null).arenaBytes;
+    return lowerProgram(program, limits, [], (ref) => (ref.name === 'down' ? down : 'q8_0'), splitParts).arenaBytes;
   };
-  // Two rows of 768 floats for the products; one where they stay, and their activation as well if it is quantised at once.
+  // Two rows of 768 floats for the products; one where they stay, and their activation as well if it is quantised or split at once.
   expect(arenaOf('joined', 'f32')).toBeLessThanOrEqual(arenaOf('read', 'f32') - 64 * 768 * 4);
   expect(arenaOf('joined', 'q8_0')).toBeLessThanOrEqual(arenaOf('read', 'q8_0') - 2 * 64 * 768 * 4);
+  for (const parts of [1, 2] as const) {
+    expect(arenaOf('joined', 'bf16', parts)).toBeLessThanOrEqual(arenaOf('read', 'bf16', parts) - 2 * 64 * 768 * 4);
+  }
 });

@@ -193,11 +193,15 @@ export function lowerProgram(
     return linears.some((it) => quantizationOf(dtypeOf(it.weight)) === 'blocks') ? 'blocks' : 'plain';
   }
 
+  function takesSplit(it: Operation): boolean {
+    return splitParts !== null && it.kind === 'linear' && dtypeOf(it.weight) === 'bf16';
+  }
+
   /** Buffers with the forms of their input that products over it take, or -1. */
   function preparedFor(linears: readonly LinearOperation[]): { quantized: number; split: number } {
     const { input } = linears[0];
     const isQuantized = linears.some((it) => needsQuantizedInput(dtypeOf(it.weight)));
-    const isSplit = splitParts !== null && linears.some((it) => dtypeOf(it.weight) === 'bf16');
+    const isSplit = linears.some(takesSplit);
     return {
       quantized: isQuantized ? prepared(quantizedForm(linears), input) : -1,
       split: isSplit ? prepared('split', input) : -1,
@@ -207,12 +211,12 @@ export function lowerProgram(
   /** Opens a region of products over `input` and returns its words: the forms of the input that the weights take, or -1. */
   function productRegion(kind: 'linear' | 'gated', linears: readonly LinearOperation[]): number[] {
     const { input } = linears[0];
-    const isAllQuantized = linears.every((it) => needsQuantizedInput(dtypeOf(it.weight)));
+    const isFloatRead = linears.some((it) => !needsQuantizedInput(dtypeOf(it.weight)) && !takesSplit(it));
     const { quantized, split } = preparedFor(linears);
     const words: number[] = [];
     regions.push({ kind, rows: input.rows, weights: linears.map((it) => it.weight), words: [words] });
     words.push(
-      isAllQuantized ? -1 : use(bufferOf(input)),
+      isFloatRead ? use(bufferOf(input)) : -1,
       quantized < 0 ? -1 : use(quantized),
       split < 0 ? -1 : use(split),
     );
@@ -240,9 +244,11 @@ export function lowerProgram(
     const isQuantized = (it: Operation) =>
       it.kind === 'linear' && needsQuantizedInput(dtypeOf(it.weight)) && quantizedForm([it]) === 'plain';
     if (readers.length > 0 && readers.every(isQuantized)) {
-      words.push(-1, use(addPrepared('plain', out, quantizedRowBytes(out.width, quantizationFor('plain', out)))));
+      words.push(-1, use(addPrepared('plain', out, quantizedRowBytes(out.width, quantizationFor('plain', out)))), -1);
+    } else if (readers.length > 0 && readers.every(takesSplit)) {
+      words.push(-1, -1, use(addPrepared('split', out, splitRowBytes(out.width, splitParts!))));
     } else {
-      words.push(use(bufferOf(out)), -1);
+      words.push(use(bufferOf(out)), -1, -1);
     }
   }
 
