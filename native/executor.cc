@@ -90,7 +90,7 @@ Executor::Executor(std::shared_ptr<ThreadPool> threads, const Kernels& kernels, 
   }
   plan_woven();
   place_weights();
-  check_splits();
+  check_inputs();
   size_t bytes = 0;
   for (const int32_t length : vector_lengths_) bytes += round_up(static_cast<size_t>(length) * 4, 64);
   vector_memory_ = MappedMemory(bytes + kReadSlackBytes);
@@ -167,7 +167,7 @@ Executor::PanelPlace Executor::place_of(int32_t matrix, int32_t panel) const {
   return {&woven->matrix, 2 * panel + (matrix == woven->up ? 1 : 0)};
 }
 
-void Executor::check_splits() const {
+void Executor::check_inputs() const {
   const auto check = [&](const Region& region, int32_t matrix) {
     const Matrix& weight = matrices_[static_cast<size_t>(matrix)];
     if (weight.paired && region.split < 0) throw PlanError("a BF16 weight without split input");

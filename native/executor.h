@@ -118,7 +118,7 @@ class Executor {
   }
   PanelPlace place_of(int32_t matrix, int32_t panel) const;
   /** That products have input in the form that the kernels take, which for BF16 weights is split or not. Throws PlanError. */
-  void check_splits() const;
+  void check_inputs() const;
   /** The next item of one thread's share of a region's work. */
   struct alignas(64) Counter {
     std::atomic<int32_t> next{0};

@@ -24,8 +24,7 @@ LinearJob Executor::job_of(const Region& region, const Matrix& matrix) const {
 }
 
 int32_t Executor::row_chunk_of(const Region& region, const Matrix& matrix, int32_t panels, int32_t rows) const {
-  // Panels are the unit of work; rows are cut as well where there are few panels, or so many rows that their
-  // activations would not stay in the second cache while panel after panel passes.
+  // Panels are the unit of work; rows are cut as well where there are few panels, or more rows than should pass together.
   int32_t chunk = rows;
   const int32_t input = region.quantized >= 0 ? region.quantized : region.split >= 0 ? region.split : region.input;
   const size_t input_bytes = buffers_[static_cast<size_t>(input)].stride_bytes;
@@ -113,18 +112,14 @@ void Executor::join_gated(const Region& region, int32_t columns, int32_t pair, i
   const size_t stride = static_cast<size_t>(pairs) * kPairFloats;
   for (int32_t end = pair + pairs; pair < end; ++pair, from += kPairFloats) {
     const float* at = from;
-    if (region.split_out >= 0) {
+    if (region.quantized_out < 0) {
       const size_t offset = static_cast<size_t>(pair) * static_cast<size_t>(kernels_.split_parts) * kSplitPartBytes;
       for (int32_t r = first_row; r < last_row; ++r, at += stride) {
-        alignas(64) float gated[kPanelRows];
+        alignas(64) float whole[kPanelRows];
+        float* const gated = region.split_out >= 0 ? whole : row(region.out, r) + static_cast<size_t>(pair) * kPanelRows;
         kernels_.gated_silu_row(at, at + kPanelRows, kPanelRows, gated);
+        if (region.split_out < 0) continue;
         kernels_.split_row(gated, kPanelRows, reinterpret_cast<uint8_t*>(row(region.split_out, r / kTileRows * kTileRows)) + offset, r % kTileRows);
-      }
-      continue;
-    }
-    if (region.quantized_out < 0) {
-      for (int32_t r = first_row; r < last_row; ++r, at += stride) {
-        kernels_.gated_silu_row(at, at + kPanelRows, kPanelRows, row(region.out, r) + static_cast<size_t>(pair) * kPanelRows);
       }
       continue;
     }

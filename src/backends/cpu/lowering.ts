@@ -11,6 +11,7 @@ import type { Operation, Program, RopeParameters, RowKind, Value, WeightRef } fr
 import type { DType } from '../../tensor/dtype.ts';
 import type { StepLimits } from '../backend.ts';
 import { type GroupPool, placesOf } from '../pools.ts';
+import { activationRowBytes, type Buffer, placeBuffers } from './buffers.ts';
 import {
   instructionCodes,
   needsQuantizedInput,
@@ -20,10 +21,8 @@ import {
   quantizationOf,
   quantizedRowBytes,
   regionCodes,
-  roundUp,
   rowKindCodes,
   splitRowBytes,
-  tileRows,
 } from './encoding.ts';
 
 /** A weight as native code holds it: packed for products and row look-ups, or as a plain f32 vector. */
@@ -52,14 +51,6 @@ export interface LoweredProgram {
   readonly arenaBytes: number;
   readonly weights: readonly LoweredWeight[];
   readonly ropes: readonly RopeParameters[];
-}
-
-interface Buffer {
-  readonly rows: RowKind;
-  readonly rowBytes: number;
-  readonly isLogits: boolean;
-  firstRegion: number;
-  lastRegion: number;
 }
 
 interface Region {
@@ -150,7 +141,12 @@ export function lowerProgram(
     return program.operations.filter((it): it is LinearOperation => it.kind === 'linear' && it.input.id === input.id);
   }
 
-  function addPrepared(form: InputForm, input: Value, rowBytes: number): number {
+  /** A new buffer for `input` in another form. */
+  function addPrepared(form: InputForm, input: Value): number {
+    const rowBytes =
+      form === 'split'
+        ? splitRowBytes(input.width, splitParts!)
+        : quantizedRowBytes(input.width, quantizationFor(form, input));
     const buffer = addBuffer(input.rows, rowBytes, false);
     preparedInputs[form].set(input.id, buffer);
     return buffer;
@@ -166,20 +162,14 @@ export function lowerProgram(
   function prepared(form: InputForm, input: Value): number {
     const known = preparedInputs[form].get(input.id);
     if (known !== undefined) return known;
-    const quantization = form === 'split' ? undefined : quantizationFor(form, input);
-    const rowBytes = quantization
-      ? quantizedRowBytes(input.width, quantization)
-      : splitRowBytes(input.width, splitParts!);
-    const buffer = addPrepared(form, input, rowBytes);
+    const buffer = addPrepared(form, input);
     const region = rowRegion(input.rows);
-    const words = [
-      instructionCodes[quantization ? 'quantize' : 'split'],
-      use(bufferOf(input)),
-      input.width,
-      use(buffer),
-    ];
-    if (quantization) words.push(quantizationCodes[quantization]);
-    region.words.push(words);
+    const operands = [use(bufferOf(input)), input.width, use(buffer)];
+    region.words.push(
+      form === 'split'
+        ? [instructionCodes.split, ...operands]
+        : [instructionCodes.quantize, ...operands, quantizationCodes[quantizationFor(form, input)]],
+    );
     return buffer;
   }
 
@@ -243,13 +233,10 @@ export function lowerProgram(
     // A panel has no more than 32 of the 256 columns that have one scale in blocks.
     const isQuantized = (it: Operation) =>
       it.kind === 'linear' && needsQuantizedInput(dtypeOf(it.weight)) && quantizedForm([it]) === 'plain';
-    if (readers.length > 0 && readers.every(isQuantized)) {
-      words.push(-1, use(addPrepared('plain', out, quantizedRowBytes(out.width, quantizationFor('plain', out)))), -1);
-    } else if (readers.length > 0 && readers.every(takesSplit)) {
-      words.push(-1, -1, use(addPrepared('split', out, splitRowBytes(out.width, splitParts!))));
-    } else {
-      words.push(use(bufferOf(out)), -1, -1);
-    }
+    const areAll = (takes: (it: Operation) => boolean) => readers.length > 0 && readers.every(takes);
+    const quantized = areAll(isQuantized) ? use(addPrepared('plain', out)) : -1;
+    const split = areAll(takesSplit) ? use(addPrepared('split', out)) : -1;
+    words.push(quantized < 0 && split < 0 ? use(bufferOf(out)) : -1, quantized, split);
   }
 
   /** Whether the products and the activation that follows them can be one region: whole panels of one type, alone in what they are used for. */
@@ -426,15 +413,6 @@ export function lowerProgram(
   };
 }
 
-/**
- * Bytes from one row of activations to the next: whole cache lines, and never a multiple of 512, since kernels walk a
- * dozen rows at once and rows a power of two apart would share the few places of one set of the first cache.
- */
-function activationRowBytes(width: number): number {
-  const bytes = roundUp(width * 4, 64);
-  return bytes % 512 === 0 ? bytes + 64 : bytes;
-}
-
 const instructionNames = Object.keys(instructionCodes) as (keyof typeof instructionCodes)[];
 
 /** Forms of a value beside its floats: quantised for weights with a scale for each 32 columns or so, or for whole blocks of 256; split into two bf16. */
@@ -474,29 +452,4 @@ function encodeRegions(regions: readonly Region[]): Float64Array {
     for (const list of region.words) words.push(...list);
   }
   return Float64Array.from(words);
-}
-
-/** First-fit placement: buffers that live at the same time do not overlap. Offsets are multiples of 64. */
-function placeBuffers(buffers: readonly Buffer[], limits: StepLimits): { offsets: number[]; arenaBytes: number } {
-  const offsets = new Array<number>(buffers.length).fill(0);
-  const placed: number[] = [];
-  let arenaBytes = 0;
-  const bytesOf = (it: Buffer) =>
-    roundUp(it.rowBytes * roundUp(it.rows === 'tokens' ? limits.maxTokens : limits.maxOutputs, tileRows), 64);
-  for (let i = 0; i < buffers.length; i++) {
-    const buffer = buffers[i];
-    if (buffer.isLogits) continue;
-    const alive = placed
-      .filter((j) => buffers[j].lastRegion >= buffer.firstRegion && buffers[j].firstRegion <= buffer.lastRegion)
-      .sort((a, b) => offsets[a] - offsets[b]);
-    let offset = 0;
-    for (const j of alive) {
-      if (offsets[j] >= offset + bytesOf(buffer)) break;
-      offset = Math.max(offset, offsets[j] + bytesOf(buffers[j]));
-    }
-    offsets[i] = offset;
-    placed.push(i);
-    arenaBytes = Math.max(arenaBytes, offset + bytesOf(buffer));
-  }
-  return { offsets, arenaBytes };
 }
