@@ -265,6 +265,9 @@ Napi::Value pack_weights(const Napi::CallbackInfo& info) {
   });
 }
 
+/** populatePools(model): see Executor::populate_when_idle. */
+void populate_pools(const Napi::CallbackInfo& info) { model_of(info).executor->populate_when_idle(); }
+
 /** cachedBytes(descriptor, size): bytes of an open file in the system's page cache, by whole pages; -1 where the system does not tell. */
 Napi::Value cached_bytes_of(const Napi::CallbackInfo& info) {
   const int64_t bytes = cached_bytes(info[0].As<Napi::Number>().Int32Value(), static_cast<size_t>(info[1].As<Napi::Number>().Int64Value()));
@@ -445,6 +448,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("createModel", Napi::Function::New(env, create_model));
   exports.Set("destroyModel", Napi::Function::New(env, destroy_model));
   exports.Set("packWeights", Napi::Function::New(env, pack_weights));
+  exports.Set("populatePools", Napi::Function::New(env, populate_pools));
   exports.Set("cachedBytes", Napi::Function::New(env, cached_bytes_of));
   exports.Set("execute", Napi::Function::New(env, execute));
   exports.Set("logits", Napi::Function::New(env, logits));

@@ -100,8 +100,8 @@ Executor::Executor(std::shared_ptr<ThreadPool> threads, const Kernels& kernels, 
     at += round_up(static_cast<size_t>(length) * 4, 64);
   }
   for (KvPool& pool : pools_) {
-    pool_memory_.emplace_back(pool.block_bytes() * static_cast<size_t>(pool.block_count) + kReadSlackBytes);
-    pool.data = pool_memory_.back().data();
+    pool_memory_.push_back(std::make_shared<MappedMemory>(pool.block_bytes() * static_cast<size_t>(pool.block_count) + kReadSlackBytes));
+    pool.data = pool_memory_.back()->data();
   }
   arena_ = MappedMemory(spec.arena_bytes + kReadSlackBytes);
   logits_ = std::make_shared<MappedMemory>(std::max<size_t>(1, static_cast<size_t>(limits_.max_outputs) * vocab_size_ * 4));
@@ -179,6 +179,31 @@ void Executor::check_inputs() const {
     if (splits && kernels_.split_row == nullptr) throw PlanError("split rows, which this instruction set does not take");
     for (const LinearOutput& output : region.outputs) check(region, output.matrix);
     if (region.kind == RegionKind::kGated) check(region, region.gate);
+  }
+}
+
+void Executor::populate_when_idle() const {
+  // A huge page at a time: in a virtual machine whose host has taken free memory back that is a few milliseconds already.
+  static constexpr size_t kPieceBytes = size_t{2} << 20;
+  struct Piece {
+    const MappedMemory& memory;
+    size_t begin;
+  };
+  for (const std::shared_ptr<MappedMemory>& memory : pool_memory_) {
+    threads_->when_idle([threads = threads_.get(), pool = std::weak_ptr<MappedMemory>(memory), begin = size_t{0}]() mutable {
+      const std::shared_ptr<MappedMemory> held = pool.lock();
+      if (held == nullptr) return false;
+      Piece piece{*held, begin};
+      threads->run(
+          [](void* context, int32_t thread) {
+            const auto& [whole, from] = *static_cast<Piece*>(context);
+            const size_t at = std::min(whole.size(), from + static_cast<size_t>(thread) * kPieceBytes);
+            populate(whole.data() + at, std::min(whole.size() - at, kPieceBytes));
+          },
+          &piece);
+      begin += static_cast<size_t>(threads->size()) * kPieceBytes;
+      return begin < held->size();
+    });
   }
 }
 

@@ -65,6 +65,8 @@ class Executor {
   void check_pieces(const std::vector<WeightPiece>& pieces) const;
   /** Packs checked pieces, which overlap nowhere, on all threads. */
   void pack(const std::vector<WeightPiece>& pieces);
+  /** Has the threads take the memory of the KV pools from the system when they have nothing else to do, lest steps wait for it. */
+  void populate_when_idle() const;
 
   /** Copies and checks the bindings of the next step. */
   void bind(const RawBindings& raw) { bindings_.assign(raw); }
@@ -178,7 +180,7 @@ class Executor {
   std::vector<int32_t> matrix_woven_;  // index into woven_, or -1
   MappedMemory weight_memory_;
   MappedMemory vector_memory_;
-  std::vector<MappedMemory> pool_memory_;
+  std::vector<std::shared_ptr<MappedMemory>> pool_memory_;
   MappedMemory arena_;
   MappedMemory thread_scratch_;
   std::shared_ptr<MappedMemory> logits_;

@@ -31,16 +31,20 @@ void ThreadPool::Gate::advance() {
   condition_.notify_all();
 }
 
-void ThreadPool::Gate::wait_past(uint32_t seen, std::chrono::microseconds spin) {
+bool ThreadPool::Gate::spin_past(uint32_t seen, std::chrono::microseconds spin) const {
   const auto begin = std::chrono::steady_clock::now();
   for (;;) {
     for (int i = 0; i < 32; ++i) {
-      if (value_.load(std::memory_order_acquire) != seen) return;
+      if (value_.load(std::memory_order_acquire) != seen) return true;
       pause_briefly();
     }
-    if (std::chrono::steady_clock::now() - begin > spin) break;
+    if (std::chrono::steady_clock::now() - begin > spin) return false;
     std::this_thread::yield();
   }
+}
+
+void ThreadPool::Gate::wait_past(uint32_t seen, std::chrono::microseconds spin) {
+  if (spin_past(seen, spin)) return;
   sleepers_.fetch_add(1, std::memory_order_seq_cst);
   {
     std::unique_lock<std::mutex> lock(mutex_);
@@ -73,11 +77,20 @@ void ThreadPool::submit(std::function<void()> job) {
   posted_.advance();
 }
 
+void ThreadPool::when_idle(std::function<bool()> piece) {
+  {
+    std::lock_guard<std::mutex> lock(jobs_mutex_);
+    idle_.push_back(std::move(piece));
+  }
+  posted_.advance();
+}
+
 void ThreadPool::lead() {
   if (!processors_.empty()) stay_on(processors_[0]);
   for (;;) {
     const uint32_t seen = posted_.read();
     std::function<void()> job;
+    std::function<bool()>* idle = nullptr;
     {
       std::lock_guard<std::mutex> lock(jobs_mutex_);
       if (!jobs_.empty()) {
@@ -85,13 +98,18 @@ void ThreadPool::lead() {
         jobs_.pop_front();
       } else if (is_closing_) {
         break;
+      } else if (!idle_.empty()) {
+        idle = &idle_.front();
       }
     }
-    if (!job) {
+    if (job) {
+      job();
+    } else if (idle == nullptr) {
       posted_.wait_past(seen, kIdleSpin);
-      continue;
+    } else if (!posted_.spin_past(seen, kIdleSpin) && !(*idle)()) {
+      std::lock_guard<std::mutex> lock(jobs_mutex_);
+      idle_.pop_front();
     }
-    job();
   }
   stopping_ = true;
   start_.advance();

@@ -33,7 +33,9 @@ class ThreadPool {
 
   /** Queues a job, which throws nothing. */
   void submit(std::function<void()> job);
-  /** Ends the threads after the jobs that were submitted; nothing may be submitted any more. Not to be called by a job. */
+  /** Has `piece`, which throws nothing, called on the first thread until it returns false, each time after a while without jobs: work of a few milliseconds that nobody waits for, and that may `run`. */
+  void when_idle(std::function<bool()> piece);
+  /** Ends the threads after the jobs that were submitted, whatever is left of `when_idle`; nothing may be submitted any more. Not to be called by a job. */
   void close();
 
   /** Inside a job: runs body(context, thread) on every thread and returns when all are done. */
@@ -69,6 +71,8 @@ class ThreadPool {
     void advance();
     /** Returns when the value is not `seen`; parks after spinning for `spin`. */
     void wait_past(uint32_t seen, std::chrono::microseconds spin);
+    /** Whether the value is not `seen` within that time. */
+    bool spin_past(uint32_t seen, std::chrono::microseconds spin) const;
 
    private:
     std::atomic<uint32_t> value_{0};
@@ -90,6 +94,7 @@ class ThreadPool {
   std::vector<int32_t> processors_;
   std::mutex jobs_mutex_;
   std::deque<std::function<void()>> jobs_;
+  std::deque<std::function<bool()>> idle_;  // taken away by the first thread only
   bool is_closing_ = false;
   Body body_ = nullptr;
   void* context_ = nullptr;

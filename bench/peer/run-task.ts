@@ -26,7 +26,10 @@ export interface RunLimits {
   readonly seconds: number | null;
 }
 
-/** Runs one task on both sides in turn, after one run each to warm up; of the peer's settings the better one goes on. */
+/** How long a side warms up, in one run at least: until then compilers of JavaScript work beside the kernels. */
+const warmUpMs = 3000;
+
+/** Runs one task on both sides in turn, after each has warmed up; of the peer's settings the better one goes on. */
 export async function runTask(
   name: string,
   task: Task,
@@ -36,10 +39,10 @@ export async function runTask(
 ): Promise<Result> {
   progress(`  ${name} ...`);
   const startMs = performance.now();
-  await ours.measure(task, 1);
+  await warmUp(ours, task);
   let peer: { readonly player: Player; readonly rate: number } | null = null;
   for (const player of peers) {
-    const { tokensPerSecond: rate } = await player.measure(task, 1);
+    const rate = await warmUp(player, task);
     if (peers.length > 1) progress(`    ${player.name}: ${rate.toFixed(1)} in the warm-up`);
     if (peer === null || rate > peer.rate) peer = { player, rate };
   }
@@ -67,4 +70,13 @@ export async function runTask(
     ratio: peer === null ? null : summarize(mine.map((it, run) => it.tokensPerSecond / theirs[run].tokensPerSecond)),
     runs: mine.length,
   };
+}
+
+/** The tokens per second of the last run. */
+async function warmUp(player: Player, task: Task): Promise<number> {
+  const startMs = performance.now();
+  let rate: number;
+  do rate = (await player.measure(task, 1)).tokensPerSecond;
+  while (performance.now() - startMs < warmUpMs);
+  return rate;
 }

@@ -206,7 +206,7 @@ export interface EngineOptions {
    * above its length, or its length (prompt and maxTokens), share nothing and cache nothing: baselines to measure against.
    */
   readonly memory?: MemoryMode;
-  /** Bytes of the KV pool. Defaults to what maxNumSeqs sequences of maxModelLen need, at most a quarter of free memory. */
+  /** Bytes of the KV pool. Defaults to what maxNumSeqs sequences of maxModelLen need, at most a quarter of free memory. The CPU backend takes all of it from the system, when it is idle at first. */
   readonly kvCacheMemoryBytes?: number;
   /**
    * Types of K and V in the pool: f32, f16, bf16, fp8_e4m3, fp8_e5m2, int8 or int4, or two of them as `K/V`, such as

@@ -64,6 +64,8 @@ export interface Addon {
   destroyModel(model: ModelHandle): void;
   /** Packs the pieces of a table (load-weights.ts) that lie in `staging`, on all threads. */
   packWeights(model: ModelHandle, staging: Uint8Array, pieces: Float64Array): Promise<void>;
+  /** Has the threads take the memory of the KV pools from the system whenever they have nothing else to do. */
+  populatePools(model: ModelHandle): void;
   /** Bytes of an open file in the system's page cache, by whole pages; -1 where the system does not tell. */
   cachedBytes(descriptor: number, fileBytes: number): number;
   /** Throws when the bindings do not hold; resolves to the milliseconds of the step and of its picks, then what was picked. */

@@ -137,6 +137,19 @@ describeInstructionSets('cpu backend', (isa) => {
     expectSameBits(logits, copy);
   });
 
+  it.runIf(process.platform === 'linux')(
+    'takes the memory of its pool while nothing runs, until it is closed',
+    async () => {
+      // 256 MiB, which no step ever touches.
+      const executable = await open().compile(model(), options({ blockCount: 65_536 }));
+      const before = process.memoryUsage.rss();
+      const grownBy = () => (process.memoryUsage.rss() - before) / 2 ** 20;
+      await expect.poll(grownBy, { timeout: 20_000 }).toBeGreaterThan(200);
+      await executable.close();
+      await expect.poll(grownBy, { timeout: 20_000 }).toBeLessThan(100);
+    },
+  );
+
   it('leaves the event loop free while a step runs', async () => {
     const executable = await open().compile(model(), options());
     let turned = false;

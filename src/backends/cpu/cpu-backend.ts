@@ -174,6 +174,7 @@ async function compile(
     addon.destroyModel(model);
     throw error;
   }
+  addon.populatePools(model);
   return createExecutable(addon, model, program.vocabSize, lowered.regions, onClose);
 }
 
