@@ -183,8 +183,7 @@ void Executor::check_inputs() const {
 }
 
 void Executor::populate_when_idle() const {
-  // A huge page at a time: in a virtual machine whose host has taken free memory back that is a few milliseconds already.
-  static constexpr size_t kPieceBytes = size_t{2} << 20;
+  // A huge page of each thread at a time: in a virtual machine whose host has taken free memory back that is a few milliseconds already.
   struct Piece {
     const MappedMemory& memory;
     size_t begin;
@@ -197,11 +196,11 @@ void Executor::populate_when_idle() const {
       threads->run(
           [](void* context, int32_t thread) {
             const auto& [whole, from] = *static_cast<Piece*>(context);
-            const size_t at = std::min(whole.size(), from + static_cast<size_t>(thread) * kPieceBytes);
-            populate(whole.data() + at, std::min(whole.size() - at, kPieceBytes));
+            const size_t at = std::min(whole.size(), from + static_cast<size_t>(thread) * kHugePage);
+            populate(whole.data() + at, std::min(whole.size() - at, kHugePage));
           },
           &piece);
-      begin += static_cast<size_t>(threads->size()) * kPieceBytes;
+      begin += static_cast<size_t>(threads->size()) * kHugePage;
       return begin < held->size();
     });
   }

@@ -113,7 +113,7 @@ void Executor::join_gated(const Region& region, int32_t columns, int32_t pair, i
   for (int32_t end = pair + pairs; pair < end; ++pair, from += kPairFloats) {
     const float* at = from;
     if (region.quantized_out < 0) {
-      const size_t offset = static_cast<size_t>(pair) * static_cast<size_t>(kernels_.split_parts) * kSplitPartBytes;
+      const size_t offset = split_row_bytes(pair * kPanelRows, kernels_.split_parts) * kTileRows;
       for (int32_t r = first_row; r < last_row; ++r, at += stride) {
         alignas(64) float whole[kPanelRows];
         float* const gated = region.split_out >= 0 ? whole : row(region.out, r) + static_cast<size_t>(pair) * kPanelRows;

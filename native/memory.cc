@@ -17,7 +17,6 @@ namespace octavo {
 
 namespace {
 constexpr size_t kPage = 4096;
-constexpr size_t kHugePage = size_t{2} << 20;
 }  // namespace
 
 MappedMemory::MappedMemory(size_t bytes) {

@@ -6,6 +6,8 @@
 
 namespace octavo {
 
+constexpr size_t kHugePage = size_t{2} << 20;
+
 class MappedMemory {
  public:
   MappedMemory() = default;
