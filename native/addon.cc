@@ -23,7 +23,8 @@ struct PoolHandle {
 struct ModelHandle {
   std::shared_ptr<WorkQueue> queue;
   std::shared_ptr<Executor> executor;
-  bool busy = false;
+  /** Steps and pieces of packing that have not ended. */
+  int32_t pending = 0;
 };
 
 bool supports(const std::string& isa) {
@@ -184,11 +185,11 @@ class ModelWork : public PoolWork {
  public:
   ModelWork(Napi::Env env, ModelHandle& handle, Napi::Value handle_value)
       : PoolWork(env), executor_(handle.executor), queue_(handle.queue), handle_(handle), keep_(Napi::Persistent(handle_value)) {
-    handle_.busy = true;
+    ++handle_.pending;
   }
 
  protected:
-  void finished() override { handle_.busy = false; }
+  void finished() override { --handle_.pending; }
   const std::shared_ptr<Executor> executor_;
 
  private:
@@ -199,23 +200,26 @@ class ModelWork : public PoolWork {
 
 class StepWork final : public ModelWork {
  public:
-  using ModelWork::ModelWork;
+  StepWork(Napi::Env env, ModelHandle& handle, Napi::Value handle_value, int32_t bound) : ModelWork(env, handle, handle_value), bound_(bound) {}
 
  protected:
-  void execute() override { times_ = executor_->run(); }
+  void execute() override {
+    times_ = executor_->run(bound_);
+    results_ = executor_->take_results();
+  }
   /** Milliseconds of the step and of its picks, then the results of the picks (candidates.h). */
   Napi::Value result(Napi::Env env) override {
-    static const std::vector<double> none;
-    const std::vector<double>& results = executor_->picker().active() ? executor_->picker().results() : none;
-    Napi::Float64Array out = Napi::Float64Array::New(env, 2 + results.size());
+    Napi::Float64Array out = Napi::Float64Array::New(env, 2 + results_.size());
     out[0] = static_cast<double>(times_.step_nanoseconds) / 1e6;
     out[1] = static_cast<double>(times_.pick_nanoseconds) / 1e6;
-    std::copy(results.begin(), results.end(), out.Data() + 2);
+    std::copy(results_.begin(), results_.end(), out.Data() + 2);
     return out;
   }
 
  private:
+  const int32_t bound_;
   Executor::Times times_{};
+  std::vector<double> results_;
 };
 
 class PackWork final : public ModelWork {
@@ -239,7 +243,7 @@ Napi::Value submit(ModelHandle& handle, std::unique_ptr<ModelWork> work) {
 }
 
 void refuse_if_busy(const Napi::CallbackInfo& info, const ModelHandle& handle) {
-  if (handle.busy) throw Napi::Error::New(info.Env(), "a step is running");
+  if (handle.pending > 0) throw Napi::Error::New(info.Env(), "a step is running");
 }
 
 /** packWeights(model, staging, table): seven numbers for each piece, as in encodePieces of src/backends/cpu/load-weights.ts. */
@@ -282,13 +286,14 @@ RawPoolBindings pool_bindings_at(const Napi::Object& bound) {
 Napi::Value execute(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     ModelHandle& handle = model_of(info);
-    refuse_if_busy(info, handle);
+    if (handle.pending >= Executor::kMostSteps) throw Napi::Error::New(info.Env(), "a step is running and another one waits");
     const Napi::Object step = info[1].As<Napi::Object>();
     RawBindings raw{};
     raw.token_count = integer_at(step, "tokenCount");
     raw.sequence_count = integer_at(step, "sequenceCount");
     raw.output_count = integer_at(step, "outputCount");
     raw.token_ids = ints_at(step, "tokenIds");
+    if (step.Get("tokenSources").IsTypedArray()) raw.token_sources = ints_at(step, "tokenSources");
     raw.positions = ints_at(step, "positions");
     raw.query_starts = ints_at(step, "queryStarts");
     raw.context_lengths = ints_at(step, "contextLengths");
@@ -299,8 +304,7 @@ Napi::Value execute(const Napi::CallbackInfo& info) {
       const Napi::Array list = others.As<Napi::Array>();
       for (uint32_t i = 0; i < list.Length(); ++i) raw.pools.push_back(pool_bindings_at(list.Get(i).As<Napi::Object>()));
     }
-    handle.executor->clear_picks();
-    handle.executor->bind(raw);
+    Picks::Raw chosen{};
     if (info[2].IsObject()) {
       const Napi::Object picks = info[2].As<Napi::Object>();
       const auto [values, value_count] = elements<double>(picks.Get("values"), napi_float64_array, "values");
@@ -308,9 +312,10 @@ Napi::Value execute(const Napi::CallbackInfo& info) {
       const auto [edits, edit_count] = elements<double>(picks.Get("editValues"), napi_float64_array, "editValues");
       const int32_t count = integer_at(picks, "count");
       if (count < 0) throw PlanError("count is negative");
-      handle.executor->bind_picks({values, value_count, ids, id_count, edits, edit_count, static_cast<size_t>(count)});
+      chosen = {values, value_count, ids, id_count, edits, edit_count, static_cast<size_t>(count)};
     }
-    return submit(handle, std::make_unique<StepWork>(info.Env(), handle, info[0]));
+    const int32_t bound = handle.executor->bind(raw, chosen);
+    return submit(handle, std::make_unique<StepWork>(info.Env(), handle, info[0], bound));
   });
 }
 

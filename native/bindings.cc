@@ -44,6 +44,7 @@ PoolBindings::PoolBindings(const Limits& limits, const KvPool& pool, const PoolR
 StepBindings::StepBindings(const Limits& limits, const std::vector<KvPool>& pools, int32_t vocab_size, const std::vector<PoolReach>& reaches)
     : limits_(limits), vocab_size_(vocab_size) {
   token_ids.resize(static_cast<size_t>(limits.max_tokens));
+  token_sources_.resize(static_cast<size_t>(limits.max_tokens));
   positions.resize(static_cast<size_t>(limits.max_tokens));
   query_starts.resize(static_cast<size_t>(limits.max_sequences) + 1);
   context_lengths.resize(static_cast<size_t>(limits.max_sequences));
@@ -61,6 +62,8 @@ void StepBindings::assign(const RawBindings& raw) {
   const size_t tokens = static_cast<size_t>(token_count);
   const size_t sequences = static_cast<size_t>(sequence_count);
   copy_ints("tokenIds", raw.token_ids, tokens, token_ids);
+  has_sources_ = raw.token_sources.data != nullptr;
+  if (has_sources_) copy_ints("tokenSources", raw.token_sources, tokens, token_sources_);
   copy_ints("positions", raw.positions, tokens, positions);
   copy_ints("queryStarts", raw.query_starts, sequences + 1, query_starts);
   copy_ints("contextLengths", raw.context_lengths, sequences, context_lengths);
@@ -84,9 +87,54 @@ void PoolBindings::assign(const RawPoolBindings& raw, const StepBindings& step) 
   copy_tables(raw, step);
 }
 
+void StepBindings::swap(StepBindings& other) {
+  std::swap(token_count, other.token_count);
+  std::swap(sequence_count, other.sequence_count);
+  std::swap(output_count, other.output_count);
+  token_ids.swap(other.token_ids);
+  positions.swap(other.positions);
+  query_starts.swap(other.query_starts);
+  context_lengths.swap(other.context_lengths);
+  output_rows.swap(other.output_rows);
+  std::swap(has_sources_, other.has_sources_);
+  token_sources_.swap(other.token_sources_);
+  for (size_t i = 0; i < pools_.size(); ++i) pools_[i].swap(other.pools_[i]);
+}
+
+void PoolBindings::swap(PoolBindings& other) {
+  std::swap(copy_count, other.copy_count);
+  slots.swap(other.slots);
+  block_copies.swap(other.block_copies);
+  std::swap(table_memory_, other.table_memory_);
+  std::swap(tables_, other.tables_);
+}
+
+void StepBindings::resolve(const std::vector<int32_t>& picked) {
+  if (!has_sources_) return;
+  for (size_t token = 0; token < static_cast<size_t>(token_count); ++token) {
+    const int32_t source = token_sources_[token];
+    if (source < 0) continue;
+    const int32_t id = picked[static_cast<size_t>(source)];
+    if (id == kNoPick) {
+      throw PlanError("token " + std::to_string(token) + " is to be what was picked from row " + std::to_string(source) +
+                      " of the step before, from which nothing was");
+    }
+    // Where there was nothing to pick any token does: its row is of no use to anyone.
+    token_ids[token] = id == kNothingToPick ? 0 : id;
+  }
+}
+
 void StepBindings::check_tokens() const {
   const size_t tokens = static_cast<size_t>(token_count);
   each_within("tokenIds", token_ids, tokens, vocab_size_);
+  if (has_sources_) {
+    for (size_t i = 0; i < tokens; ++i) {
+      if (token_sources_[i] < -1 || token_sources_[i] >= limits_.max_outputs) {
+        throw PlanError("tokenSources[" + std::to_string(i) + "] is " + std::to_string(token_sources_[i]) + ", outside -1 to " +
+                        std::to_string(limits_.max_outputs - 1));
+      }
+    }
+  }
   each_within("positions", positions, tokens, limits_.max_context);
   each_within("outputRows", output_rows, static_cast<size_t>(output_count), token_count);
 }

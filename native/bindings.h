@@ -31,6 +31,8 @@ struct RawBindings {
   int32_t sequence_count;
   int32_t output_count;
   IntView token_ids;
+  /** Output rows of the step before, -1 for tokens of `token_ids`; without data: all are of `token_ids`. */
+  IntView token_sources;
   IntView positions;
   IntView query_starts;
   IntView context_lengths;
@@ -54,6 +56,9 @@ class PoolBindings {
 
   /** Copies and checks; the step's own arrays have been. */
   void assign(const RawPoolBindings& raw, const StepBindings& step);
+
+  /** Exchanges what was assigned. */
+  void swap(PoolBindings& other);
 
   /** Entries that no token of the step attends to are 0. */
   const int32_t* block_table(int32_t sequence) const { return tables_ + static_cast<size_t>(sequence) * table_stride_; }
@@ -82,6 +87,11 @@ class StepBindings {
   /** Copies and checks. Throws PlanError and leaves nothing running; the copy is then undefined. */
   void assign(const RawBindings& raw);
 
+  /** Exchanges what was assigned, with bindings of the same limits and pools; allocates nothing. */
+  void swap(StepBindings& other);
+  /** Sets the tokens that have a source: `picked` has what each output row of the step before gave. Throws PlanError for a row that gave nothing. */
+  void resolve(const std::vector<int32_t>& picked);
+
   const PoolBindings& pool(int32_t index) const { return pools_[static_cast<size_t>(index)]; }
 
   int32_t token_count = 0;
@@ -89,12 +99,18 @@ class StepBindings {
   int32_t output_count = 0;
   std::vector<int32_t> token_ids, positions, query_starts, context_lengths, output_rows;
 
+  /** What `resolve` is given of a row that no token was picked from, and of one that had none to pick. */
+  static constexpr int32_t kNoPick = -2;
+  static constexpr int32_t kNothingToPick = -1;
+
  private:
   void check_tokens() const;
   void check_sequences() const;
 
   const Limits limits_;
   const int32_t vocab_size_;
+  bool has_sources_ = false;
+  std::vector<int32_t> token_sources_;
   std::vector<PoolBindings> pools_;
 };
 

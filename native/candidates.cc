@@ -1,9 +1,12 @@
 // The picks of a step: decoding, edits, and which thread takes which row.
 #include "candidates.h"
 
+#include <algorithm>
 #include <cstring>
 #include <string>
+#include <utility>
 
+#include "bindings.h"
 #include "layout.h"
 #include "plan.h"
 
@@ -36,9 +39,9 @@ Picker::Picker(const CandidateKernels& kernels, int32_t vocab_size, int32_t thre
   saved_.resize(static_cast<size_t>(threads));
 }
 
-void Picker::assign(const Raw& raw, int32_t output_count) {
-  picks_.clear();
-  row_starts_.clear();
+void Picks::assign(const Raw& raw, int32_t output_count, int32_t vocab_size) {
+  specs.clear();
+  row_starts.clear();
   if (raw.value_count < raw.count * kPickValues) throw PlanError("the picks have too few values");
   size_t edits = 0;
   size_t results = 0;
@@ -63,7 +66,7 @@ void Picker::assign(const Raw& raw, int32_t output_count) {
     spec.top_p = v[5];
     spec.uniform = v[6];
     spec.top_count = static_cast<int32_t>(whole(7, -1, kMaxReported));
-    spec.edit_count = static_cast<size_t>(whole(8, 0, vocab_size_));
+    spec.edit_count = static_cast<size_t>(whole(8, 0, vocab_size));
     if (!spec.greedy && !(v[2] > 0 && v[3] <= 0 && v[5] > 0 && v[5] <= 1 && v[6] >= 0 && v[6] < 1)) {
       throw PlanError("pick " + std::to_string(i) + " has a setting out of range");
     }
@@ -75,20 +78,35 @@ void Picker::assign(const Raw& raw, int32_t output_count) {
   }
   if (raw.edit_id_count < edits || raw.edit_value_count < 2 * edits) throw PlanError("the picks have too few edits");
   for (size_t i = 0; i < edits; ++i) {
-    if (raw.edit_ids[i] < 0 || raw.edit_ids[i] >= vocab_size_) {
+    if (raw.edit_ids[i] < 0 || raw.edit_ids[i] >= vocab_size) {
       throw PlanError("edit " + std::to_string(i) + " is of token " + std::to_string(raw.edit_ids[i]) + ", outside 0 to " +
-                      std::to_string(vocab_size_ - 1));
+                      std::to_string(vocab_size - 1));
     }
   }
-  edit_ids_.assign(raw.edit_ids, raw.edit_ids + edits);
-  edit_values_.assign(raw.edit_values, raw.edit_values + 2 * edits);
-  results_.assign(results, 0.0);
+  edit_ids.assign(raw.edit_ids, raw.edit_ids + edits);
+  edit_values.assign(raw.edit_values, raw.edit_values + 2 * edits);
+  result_values = results;
   for (size_t i = 0; i < picks.size(); ++i) {
-    if (i == 0 || picks[i].output != picks[i - 1].output) row_starts_.push_back(i);
+    if (i == 0 || picks[i].output != picks[i - 1].output) row_starts.push_back(i);
   }
-  row_starts_.push_back(picks.size());
-  picks_ = std::move(picks);
+  row_starts.push_back(picks.size());
+  specs = std::move(picks);
+}
+
+void Picker::bind(Picks& picks) {
+  std::swap(picks_, picks);
+  results_.assign(active() ? picks_.result_values : 0, 0.0);
   next_.store(0, std::memory_order_relaxed);
+}
+
+void Picker::picked_tokens(std::vector<int32_t>& picked) const {
+  std::fill(picked.begin(), picked.end(), StepBindings::kNoPick);
+  if (!active()) return;
+  for (size_t row = 0; row + 1 < picks_.row_starts.size(); ++row) {
+    const PickSpec& first = picks_.specs[picks_.row_starts[row]];
+    const double id = results_[first.result];
+    picked[static_cast<size_t>(first.output)] = id < 0 ? StepBindings::kNothingToPick : static_cast<int32_t>(id);
+  }
 }
 
 void Picker::run(int32_t thread, float* logits, const PanelMaxima& maxima) {
@@ -96,12 +114,12 @@ void Picker::run(int32_t thread, float* logits, const PanelMaxima& maxima) {
   std::vector<float>& saved = saved_[static_cast<size_t>(thread)];
   for (;;) {
     const size_t row = next_.fetch_add(1, std::memory_order_relaxed);
-    if (row + 1 >= row_starts_.size()) return;
-    for (size_t i = row_starts_[row]; i < row_starts_[row + 1]; ++i) {
-      const size_t output = static_cast<size_t>(picks_[i].output);
+    if (row + 1 >= picks_.row_starts.size()) return;
+    for (size_t i = picks_.row_starts[row]; i < picks_.row_starts[row + 1]; ++i) {
+      const size_t output = static_cast<size_t>(picks_.specs[i].output);
       // What edits make of the largest is found anew.
-      const bool known = maxima.data != nullptr && picks_[i].edit_count == 0;
-      pick(picks_[i], logits + output * static_cast<size_t>(vocab_size_), known ? PanelMaxima{maxima.data + output, maxima.stride} : PanelMaxima{}, scratch, saved);
+      const bool known = maxima.data != nullptr && picks_.specs[i].edit_count == 0;
+      pick(picks_.specs[i], logits + output * static_cast<size_t>(vocab_size_), known ? PanelMaxima{maxima.data + output, maxima.stride} : PanelMaxima{}, scratch, saved);
     }
   }
 }
@@ -109,15 +127,15 @@ void Picker::run(int32_t thread, float* logits, const PanelMaxima& maxima) {
 void Picker::pick(const PickSpec& spec, float* row, const PanelMaxima& maxima, const PickScratch& scratch, std::vector<float>& saved) {
   saved.clear();
   for (size_t i = spec.first_edit; i < spec.first_edit + spec.edit_count; ++i) {
-    float& logit = row[edit_ids_[i]];
+    float& logit = row[picks_.edit_ids[i]];
     saved.push_back(logit);
-    const double factor = edit_values_[2 * i];
+    const double factor = picks_.edit_values[2 * i];
     const float scaled = static_cast<float>(logit > 0 ? logit / factor : logit * factor);
-    logit = static_cast<float>(scaled + edit_values_[2 * i + 1]);
+    logit = static_cast<float>(scaled + picks_.edit_values[2 * i + 1]);
   }
   kernels_.pick(row, maxima, vocab_size_, spec, scratch, results_.data() + spec.result);
   // Backwards: should a token be edited twice, its first value is the original.
-  for (size_t i = spec.edit_count; i-- > 0;) row[edit_ids_[spec.first_edit + i]] = saved[i];
+  for (size_t i = spec.edit_count; i-- > 0;) row[picks_.edit_ids[spec.first_edit + i]] = saved[i];
 }
 
 }  // namespace octavo

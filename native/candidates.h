@@ -67,11 +67,9 @@ const CandidateKernels& candidates_of(const char* kernels_name);
 constexpr size_t kPickValues = 9;
 constexpr size_t kPickResultValues = 5;
 
-/** The picks of a step: copied and checked, then run on the threads of the step. */
-class Picker {
+/** What is to be picked in a step: copied and checked. */
+class Picks {
  public:
-  Picker(const CandidateKernels& kernels, int32_t vocab_size, int32_t threads);
-
   struct Raw {
     const double* values;  // [count * kPickValues]
     size_t value_count;
@@ -82,12 +80,30 @@ class Picker {
     size_t count;
   };
   /** Throws PlanError when they do not hold; there are then no picks. */
-  void assign(const Raw& raw, int32_t output_count);
-  void clear() { picks_.clear(); }
-  bool active() const { return !picks_.empty(); }
+  void assign(const Raw& raw, int32_t output_count, int32_t vocab_size);
+  void clear() { specs.clear(); }
+
+  std::vector<PickSpec> specs;
+  std::vector<size_t> row_starts;  // first pick of each row, then the number of picks
+  std::vector<int32_t> edit_ids;
+  std::vector<double> edit_values;
+  size_t result_values = 0;
+};
+
+/** Runs the picks of a step on its threads. */
+class Picker {
+ public:
+  Picker(const CandidateKernels& kernels, int32_t vocab_size, int32_t threads);
+
+  /** Exchanges `picks` with those of the step that runs next; before its threads start. */
+  void bind(Picks& picks);
+  bool active() const { return !picks_.specs.empty(); }
   /** On every thread, once the logits are complete. Rows are edited in place and put back as they were. `maxima`: of the logits, if they are known. */
   void run(int32_t thread, float* logits, const PanelMaxima& maxima);
-  const std::vector<double>& results() const { return results_; }
+  /** When all threads have run: the first token that was picked from each row, kNothingToPick or kNoPick of bindings.h, into the front of `picked`. */
+  void picked_tokens(std::vector<int32_t>& picked) const;
+  /** The same time: the results, given away. */
+  std::vector<double> take_results() { return std::move(results_); }
   size_t scratch_bytes() const { return memory_.size(); }
 
  private:
@@ -95,10 +111,7 @@ class Picker {
 
   const CandidateKernels& kernels_;
   const int32_t vocab_size_;
-  std::vector<PickSpec> picks_;
-  std::vector<size_t> row_starts_;  // first pick of each row, then the number of picks
-  std::vector<int32_t> edit_ids_;
-  std::vector<double> edit_values_;
+  Picks picks_;
   std::vector<double> results_;
   std::vector<std::vector<float>> saved_;  // per thread: what edits overwrote
   std::vector<PickScratch> scratch_;

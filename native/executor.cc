@@ -79,9 +79,11 @@ Executor::Executor(std::shared_ptr<ThreadPool> threads, const Kernels& kernels, 
       matrices_(plan_matrices(spec.matrices)),
       vector_lengths_(spec.vector_lengths),
       regions_(plan_regions(spec, kernels.split_parts)),
-      bindings_(limits_, pools_, embedded_rows(regions_, spec.matrices), reaches_of(regions_, pools_.size())),
+      bindings_(unbound(spec)),
       attention_(*threads_, kernels_, pools_, limits_, regions_, bindings_, ropes_, spec.cascade),
       picker_(candidates_of(kernels.name), vocab_size_, threads_->size()),
+      picked_(static_cast<size_t>(limits_.max_outputs), StepBindings::kNoPick),
+      bound_{Bound{unbound(spec), {}}, Bound{unbound(spec), {}}},
       clock_(regions_.size(), static_cast<size_t>(threads_->size()), spec.times_regions) {
   ropes_ = std::move(spec.ropes);
   for (Matrix& matrix : matrices_) {
@@ -267,15 +269,37 @@ void Executor::pack(const std::vector<WeightPiece>& pieces) {
       &context);
 }
 
-Executor::Times Executor::run() {
+StepBindings Executor::unbound(const ModelSpec& spec) const {
+  return StepBindings(limits_, pools_, embedded_rows(regions_, spec.matrices), reaches_of(regions_, pools_.size()));
+}
+
+int32_t Executor::bind(const RawBindings& raw, const Picks::Raw& picks) {
+  Bound& step = bound_[static_cast<size_t>(next_bound_)];
+  step.bindings.assign(raw);
+  step.picks.assign(picks, raw.output_count, vocab_size_);
+  const int32_t bound = next_bound_;
+  next_bound_ = (next_bound_ + 1) % kMostSteps;
+  return bound;
+}
+
+Executor::Times Executor::run(int32_t bound) {
   const int64_t begin = RegionClock::now();
-  prepare_step();
+  prepare_step(bound_[static_cast<size_t>(bound)]);
   threads_->run([](void* self, int32_t thread) { static_cast<Executor*>(self)->run_thread(thread); }, this);
+  picker_.picked_tokens(picked_);
   const int64_t end = RegionClock::now();
   return {end - begin, picker_.active() ? end - picks_begin_ : 0};
 }
 
-void Executor::prepare_step() {
+void Executor::prepare_step(Bound& step) {
+  bindings_.swap(step.bindings);
+  picker_.bind(step.picks);
+  try {
+    bindings_.resolve(picked_);
+  } catch (const PlanError&) {
+    std::fill(picked_.begin(), picked_.end(), StepBindings::kNoPick);
+    throw;
+  }
   const size_t count = regions_.size() * static_cast<size_t>(threads_->size());
   for (size_t i = 0; i < count; ++i) counters_[i].next.store(0, std::memory_order_relaxed);
   attention_.plan();

@@ -1,6 +1,7 @@
 // A compiled model: packed weights, KV pool, scratch, and the loop that runs a step over them on the thread pool.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <vector>
@@ -68,19 +69,25 @@ class Executor {
   /** Has the threads take the memory of the KV pools from the system when they have nothing else to do, lest steps wait for it. */
   void populate_when_idle() const;
 
-  /** Copies and checks the bindings of the next step. */
-  void bind(const RawBindings& raw) { bindings_.assign(raw); }
-  /** Copies and checks the picks of the bound step. */
-  void bind_picks(const Picker::Raw& raw) { picker_.assign(raw, bindings_.output_count); }
-  void clear_picks() { picker_.clear(); }
-  const Picker& picker() const { return picker_; }
+  /** Steps that may be bound and not have ended: one runs, the other waits. */
+  static constexpr int32_t kMostSteps = 2;
+  /**
+   * Copies and checks the bindings and picks of the next step, and returns which of kMostSteps it is: theirs in turn. Throws PlanError, and the turn is then
+   * the next one's. Not while kMostSteps have not ended.
+   */
+  int32_t bind(const RawBindings& raw, const Picks::Raw& picks);
   struct Times {
     int64_t step_nanoseconds;
     /** The part of it in which tokens were picked. */
     int64_t pick_nanoseconds;
   };
-  /** Runs the bound step and its picks. Called on a thread other than JavaScript's. */
-  Times run();
+  /**
+   * Runs a bound step and its picks. Called on a thread other than JavaScript's, in the order of `bind`. Throws PlanError where a token is to be what the step
+   * before did not pick.
+   */
+  Times run(int32_t bound);
+  /** The results of the picks of the step that ran last (candidates.h), given away; on the same thread. */
+  std::vector<double> take_results() { return picker_.take_results(); }
 
   /** (work, wait) of the last step's regions, in milliseconds; empty unless the spec wants them timed. */
   std::vector<double> region_times() const { return clock_.means(); }
@@ -127,7 +134,15 @@ class Executor {
   };
 
   void pack_piece(const WeightPiece& piece);
-  void prepare_step();
+  /** A step that waits. */
+  struct Bound {
+    StepBindings bindings;
+    Picks picks;
+  };
+
+  /** Bindings to be assigned; `regions_` and `pools_` are there. */
+  StepBindings unbound(const ModelSpec& spec) const;
+  void prepare_step(Bound& step);
   void run_thread(int32_t thread);
   void run_region(size_t index, int32_t thread);
   int32_t rows_of(const Region& region) const;
@@ -187,9 +202,12 @@ class Executor {
   MappedMemory logit_maxima_;  // empty: logits are never streamed
   PanelMaxima maxima_;  // of this step's logits; without data: they are not streamed
   size_t thread_scratch_floats_ = 0;
-  StepBindings bindings_;
+  StepBindings bindings_;  // of the step that runs, as those of `attention_` and `picker_`
   Attention attention_;
   Picker picker_;
+  std::vector<int32_t> picked_;  // by output row of the step that ran last
+  std::array<Bound, kMostSteps> bound_;
+  int32_t next_bound_ = 0;
   RegionClock clock_;
   int64_t picks_begin_ = 0;  // steady clock, of thread 0
   std::unique_ptr<Counter[]> counters_;  // [region][thread]

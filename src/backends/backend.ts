@@ -88,6 +88,11 @@ export interface StepBindings extends PoolBindings {
   readonly outputCount: number;
   /** [tokenCount] */
   readonly tokenIds: Int32Array;
+  /**
+   * [tokenCount] For a step that was given while another one runs (Executable.queuesSteps): the output row of that step whose first picked token this token is, or
+   * -1 where `tokenIds` has it. A row with nothing to pick gives any token. Defaults to -1 for all.
+   */
+  readonly tokenSources?: Int32Array;
   /** [tokenCount] position of each token in its sequence, from 0 */
   readonly positions: Int32Array;
   /** [sequenceCount + 1] first token row of each sequence, then tokenCount */
@@ -103,7 +108,7 @@ export interface StepBindings extends PoolBindings {
 }
 
 export interface StepOutput {
-  /** [outputCount, vocabSize], row-major; valid until the next `execute`. */
+  /** [outputCount, vocabSize], row-major; valid until the next `execute`, and not at all if that came before this step ended. */
   readonly logits: Float32Array;
   /** [picks.length], by the rule of picks.ts */
   readonly picked: readonly PickedToken[];
@@ -122,7 +127,12 @@ export interface MemoryUse {
 
 export interface Executable {
   readonly memory: MemoryUse;
-  /** Runs one step; one at a time. Rejects with BackendError; the pool's other blocks are untouched by a failed step. */
+  /**
+   * Whether `execute` may be called once more while a step runs. The second step begins when the first has ended, without waiting for its caller, and may take tokens from its
+   * picks (`tokenSources`). It is refused, or fails, where the first did not pick them. Defaults to false.
+   */
+  readonly queuesSteps?: boolean;
+  /** Runs one step; one at a time, see `queuesSteps`. Rejects with BackendError; the pool's other blocks are untouched by a failed step. */
   execute(step: StepBindings): Promise<StepOutput>;
   /**
    * Copies the raw bytes of a block (kvBlockBytes long) out of or into a pool, by its place among the cache groups; defaults to the first one.

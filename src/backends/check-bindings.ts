@@ -21,10 +21,10 @@ export function checkStepBindings(
     if (!Number.isInteger(value) || value < lowest || value > limit)
       fail(`${name} is ${value}, must be ${lowest} to ${limit}`);
   }
-  function range(name: string, array: Int32Array, length: number, limit: number): void {
+  function range(name: string, array: Int32Array, length: number, limit: number, lowest = 0): void {
     if (array.length < length) fail(`${name} has ${array.length} entries, ${length} are needed`);
     for (let i = 0; i < length; i++) {
-      if (array[i] < 0 || array[i] >= limit) fail(`${name}[${i}] is ${array[i]}, must be below ${limit}`);
+      if (array[i] < lowest || array[i] >= limit) fail(`${name}[${i}] is ${array[i]}, must be below ${limit}`);
     }
   }
 
@@ -33,6 +33,7 @@ export function checkStepBindings(
   count('sequenceCount', sequenceCount, 1, limits.maxSequences);
   count('outputCount', outputCount, 0, limits.maxOutputs);
   range('tokenIds', step.tokenIds, tokenCount, program.vocabSize);
+  if (step.tokenSources) range('tokenSources', step.tokenSources, tokenCount, limits.maxOutputs, -1);
   range('positions', step.positions, tokenCount, limits.maxContextTokens);
   range('outputRows', step.outputRows, outputCount, tokenCount);
   if (step.picks) checkPicks(step.picks, outputCount, program.vocabSize, fail);

@@ -3,6 +3,7 @@
 import { dtypeNames } from '../../tensor/index.ts';
 import { describeBackendConformance } from '../backend.conformance.ts';
 import { describePickConformance } from '../picks.conformance.ts';
+import { describeQueuedSteps } from '../queued-steps.conformance.ts';
 import { needsQuantizedInput } from './encoding.ts';
 import { createCpuBackend } from './index.ts';
 import { describeInstructionSets } from './testing/instruction-sets.ts';
@@ -17,5 +18,6 @@ describeInstructionSets('cpu', (isa) => {
       quantizedProducts: dtypeNames.filter((it) => needsQuantizedInput(it) || (isa === 'avx512bf16' && it === 'bf16')),
     });
     describePickConformance(`cpu, ${isa}, ${threads} threads`, () => createCpuBackend({ threads, isa }));
+    describeQueuedSteps(`cpu, ${isa}, ${threads} threads`, () => createCpuBackend({ threads, isa }));
   }
 });

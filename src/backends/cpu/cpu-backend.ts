@@ -188,7 +188,8 @@ function createExecutable(
   const logits = addon.logits(model);
   const memory = addon.memory(model);
   const encoder = createPickEncoder();
-  let running: Promise<unknown> | null = null;
+  /** Steps that have not ended: one runs, another may wait. */
+  const pending = new Set<Promise<unknown>>();
   let closing: Promise<void> | null = null;
 
   function assertOpen(): void {
@@ -197,20 +198,21 @@ function createExecutable(
 
   function assertIdle(): void {
     assertOpen();
-    if (running !== null) throw new BackendError('cpu', 'A step is running.');
+    if (pending.size > 0) throw new BackendError('cpu', 'A step is running.');
   }
 
   return {
     memory,
+    queuesSteps: true,
     async execute(step: StepBindings): Promise<StepOutput> {
-      assertIdle();
+      assertOpen();
       const { outputCount, picks = [] } = step;
       checkPicks(picks, outputCount, vocabSize, (message) => {
         throw new BackendError('cpu', `Step refused: ${message}.`);
       });
       const work = native(() => addon.execute(model, step, picks.length > 0 ? encoder.encode(picks) : undefined));
       const topCounts = picks.map(({ topCount }) => topCount);
-      running = work;
+      pending.add(work);
       try {
         const results = await work;
         return {
@@ -222,7 +224,7 @@ function createExecutable(
       } catch (cause) {
         throw toBackendError(cause);
       } finally {
-        running = null;
+        pending.delete(work);
       }
     },
     bindBlocks(firstBlock, count, nodeId) {
@@ -245,7 +247,7 @@ function createExecutable(
     },
     close() {
       closing ??= (async () => {
-        await running?.catch(() => undefined);
+        await Promise.allSettled(pending);
         addon.destroyModel(model);
         onClose();
       })();

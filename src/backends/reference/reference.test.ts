@@ -2,6 +2,7 @@
 
 import { describeBackendConformance } from '../backend.conformance.ts';
 import { describePickConformance } from '../picks.conformance.ts';
+import { describeQueuedSteps } from '../queued-steps.conformance.ts';
 import { createReferenceBackend } from './index.ts';
 
 describeBackendConformance({
@@ -12,3 +13,4 @@ describeBackendConformance({
 });
 
 describePickConformance('reference', () => createReferenceBackend());
+describeQueuedSteps('reference', () => createReferenceBackend());

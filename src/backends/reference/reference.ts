@@ -72,7 +72,11 @@ function createExecutable(
   for (const data of weights.values()) weightBytes += data.byteLength;
 
   let closed = false;
-  let running: Promise<StepOutput> | null = null;
+  /** Steps that have not ended, and the last of them. */
+  let pending = 0;
+  let last: Promise<unknown> = Promise.resolve();
+  /** By output row of the step that ran last: the token that was picked from it first. */
+  let pickedTokens = new Map<number, number>();
 
   function weightOf(name: string): Float32Array {
     return weights.get(name) as Float32Array;
@@ -180,7 +184,26 @@ function createExecutable(
     return pools[index];
   }
 
+  /** Sets the tokens that the step before picked. */
+  function resolveTokens({ tokenCount, tokenIds, tokenSources }: StepBindings): void {
+    const picked = pickedTokens;
+    pickedTokens = new Map();
+    for (let token = 0; tokenSources !== undefined && token < tokenCount; token++) {
+      const source = tokenSources[token];
+      if (source === -1) continue;
+      const id = picked.get(source);
+      if (id === undefined) {
+        throw new BackendError(
+          'reference',
+          `token ${token} is to be what was picked from row ${source} of the step before, from which nothing was`,
+        );
+      }
+      tokenIds[token] = Math.max(0, id);
+    }
+  }
+
   async function run(step: StepBindings): Promise<StepOutput> {
+    resolveTokens(step);
     // The caller goes on first: what it does while a step runs must not wait for the step.
     await new Promise<void>((resolve) => setImmediate(resolve));
     const startedMs = now();
@@ -204,28 +227,35 @@ function createExecutable(
     const picked = (step.picks ?? []).map((pick) =>
       pickToken(logits.subarray(pick.outputIndex * vocabSize, (pick.outputIndex + 1) * vocabSize), pick),
     );
+    for (const [i, { outputIndex }] of (step.picks ?? []).entries()) {
+      if (!pickedTokens.has(outputIndex)) pickedTokens.set(outputIndex, picked[i].tokenId);
+    }
     const endedMs = now();
     return { logits, picked, kernelMs: endedMs - startedMs - idleMs, pickMs: endedMs - pickStartedMs };
   }
 
   return {
     memory: { weightBytes, kvBytes: pools.reduce((sum, pool) => sum + pool.bytes, 0), scratchBytes },
+    queuesSteps: true,
     async execute(step) {
       if (closed) throw new BackendError('reference', 'the executable is closed');
-      if (running) throw new BackendError('reference', 'a step is already running');
+      if (pending === 2) throw new BackendError('reference', 'a step is running and another one waits');
       checkStepBindings(step, program, planned, limits, 'reference');
-      running = run(copyBindings(step));
+      const own = copyBindings(step);
+      const output = last.then(() => run(own));
+      last = output.catch(() => {});
+      pending++;
       try {
-        return await running;
+        return await output;
       } finally {
-        running = null;
+        pending--;
       }
     },
     readBlock: (blockId, into, pool = 0) => poolAt(pool).read(blockId, into),
     writeBlock: (blockId, from, pool = 0) => poolAt(pool).restore(blockId, from),
     async close() {
       closed = true;
-      await running?.catch(() => {});
+      await last;
     },
   };
 }
@@ -236,6 +266,7 @@ function copyBindings(step: StepBindings): StepBindings {
     ...step,
     ...copyPoolBindings(step, step),
     tokenIds: step.tokenIds.slice(0, step.tokenCount),
+    tokenSources: step.tokenSources?.slice(0, step.tokenCount),
     positions: step.positions.slice(0, step.tokenCount),
     queryStarts: step.queryStarts.slice(0, step.sequenceCount + 1),
     contextLengths: step.contextLengths.slice(0, step.sequenceCount),
