@@ -1,4 +1,4 @@
-// Where a step's time goes: kernels and everything else, for sequences that all decode, per way of sampling.
+// Where a step's time goes: kernels and everything else, for sequences that all decode, per way of sampling; and what planning steps ahead saves of it.
 
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -79,18 +79,21 @@ async function pathOf(model: string, type: SynthDType): Promise<string> {
 
 await runBench('bench:steps', 'Where the time of a decoding step goes.', options, async (values) => {
   const { sequences, tokens, threads, runs } = values;
-  await using engine = await createEngine({
-    model: await pathOf(values.model, values.type[0]),
-    backend: 'cpu',
-    threads,
-    maxNumSeqs: sequences,
-    maxModelLen: 512,
-  });
-  await measure(engine, { temperature: 0 }, { sequences, tokens, seed: 99 });
+  const model = await pathOf(values.model, values.type[0]);
+  const options = { model, backend: 'cpu', threads, maxNumSeqs: sequences, maxModelLen: 512 } as const;
+  await using engine = await createEngine({ ...options, asyncScheduling: false });
+  await using ahead = await createEngine({ ...options, asyncScheduling: true });
+  for (const each of [engine, ahead]) await measure(each, { temperature: 0 }, { sequences, tokens, seed: 99 });
   const results = [];
   for (const [name, sampling] of Object.entries(ways)) {
     const samples: Sample[] = [];
-    for (let seed = 0; seed < runs; seed++) samples.push(await measure(engine, sampling, { sequences, tokens, seed }));
+    const aheadRatios: number[] = [];
+    for (let seed = 0; seed < runs; seed++) {
+      const load = { sequences, tokens, seed };
+      const sample = await measure(engine, sampling, load);
+      samples.push(sample);
+      aheadRatios.push((await measure(ahead, sampling, load)).stepMs / sample.stepMs);
+    }
     results.push({
       name,
       step: summarize(samples.map(({ stepMs }) => stepMs)),
@@ -98,21 +101,23 @@ await runBench('bench:steps', 'Where the time of a decoding step goes.', options
       picks: summarize(samples.map(({ pickMs }) => pickMs)),
       outside: summarize(samples.map(({ stepMs, kernelMs }) => stepMs - kernelMs)),
       outsidePercent: summarize(samples.map(({ stepMs, kernelMs }) => (100 * (stepMs - kernelMs)) / stepMs)),
+      ahead: summarize(aheadRatios),
     });
   }
   console.log(
-    `${values.model}, ${engine.backendDescription}, ${sequences} sequences, ${runs} runs; milliseconds per step\n`,
+    `${values.model}, ${engine.backendDescription}, ${sequences} sequences, ${runs} runs; milliseconds per step; with steps planned ahead (asyncScheduling), parts of the time without\n`,
   );
   console.log(
     formatTable(
-      ['', 'step', 'kernels', 'of them picks', 'outside kernels', 'outside, %'],
-      results.map(({ name, step, kernels, picks, outside, outsidePercent }) => [
+      ['', 'step', 'kernels', 'of them picks', 'outside kernels', 'outside, %', 'planned ahead'],
+      results.map(({ name, step, kernels, picks, outside, outsidePercent, ahead }) => [
         name,
         formatSummary(step, 2),
         formatSummary(kernels, 2),
         formatSummary(picks, 3),
         formatSummary(outside, 3),
         formatSummary(outsidePercent),
+        formatSummary(ahead, 3),
       ]),
     ),
   );

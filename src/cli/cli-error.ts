@@ -39,6 +39,7 @@ const flagNames: Readonly<Record<string, string>> = {
   growthQuantile: '--growth-quantile',
   blockSize: '--block-size',
   kvCacheDtype: '--kv-cache-dtype',
+  asyncScheduling: '--async-scheduling',
   enablePrefixCaching: '--enable-prefix-caching',
   evictionPolicy: '--eviction-policy',
   allocator: '--allocator',

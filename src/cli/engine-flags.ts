@@ -29,6 +29,7 @@ export interface EngineFlags {
   readonly kvRecentTokens?: number;
   readonly kvRecentSinks: number;
   readonly memory: MemoryMode;
+  readonly asyncScheduling?: boolean;
   readonly enablePrefixCaching: boolean;
   readonly evictionPolicy?: EvictionPolicyName;
   readonly tenantQuota?: number;
@@ -82,6 +83,11 @@ export function addEngineFlags(command: Command): Command {
       numberFlag(1.01, 1e6),
       3.5,
     )
+    .option(
+      '--async-scheduling',
+      'plan a step that only decodes on while the one before it runs (default: if --threads leaves a core free)',
+    )
+    .option('--no-async-scheduling', 'plan every step when the one before it has ended')
     .option(
       '--kv-cache-memory-bytes <bytes>',
       'size of the KV pool, such as 512M or 2G (default: enough for all sequences, at most a quarter of free memory)',
@@ -198,6 +204,7 @@ export function toEngineOptions(flags: EngineFlags, model: string): EngineOption
         ? undefined
         : { recentTokens: flags.kvRecentTokens, sinkTokens: flags.kvRecentSinks },
     memory: flags.memory,
+    asyncScheduling: flags.asyncScheduling,
     enablePrefixCaching: flags.enablePrefixCaching,
     evictionPolicy: flags.evictionPolicy,
     tenantQuota: flags.tenantQuota,

@@ -188,6 +188,12 @@ export interface EngineOptions {
   readonly backend?: 'auto' | 'cpu' | 'reference';
   /** Threads of the CPU backend. Defaults to the number of cores. */
   readonly threads?: number;
+  /**
+   * Plans a step that only decodes on while the one before it runs, so that the backend goes from one to the next without a pause; where kernels take over 20 ms it makes no
+   * difference and is not done. What comes meanwhile waits for one step more, and a request that ends with a stop token or string has run one step in vain. Answers are the
+   * same. Defaults to whether the CPU backend leaves a processor to the event loop (docs/decisions/0010-async-scheduling.md).
+   */
+  readonly asyncScheduling?: boolean;
   /** Longest sequence in tokens. Defaults to the model's context or what the pool holds, whichever is less. */
   readonly maxModelLen?: number;
   /** Token slots in a block. Defaults to 16. */
@@ -323,6 +329,8 @@ export interface EngineStats extends StepTimes {
   readonly cachedBlocks: number;
   readonly usedBlocks: number;
   readonly steps: number;
+  /** Of those, planned while the one before them ran (`asyncScheduling`). */
+  readonly overlappedSteps: number;
   readonly promptTokens: number;
   /** Prompt tokens of requests that were admitted: looked up in the prefix cache, if there is one. */
   readonly lookedUpPromptTokens: number;

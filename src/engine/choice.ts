@@ -17,8 +17,13 @@ export interface Choice {
   readonly finished: boolean;
   /** How it ended; null while it runs. */
   readonly finishReason: FinishReason | null;
-  /** What to ask of an output row for the next token. Valid until the token is accepted. */
-  pick(outputIndex: number): TokenPick;
+  /** Whether what to ask for depends on the tokens generated so far, and not only on their number. */
+  readonly dependsOnOutput: boolean;
+  /**
+   * What to ask of an output row for the next token, or for the one that follows `pending` (defaults to 0) tokens that are not known yet. Valid until a token is
+   * accepted.
+   */
+  pick(outputIndex: number, pending?: number): TokenPick;
   /**
    * Makes a token that was picked (so not -1) part of the output, and says whether the choice ends with it. The events that
    * it causes can wait: without stop strings their text is decoded when `events` is called, once, before the next `accept`.
@@ -76,9 +81,11 @@ export function createChoice(options: ChoiceOptions): Choice {
     get finishReason() {
       return finishReason;
     },
-    pick(outputIndex) {
-      const position = promptTokenIds.length + inherited.length + tokenIds.length;
-      return sampler.pick(outputIndex, position, tokenIds.length < sampling.minTokens);
+    dependsOnOutput: sampler.dependsOnOutput,
+    pick(outputIndex, pending = 0) {
+      const count = tokenIds.length + pending;
+      const position = promptTokenIds.length + inherited.length + count;
+      return sampler.pick(outputIndex, position, count < sampling.minTokens);
     },
     accept(picked) {
       const { tokenId } = picked;

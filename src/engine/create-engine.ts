@@ -104,8 +104,11 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     if (recording !== undefined)
       recordingFile = recording.file ?? (await createRecordingFile(recording.path, recording.keptParts));
     const kvDTypes = resolveKvDTypes(options.kvCacheDtype ?? 'auto', model.weights);
-    chosen = chooseBackend(options.backend ?? 'auto', options.threads ?? availableParallelism());
+    const threads = options.threads ?? availableParallelism();
+    chosen = chooseBackend(options.backend ?? 'auto', threads);
     const { backend } = chosen;
+    // Where kernels have every processor, or this thread, the time of planning is theirs whenever it is spent.
+    const asyncScheduling = options.asyncScheduling ?? (backend.name === 'cpu' && threads < availableParallelism());
     const windowed = applyKvAging(applyAttentionWindow(model, options.attentionWindow), kvDTypes, options);
     const isPaged = (options.memory ?? 'paged') === 'paged';
     const groups = chooseCacheGroups(windowed, options);
@@ -246,6 +249,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       memory,
       scheduler,
       pace,
+      asyncScheduling,
       fingerprint,
       plan,
       tiers,

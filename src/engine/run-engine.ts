@@ -47,6 +47,8 @@ export interface EngineParts {
   readonly memory: KvMemory;
   readonly scheduler: Scheduler;
   readonly pace: PrefillPace;
+  /** Whether steps are given to the backend while the one before them runs, where it queues steps. */
+  readonly asyncScheduling: boolean;
   /** Of the model: see modelFingerprint. */
   readonly fingerprint: () => Promise<string>;
   readonly plan: MemoryPlan;
@@ -100,6 +102,7 @@ export function runEngine(parts: EngineParts): Engine {
     owners,
     clock,
     pace: parts.pace,
+    overlaps: parts.asyncScheduling && executable.queuesSteps === true,
     nextSequenceId: () => sequenceCount++,
     now,
     onStepRunning: () => memory.reclaim(),
@@ -308,6 +311,7 @@ export function runEngine(parts: EngineParts): Engine {
       cachedBlocks: usage.evictableBlocks,
       usedBlocks: usage.referencedBlocks,
       steps: counters.steps,
+      overlappedSteps: counters.overlappedSteps,
       promptTokens: totals.promptTokens,
       lookedUpPromptTokens: counters.lookedUpPromptTokens,
       cachedPromptTokens: counters.cachedPromptTokens,

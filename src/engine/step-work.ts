@@ -33,8 +33,11 @@ export interface StepWork {
 
 const greedy = { temperature: 0, topK: 0, topP: 1, minP: 0, uniform: 0, edits: null } as const;
 
-/** The shares and picks of a plan; sequences without an owner have been cancelled and get none. */
-export function workOf(plan: StepPlan, owners: ReadonlyMap<number, SequenceOwner>): StepWork {
+/**
+ * The shares and picks of a plan; sequences without an owner have been cancelled and get none. `pending` (defaults to 0): tokens that each has been given by the step that runs, and
+ * that nobody knows yet.
+ */
+export function workOf(plan: StepPlan, owners: ReadonlyMap<number, SequenceOwner>, pending = 0): StepWork {
   const shares: StepShare[] = [];
   const picks: TokenPick[] = [];
   for (const sequence of plan.sequences) {
@@ -47,10 +50,17 @@ export function workOf(plan: StepPlan, owners: ReadonlyMap<number, SequenceOwner
     const topCount = choice.sampling.promptLogprobs;
     for (let i = 0; i < promptOutputs; i++) picks.push({ ...greedy, outputIndex: outputStart + i, topCount });
     const choices = samples ? (siblings.length === 0 ? [choice] : [choice, ...siblings]) : [];
-    for (const it of choices) picks.push(it.pick(outputStart + outputCount - 1));
+    for (const it of choices) picks.push(it.pick(outputStart + outputCount - 1, pending));
     shares.push({ sequence, owner, choices, firstPick, promptOutputs });
   }
   return { plan, shares, picks };
+}
+
+/** Whether the picks of a step after this one can be told before its tokens are known, and nothing is forked off it. */
+export function canPickNext({ shares }: StepWork): boolean {
+  return shares.every(({ choices, promptOutputs }) => {
+    return promptOutputs === 0 && choices.length === 1 && !choices[0].dependsOnOutput;
+  });
 }
 
 /** Position that the first output row of a share predicts. */

@@ -56,7 +56,7 @@ export type CopyCause =
   | 'relocation_undone'
   | 'fork';
 /** What a reference beside those of block tables is for: the source of a copy, a page that comes in, a prefix that is read or pinned. */
-export type HoldCause = 'copy' | 'relocation' | 'page_in' | 'readahead' | 'fill' | 'prefix' | 'fork';
+export type HoldCause = 'copy' | 'next_step' | 'relocation' | 'page_in' | 'readahead' | 'fill' | 'prefix' | 'fork';
 /** `demand`: a step needed the block; `fill`: a page that comes in did; `background`: ahead of demand; `close`: everything goes out at the end. */
 export type EvictionCause = 'demand' | 'fill' | 'background' | 'close';
 /** What became of an evicted block's content: there are no tiers; it is on its way to one; one had it already; there was no room for it. */

@@ -36,6 +36,7 @@ export interface ContiguousSequence extends KvSequence {
   blockCount: number;
   computedTokens: number;
   scheduledTokens: number;
+  preparedTokens: number;
   readonly finalTokens: number;
   run: BlockRun | null;
   /** Of a fork that has not run yet: where its first `tokens` tokens are to be copied from. */
@@ -127,6 +128,7 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
     sequence.blockCount = 0;
     sequence.computedTokens = 0;
     sequence.scheduledTokens = 0;
+    sequence.preparedTokens = 0;
     sequence.joined = false;
     sequence.releasing = false;
   }
@@ -201,6 +203,7 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
         blockCount: 0,
         computedTokens: 0,
         scheduledTokens: 0,
+        preparedTokens: 0,
         run: null,
         source: null,
         joined: false,
@@ -224,7 +227,14 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
     reserve(handle, tokenCount, match) {
       const sequence = state(handle);
       const joins = sequence.row === -1;
-      if (sequence.scheduledTokens > 0 || sequence.releasing || tokenCount < 1 || joins !== (match !== undefined)) {
+      const isPrepared = sequence.preparedTokens > 0;
+      if (
+        sequence.scheduledTokens > 0 ||
+        sequence.releasing ||
+        tokenCount < 1 ||
+        joins !== (match !== undefined) ||
+        (isPrepared && tokenCount !== sequence.preparedTokens)
+      ) {
         throw new IntegrityError(
           `reserve of ${tokenCount} tokens for a sequence in the wrong state (row ${sequence.row})`,
         );
@@ -234,12 +244,26 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
       if (joins && !hold(sequence)) return false;
       if (!joins) table.countHits(held);
       sequence.joined = joins;
+      sequence.preparedTokens = 0;
       sequence.scheduledTokens = tokenCount;
       stepSequences.push(sequence);
       copySource(sequence);
       return true;
     },
 
+    prepare(handles) {
+      const sequences = handles.map(state);
+      for (const { scheduledTokens, preparedTokens, releasing, row } of sequences) {
+        if (scheduledTokens === 0 || preparedTokens > 0 || releasing)
+          throw new IntegrityError(`prepare of a sequence in the wrong state (row ${row})`);
+      }
+      const fits = sequences.every(
+        ({ computedTokens, scheduledTokens, blockCount: held }) =>
+          blocksFor(computedTokens + scheduledTokens + 1) <= held,
+      );
+      if (fits) for (const sequence of sequences) sequence.preparedTokens = 1;
+      return fits;
+    },
     relocate() {},
 
     commit() {
@@ -259,6 +283,7 @@ export function createContiguousMemory(options: ContiguousMemoryOptions): KvMemo
     rollback() {
       for (const sequence of stepSequences) {
         sequence.scheduledTokens = 0;
+        sequence.preparedTokens = 0;
         const { source } = sequence;
         if (source === null) continue;
         sequence.copying = false;

@@ -9,7 +9,7 @@ export function checkGroupsInStep(groups: readonly KvMemory[], holders: Readonly
   for (const { members } of holders) {
     const [first] = members;
     for (const [i, member] of members.entries()) {
-      for (const figure of ['computedTokens', 'scheduledTokens', 'blockCount'] as const) {
+      for (const figure of ['computedTokens', 'scheduledTokens', 'preparedTokens', 'blockCount'] as const) {
         if (member[figure] !== first[figure]) {
           throw new IntegrityError(`cache group ${i}: ${figure} ${member[figure]}, but ${first[figure]} in group 0`);
         }

@@ -138,6 +138,17 @@ export function createHybridMemory(options: readonly KvMemoryOptions[]): KvMemor
       holders.add(state(sequence));
       return true;
     },
+    prepare(sequences) {
+      // Groups have one block size: all need a block at the same tokens.
+      const wanted = sequences.filter(
+        ({ computedTokens, scheduledTokens }) => (computedTokens + scheduledTokens) % blockSize === 0,
+      ).length;
+      if (groups.some((group) => group.usage().freeBlocks < wanted)) return false;
+      const prepared = groups.map((group, i) => group.prepare(sequences.map((sequence) => membersOf(sequence)[i])));
+      if (prepared.some((it) => it !== prepared[0]))
+        throw new IntegrityError('cache groups disagree about the next step');
+      return prepared[0];
+    },
     relocate() {
       for (const group of groups) group.relocate();
     },

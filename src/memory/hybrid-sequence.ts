@@ -31,5 +31,8 @@ export function createHybridSequence(
     get scheduledTokens() {
       return first.scheduledTokens;
     },
+    get preparedTokens() {
+      return first.preparedTokens;
+    },
   };
 }

@@ -13,6 +13,7 @@ import { createPageTable, type PageTable } from './page-table.ts';
 import { createPrefixCache, type PrefixCache } from './prefix-cache.ts';
 
 interface Broken {
+  readonly kept: number[];
   readonly reach: AttentionReach;
   readonly pool: BlockPool;
   readonly table: PageTable;
@@ -47,7 +48,7 @@ function checkBroken(breakIt: (parts: Broken) => void): void {
   evictable.admit(evicted, 2, 2, 0, -1);
   evictable.release(evicted);
   const usage = { blockCount: 6, freeBlocks: 4, evictableBlocks: 1, referencedBlocks: 2 };
-  const held = { stepSequences: [], pins: new Map(), fills: new Set<BlockFill>() };
+  const held = { stepSequences: [], pins: new Map(), kept: [], fills: new Set<BlockFill>() };
   const reach = createAttentionReach(2);
   const broken: Broken = { reach, pool, table, cache, evictable, sequence, ...held, usage };
   breakIt(broken);

@@ -24,6 +24,8 @@ export interface MemoryParts {
   readonly holders: readonly (KvSequenceState | null)[];
   readonly stepSequences: readonly KvSequenceState[];
   readonly pins: ReadonlyMap<number, { readonly count: number }>;
+  /** One reference each, held for the step after the one that ended last. */
+  readonly kept: readonly number[];
   readonly fills: ReadonlySet<BlockFill>;
   readonly usage: {
     readonly blockCount: number;
@@ -79,6 +81,7 @@ function countReferences(parts: MemoryParts): Int32Array {
     fail(`${heldRows} rows held + ${table.freeRowCount} free != ${table.rowCount}`);
   }
   for (const [block, { count }] of parts.pins) counted[block] += count;
+  for (const block of parts.kept) counted[block]++;
   for (const { blocks, cachedBlocks } of parts.fills) {
     for (const block of [...blocks, ...cachedBlocks]) counted[block]++;
   }
@@ -173,10 +176,10 @@ function checkSequence(
   { cache, table, blockSize, hasher, stepSequences }: MemoryParts,
   sequence: KvSequenceState,
 ): void {
-  const { row, blockCount, computedTokens, scheduledTokens } = sequence;
+  const { row, blockCount, computedTokens, scheduledTokens, preparedTokens } = sequence;
   const tokens = computedTokens + scheduledTokens;
-  if (blockCount !== Math.ceil(tokens / blockSize))
-    fail(`row ${row} has ${blockCount} blocks of ${blockSize} for ${tokens} tokens`);
+  if (blockCount !== Math.ceil((tokens + preparedTokens) / blockSize))
+    fail(`row ${row} has ${blockCount} blocks of ${blockSize} for ${tokens} tokens and ${preparedTokens} prepared`);
   if (tokens > sequence.tokenIds.length)
     fail(`row ${row} has ${tokens} tokens in memory, but ${sequence.tokenIds.length} are known`);
   if (scheduledTokens > 0 !== stepSequences.includes(sequence))

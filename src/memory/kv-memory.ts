@@ -45,6 +45,10 @@ export function createKvMemory(options: KvMemoryOptions): GroupMemory {
     return count;
   }
 
+  /** Blocks of a sequence with one token more than the open step gives it. */
+  const nextBlockCount = ({ computedTokens, scheduledTokens }: KvSequenceState): number =>
+    Math.ceil((computedTokens + scheduledTokens + 1) / blockSize);
+
   const state = (sequence: KvSequence): KvSequenceState => sequence as KvSequenceState;
 
   const memory: GroupMemory = {
@@ -117,7 +121,14 @@ export function createKvMemory(options: KvMemoryOptions): GroupMemory {
     reserve(handle, tokenCount, match, spareBlocks = 0) {
       const sequence = state(handle);
       const joins = sequence.row === -1;
-      if (sequence.scheduledTokens > 0 || sequence.releasing || tokenCount < 1 || joins !== (match !== undefined)) {
+      const isPrepared = sequence.preparedTokens > 0;
+      if (
+        sequence.scheduledTokens > 0 ||
+        sequence.releasing ||
+        tokenCount < 1 ||
+        joins !== (match !== undefined) ||
+        (isPrepared && (tokenCount !== sequence.preparedTokens || stepCopies.needsCopy(sequence)))
+      ) {
         throw new IntegrityError(
           `reserve of ${tokenCount} tokens for a sequence in the wrong state (row ${sequence.row})`,
         );
@@ -136,7 +147,28 @@ export function createKvMemory(options: KvMemoryOptions): GroupMemory {
       else stepCopies.makePartialWritable(sequence);
       table.countHits(held - copied);
       extend(sequence, wanted);
+      sequence.preparedTokens = 0;
       step.add(sequence, tokenCount);
+      return true;
+    },
+
+    prepare(handles) {
+      let wanted = 0;
+      for (const handle of handles) {
+        const sequence = state(handle);
+        if (sequence.scheduledTokens === 0 || sequence.preparedTokens > 0 || sequence.releasing) {
+          throw new IntegrityError(`prepare of a sequence in the wrong state (row ${sequence.row})`);
+        }
+        const blockCount = nextBlockCount(sequence);
+        if (blockCount > table.stride || stepCopies.sharesNextBlock(sequence)) return false;
+        wanted += blockCount - sequence.blockCount;
+      }
+      if (wanted > store.freeCount) return false;
+      for (const handle of handles) {
+        const sequence = state(handle);
+        extend(sequence, nextBlockCount(sequence));
+        sequence.preparedTokens = 1;
+      }
       return true;
     },
 
@@ -213,7 +245,7 @@ export function createKvMemory(options: KvMemoryOptions): GroupMemory {
         for (const block of entries(sequence, 0)) if (block !== -1) paging.noteWanted(block);
       }
       if (sequence.scheduledTokens > 0) sequence.releasing = true;
-      else letGo(sequence);
+      else step.leave(sequence);
     },
 
     pages,
@@ -304,6 +336,7 @@ export function createKvMemory(options: KvMemoryOptions): GroupMemory {
         holders,
         stepSequences,
         pins: relocator === null ? pins : relocator.withHolds(pins),
+        kept: parts.kept,
         fills: fills.open,
         usage,
       });

@@ -20,6 +20,8 @@ export interface KvSequence {
   readonly computedTokens: number;
   /** Tokens after those that the open step computes. */
   readonly scheduledTokens: number;
+  /** Tokens after those whose blocks it has: 1 where the step after the open one is prepared, else 0. */
+  readonly preparedTokens: number;
 }
 
 /** The same as the memory layer writes it. */
@@ -31,6 +33,7 @@ export interface KvSequenceState {
   blockCount: number;
   computedTokens: number;
   scheduledTokens: number;
+  preparedTokens: number;
   /** Whether it took its memory in the open step. */
   joined: boolean;
   /** Tokens found in the cache when it joined. */
@@ -60,6 +63,7 @@ export function createKvSequence(
     blockCount: 0,
     computedTokens: 0,
     scheduledTokens: 0,
+    preparedTokens: 0,
     joined: false,
     cachedTokens: 0,
     copiedFrom: -1,

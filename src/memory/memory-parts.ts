@@ -90,6 +90,7 @@ export function createMemoryParts(options: KvMemoryOptions) {
   const stepSequences: KvSequenceState[] = [];
   const copies: number[] = [];
   const pins = new Map<number, CopyPin>();
+  const kept: number[] = [];
 
   /** The last block of the sequence that the open step scheduled before this one (before all others if it takes no part yet), or -1. */
   function mateBlock(sequence: KvSequenceState | null): number {
@@ -161,6 +162,7 @@ export function createMemoryParts(options: KvMemoryOptions) {
     stepSequences,
     copies,
     pins,
+    kept,
     relocator,
     compact,
     placement,

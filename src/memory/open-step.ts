@@ -12,6 +12,8 @@ export interface OpenStep {
   readonly merges: number;
   /** Gives a sequence memory with the blocks of its match, and a copy of a part of one. */
   join(sequence: KvSequenceState, match: PrefixMatch): void;
+  /** Takes everything from a sequence, which may be prepared for the next step. */
+  leave(sequence: KvSequenceState): void;
   /** A sequence takes part with its next `tokenCount` tokens, whose blocks it has. */
   add(sequence: KvSequenceState, tokenCount: number): void;
   /** See KvMemory. */
@@ -63,8 +65,8 @@ export function createOpenStep(parts: MemoryParts, blocks: SequenceBlocks, stepC
     }
   }
 
-  /** Caches the blocks that the step filled, or replaces them by identical ones. */
-  function cacheFilled(sequence: KvSequenceState, fromTokens: number): void {
+  /** Caches the blocks that the step filled, or replaces them by identical ones; what a prepared step still reads goes to `superseded`. */
+  function cacheFilled(sequence: KvSequenceState, fromTokens: number, superseded: number[]): void {
     const endBlock = Math.floor(sequence.computedTokens / blockSize);
     for (let index = Math.floor(fromTokens / blockSize); index < endBlock; index++) {
       const block = table.get(sequence.row, index);
@@ -78,7 +80,8 @@ export function createOpenStep(parts: MemoryParts, blocks: SequenceBlocks, stepC
       } else {
         hit(twin);
         table.set(sequence.row, index, twin);
-        drop(block);
+        if (sequence.preparedTokens > 0) superseded.push(block);
+        else drop(block);
         merges++;
         if (journal.isOn) journal.merged({ sequence: sequence.id, index, from: block, to: twin });
       }
@@ -92,8 +95,18 @@ export function createOpenStep(parts: MemoryParts, blocks: SequenceBlocks, stepC
       sequence.copiedFrom = -1;
     }
     stepCopies.end();
-    for (const sequence of stepSequences) if (sequence.releasing) letGo(sequence);
+    for (const sequence of stepSequences) if (sequence.releasing) leave(sequence);
     stepSequences.length = 0;
+  }
+
+  function leave(sequence: KvSequenceState): void {
+    if (sequence.preparedTokens > 0) {
+      // Its token of the step after this one is written, for nobody.
+      const last = table.get(sequence.row, sequence.blockCount - 1);
+      retain(last);
+      stepCopies.keepForNextStep([last]);
+    }
+    letGo(sequence);
   }
 
   return {
@@ -107,6 +120,7 @@ export function createOpenStep(parts: MemoryParts, blocks: SequenceBlocks, stepC
       return merges;
     },
     join,
+    leave,
     add(sequence, tokenCount) {
       sequence.scheduledTokens = tokenCount;
       stepSequences.push(sequence);
@@ -124,11 +138,12 @@ export function createOpenStep(parts: MemoryParts, blocks: SequenceBlocks, stepC
         }
         journal.computed(ids, ends);
       }
+      const superseded: number[] = [];
       for (const sequence of stepSequences) {
         const fromTokens = sequence.computedTokens;
         sequence.computedTokens += sequence.scheduledTokens;
         sequence.scheduledTokens = 0;
-        if (caching) cacheFilled(sequence, fromTokens);
+        if (caching) cacheFilled(sequence, fromTokens, superseded);
         leaveBehind(sequence, fromTokens);
         if (caching && sequence.joined) {
           prefixHitTokens += sequence.cachedTokens;
@@ -136,6 +151,7 @@ export function createOpenStep(parts: MemoryParts, blocks: SequenceBlocks, stepC
         }
       }
       endStep();
+      if (superseded.length > 0) stepCopies.keepForNextStep(superseded);
       relocator?.finish();
     },
 
@@ -149,6 +165,7 @@ export function createOpenStep(parts: MemoryParts, blocks: SequenceBlocks, stepC
       for (let i = stepSequences.length - 1; i >= 0; i--) {
         const sequence = stepSequences[i];
         sequence.scheduledTokens = 0;
+        sequence.preparedTokens = 0;
         if (sequence.joined) {
           letGo(sequence);
           continue;

@@ -90,6 +90,7 @@ export function createSequenceBlocks(parts: MemoryParts): SequenceBlocks {
     sequence.row = -1;
     sequence.computedTokens = 0;
     sequence.scheduledTokens = 0;
+    sequence.preparedTokens = 0;
     sequence.joined = false;
     sequence.releasing = false;
   }

@@ -11,6 +11,10 @@ export interface StepCopies {
   needsCopy(sequence: KvSequenceState): boolean;
   /** Makes the partial block one that the sequence alone may write, and that promises nothing to anyone. */
   makePartialWritable(sequence: KvSequenceState): void;
+  /** Whether others read the block that the token after the open step's goes into. */
+  sharesNextBlock(sequence: KvSequenceState): boolean;
+  /** The caller's references to blocks that the step after the one that ends still reads or writes: they end with that step. */
+  keepForNextStep(blocks: readonly number[]): void;
   /** A partial hit: the sequence's last block, `to`, begins with `tokens` tokens of `from`, which is held until the step ends. */
   copyPartialHit(sequence: KvSequenceState, from: number, to: number, tokens: number): void;
   /** The step does not run: the sequence gets back the block that a copy replaced. */
@@ -20,7 +24,7 @@ export interface StepCopies {
 }
 
 export function createStepCopies(parts: MemoryParts): StepCopies {
-  const { blockSize, pool, table, store, journal, copies, pins, relocator } = parts;
+  const { blockSize, pool, table, store, journal, copies, pins, kept, relocator } = parts;
   const { allocate, drop, forgetContent, isCached } = store;
   let copyOnWrites = 0;
   let partialHitCopies = 0;
@@ -88,6 +92,14 @@ export function createStepCopies(parts: MemoryParts): StepCopies {
       return partialHitCopies;
     },
     needsCopy,
+    sharesNextBlock({ row, computedTokens, scheduledTokens }) {
+      const position = computedTokens + scheduledTokens;
+      return position % blockSize !== 0 && pool.references(table.get(row, Math.floor(position / blockSize))) > 1;
+    },
+    keepForNextStep(blocks) {
+      for (const block of blocks) kept.push(block);
+      journal.held('next_step', blocks);
+    },
     makePartialWritable,
     copyPartialHit(sequence, from, to, tokens) {
       pin(from, 0);
@@ -105,6 +117,9 @@ export function createStepCopies(parts: MemoryParts): StepCopies {
       pins.set(sequence.copiedFrom, { ...held, count: held.count - 1 });
     },
     end() {
+      journal.unheld('next_step', kept);
+      for (const block of kept) drop(block);
+      kept.length = 0;
       for (const [block, { count }] of pins) {
         for (let i = 0; i < count; i++) {
           journal.unheld('copy', [block]);

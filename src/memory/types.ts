@@ -211,6 +211,12 @@ export interface KvMemory {
    * reads and nobody writes is moved; `commit` makes it final and `rollback` undoes it.
    */
   relocate(): void;
+  /**
+   * Gives sequences of the open step, which go on after it, the blocks for one more token each: the step after it may then be handed to the backend before this one has
+   * ended. `commit` is then followed by `reserve` of that token for each of them, which needs nothing more, or by its `release`: until the end of the step after it no block is
+   * reused that it reads or writes. Fails (false, nothing changed) unless the blocks are there, and where a token would go into a block that others hold.
+   */
+  prepare(sequences: readonly KvSequence[]): boolean;
   /** The open step ran: its tokens are computed, its full blocks cached, identical ones merged, deferred releases done. */
   commit(): void;
   /** The open step did not run: every sequence holds what it held before it, except that blocks evicted for it stay evicted. */

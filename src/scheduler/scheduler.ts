@@ -6,6 +6,7 @@ import { createAdmission } from './admission.ts';
 import { checkPlan } from './check-plan.ts';
 import { createGrowthReserve } from './growth-reserve.ts';
 import { createHeadroom } from './headroom.ts';
+import { planNextStep } from './next-step.ts';
 import { createRunningShares } from './running-shares.ts';
 import { checkSchedulerOptions, type SchedulerOptions } from './scheduler-options.ts';
 import {
@@ -19,6 +20,11 @@ import { createStepEvents } from './step-events.ts';
 import { createStepShares, type Share } from './step-shares.ts';
 import { createTenantQuota } from './tenant-quota.ts';
 import type { Scheduler, SequenceRequest, StepPlan } from './types.ts';
+
+interface PlannedStep {
+  readonly plan: StepPlan;
+  readonly shares: readonly Share[];
+}
 
 /** Throws InvalidRequestError for limits that are not positive integers or exceed the memory's rows or width. */
 export function createScheduler(options: SchedulerOptions): Scheduler {
@@ -39,9 +45,12 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   const waiting = createWaitingQueue();
   /** In the order of admission: the last one is the first victim. */
   const running: SequenceState[] = [];
-  let inFlight: { readonly plan: StepPlan; readonly shares: readonly Share[] } | null = null;
+  let inFlight: PlannedStep | null = null;
+  /** The step after it. */
+  let next: PlannedStep | null = null;
 
   let steps = 0;
+  let overlappedSteps = 0;
   let computedTokens = 0;
   let lookedUpPromptTokens = 0;
   let cachedPromptTokens = 0;
@@ -116,6 +125,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
 
   /** Forgets a sequence that ended. */
   function end(sequence: SequenceState): void {
+    sequence.ended = true;
     known.delete(sequence.id);
     if (sequence.running) running.splice(running.indexOf(sequence), 1);
     else waiting.remove(sequence);
@@ -130,6 +140,24 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     return inFlight.shares;
   }
 
+  /** The step before it is completed. */
+  function beginNext(): void {
+    inFlight = next;
+    next = null;
+    if (inFlight === null) return;
+    overlappedSteps++;
+    for (const { sequence } of inFlight.shares) {
+      if (sequence.ended) continue;
+      sequence.planned = true;
+      if (!memory.reserve(sequence.memory, 1)) {
+        throw new IntegrityError(`sequence ${sequence.id} could not reserve the token that it was prepared for`);
+      }
+    }
+    headroom.observe(steps, 0, memory.refaults - seenRefaults);
+    seenRefaults = memory.refaults;
+    events.scheduled(inFlight.plan, running.length, waiting, inFlight.shares);
+  }
+
   return {
     get runningCount() {
       return running.length;
@@ -142,6 +170,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       return {
         ...growth.counters,
         steps,
+        overlappedSteps,
         computedTokens,
         lookedUpPromptTokens,
         cachedPromptTokens,
@@ -175,6 +204,8 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       const isCaughtUp = tokenIds.length - parent.memory.computedTokens <= blockSize;
       const canRun =
         running.length < maxRunning &&
+        // The next step writes on in the block that would be shared.
+        parent.memory.preparedTokens === 0 &&
         (isCaughtUp || !memory.enablePrefixCaching) &&
         memory.usage().freeBlocks > watermark();
       if (canRun && memory.fork(parent.memory, child.memory, tokenIds.length - 1)) {
@@ -233,16 +264,23 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       memory.relocate();
       const plan: StepPlan = { stepIndex: steps, ...step.finish(), admitted: admission.admitted, preempted };
       inFlight = { plan, shares };
-      events.scheduled(plan, running.length, waiting);
+      events.scheduled(plan, running.length, waiting, shares);
       check(plan);
       return plan;
+    },
+
+    scheduleNext() {
+      if (inFlight === null || next !== null) return null;
+      next = planNextStep(inFlight.plan, inFlight.shares, { memory, running, waiting, step, quota, maxRunning });
+      check(next?.plan);
+      return next?.plan ?? null;
     },
 
     complete(plan, sampled) {
       const done = takeInFlight(plan);
       const tokens = new Map(sampled.map((entry) => [entry.id, entry]));
       plan.sequences.forEach(({ id, samples }, i) => {
-        if (samples && !done[i].sequence.cancelled && !tokens.has(id)) {
+        if (samples && !done[i].sequence.ended && !tokens.has(id)) {
           throw new IntegrityError(`step ${plan.stepIndex}: sequence ${id} samples, but no token was given`);
         }
       });
@@ -265,7 +303,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         const { sequence } = done[i];
         sequence.planned = false;
         sequence.hasRun = true;
-        if (sequence.cancelled) return;
+        if (sequence.ended) return;
         if (owesPromptRows(sequence)) {
           sequence.deliveredRows = Math.max(sequence.deliveredRows, firstPosition + tokenCount);
         }
@@ -284,6 +322,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
         events.finished(sequence, reason);
         end(sequence);
       });
+      beginNext();
       check();
     },
 
@@ -291,11 +330,12 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       const undone = takeInFlight(plan);
       memory.rollback();
       inFlight = null;
+      next = null;
       events.aborted(undone);
       for (let i = undone.length - 1; i >= 0; i--) {
         const { sequence, admitted: wasAdmitted } = undone[i];
         sequence.planned = false;
-        if (!wasAdmitted || sequence.cancelled) continue;
+        if (!wasAdmitted || sequence.ended) continue;
         running.splice(running.indexOf(sequence), 1);
         growth.release(sequence);
         sequence.running = false;
@@ -318,8 +358,8 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     },
 
     ending() {
-      const cancelled = inFlight?.shares.filter(({ sequence }) => sequence.cancelled) ?? [];
-      return cancelled.map(({ sequence: { id, requestId, tokenIds } }) => ({
+      const ended = inFlight?.shares.filter(({ sequence }) => sequence.ended && sequence.memory.row !== -1) ?? [];
+      return ended.map(({ sequence: { id, requestId, tokenIds } }) => ({
         id,
         requestId,
         totalTokens: tokenIds.length,

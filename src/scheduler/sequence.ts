@@ -19,6 +19,8 @@ export interface SequenceState {
   deliveredRows: number;
   running: boolean;
   cancelled: boolean;
+  /** Whether it has ended: the step in flight, and one planned after it, may still run it. */
+  ended: boolean;
   /** Whether a completed step has run some of it. */
   hasRun: boolean;
   /** Whether the step being planned has a share of it. */
@@ -52,6 +54,7 @@ export function createSequenceState(
     deliveredRows: 0,
     running: false,
     cancelled: false,
+    ended: false,
     hasRun: false,
     planned: false,
     waitCause: 'queue',

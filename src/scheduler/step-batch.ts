@@ -12,6 +12,8 @@ export interface StepBatch {
   reset(): void;
   /** Appends the share of a sequence that has just been reserved in memory. */
   add(sequence: SequenceState, outputCount: number, samples: boolean): ScheduledSequence;
+  /** Appends a share of one token after those, which the step in flight picks from output row `source`; the sequence is prepared in memory. */
+  addNext(sequence: SequenceState, source: number): ScheduledSequence;
   /** The bindings of all shares added since `reset`; their arrays are the batch's own. */
   finish(): StepBindings;
 }
@@ -24,6 +26,7 @@ export interface StepBatchLimits {
 
 export function createStepBatch(memory: KvMemory, limits: StepBatchLimits): StepBatch {
   const tokenIds = new Int32Array(limits.maxTokens);
+  const tokenSources = new Int32Array(limits.maxTokens);
   const positions = new Int32Array(limits.maxTokens);
   const queryStarts = new Int32Array(limits.maxSequences + 1);
   const contextLengths = new Int32Array(limits.maxSequences);
@@ -33,6 +36,42 @@ export function createStepBatch(memory: KvMemory, limits: StepBatchLimits): Step
   let tokenCount = 0;
   let sequenceCount = 0;
   let outputCount = 0;
+  let hasSources = false;
+
+  /** Appends `count` tokens of a sequence from `first` on. */
+  function append(
+    sequence: SequenceState,
+    first: number,
+    count: number,
+    outputs: number,
+    samples: boolean,
+  ): ScheduledSequence {
+    const end = first + count;
+    const { tokenIds: known } = sequence;
+    for (let position = first, token = tokenCount; position < end; position++, token++) {
+      tokenIds[token] = position < known.length ? known[position] : 0;
+      positions[token] = position;
+    }
+    pool.add(sequence.memory, first, end, tokenCount, sequenceCount);
+    if (otherPools !== undefined) {
+      for (const { batch, sequenceOf } of otherPools)
+        batch.add(sequenceOf(sequence.memory), first, end, tokenCount, sequenceCount);
+    }
+    tokenCount += count;
+    contextLengths[sequenceCount] = end;
+    sequenceCount++;
+    queryStarts[sequenceCount] = tokenCount;
+    const outputStart = outputCount;
+    for (let i = 0; i < outputs; i++) outputRows[outputCount++] = tokenCount - outputs + i;
+    return {
+      id: sequence.id,
+      firstPosition: first,
+      tokenCount: count,
+      outputStart,
+      outputCount: outputs,
+      samples,
+    };
+  }
 
   return {
     get tokenCount() {
@@ -45,34 +84,17 @@ export function createStepBatch(memory: KvMemory, limits: StepBatchLimits): Step
       tokenCount = 0;
       sequenceCount = 0;
       outputCount = 0;
+      hasSources = false;
     },
     add(sequence, outputs, samples) {
       const { computedTokens, scheduledTokens } = sequence.memory;
-      const end = computedTokens + scheduledTokens;
-      const { tokenIds: known } = sequence;
-      for (let position = computedTokens, token = tokenCount; position < end; position++, token++) {
-        tokenIds[token] = known[position];
-        positions[token] = position;
-      }
-      pool.add(sequence.memory, tokenCount, sequenceCount);
-      if (otherPools !== undefined) {
-        for (const { batch, sequenceOf } of otherPools)
-          batch.add(sequenceOf(sequence.memory), tokenCount, sequenceCount);
-      }
-      tokenCount += scheduledTokens;
-      contextLengths[sequenceCount] = end;
-      sequenceCount++;
-      queryStarts[sequenceCount] = tokenCount;
-      const outputStart = outputCount;
-      for (let i = 0; i < outputs; i++) outputRows[outputCount++] = tokenCount - outputs + i;
-      return {
-        id: sequence.id,
-        firstPosition: computedTokens,
-        tokenCount: scheduledTokens,
-        outputStart,
-        outputCount: outputs,
-        samples,
-      };
+      return append(sequence, computedTokens, scheduledTokens, outputs, samples);
+    },
+    addNext(sequence, source) {
+      const { computedTokens, scheduledTokens } = sequence.memory;
+      hasSources = true;
+      tokenSources[tokenCount] = source;
+      return append(sequence, computedTokens + scheduledTokens, 1, 1, true);
     },
     finish() {
       return {
@@ -80,6 +102,7 @@ export function createStepBatch(memory: KvMemory, limits: StepBatchLimits): Step
         sequenceCount,
         outputCount,
         tokenIds,
+        ...(hasSources ? { tokenSources } : {}),
         positions,
         queryStarts,
         contextLengths,
@@ -93,8 +116,8 @@ export function createStepBatch(memory: KvMemory, limits: StepBatchLimits): Step
 
 /** The arrays of one cache group. */
 interface PoolBatch {
-  /** Notes the scheduled tokens of a sequence, which are the step's from `firstToken` on. */
-  add(sequence: KvSequence, firstToken: number, sequenceIndex: number): void;
+  /** Notes the tokens [firstPosition, end) of a sequence, which are the step's from `firstToken` on. */
+  add(sequence: KvSequence, firstPosition: number, end: number, firstToken: number, sequenceIndex: number): void;
   finish(): PoolBindings;
 }
 
@@ -104,17 +127,15 @@ function createPoolBatch(memory: KvMemory, { maxTokens, maxSequences }: StepBatc
   const blockCopies = new Int32Array((maxSequences * memory.copiesPerSequence + memory.relocationsPerStep) * 2);
   const { blockSize, blockTables, blockTableStride } = memory;
   return {
-    add(sequence, firstToken, sequenceIndex) {
-      const { computedTokens, scheduledTokens, row } = sequence;
-      const end = computedTokens + scheduledTokens;
+    add(sequence, firstPosition, end, firstToken, sequenceIndex) {
       let token = firstToken;
-      for (let position = computedTokens; position < end; ) {
+      for (let position = firstPosition; position < end; ) {
         // Slots follow one another up to the end of a block.
         const blockEnd = Math.min(end, (Math.floor(position / blockSize) + 1) * blockSize);
         const shift = memory.slot(sequence, position) - position;
         for (; position < blockEnd; position++, token++) slotMapping[token] = position + shift;
       }
-      tableRows[sequenceIndex] = row;
+      tableRows[sequenceIndex] = sequence.row;
     },
     finish() {
       // Not `set`: from an array it is slow, and most steps copy nothing.

@@ -22,7 +22,8 @@ export interface StepEvents {
   admitted(sequence: SequenceState, match: PrefixMatch, cache: CacheReport, running: readonly SequenceState[]): void;
   /** Before the victim gives its memory back; its cause is set. */
   preempted(victim: SequenceState, by: SequenceState, exclusiveBlocks: number): void;
-  scheduled(plan: StepPlan, running: number, waiting: WaitingQueue): void;
+  /** `shares` as those of the plan; sequences that have ended are left out. */
+  scheduled(plan: StepPlan, running: number, waiting: WaitingQueue, shares: readonly Share[]): void;
   completed(plan: StepPlan, shares: readonly Share[], generatedTokens: number): void;
   aborted(shares: readonly Share[]): void;
   forked(parent: SequenceState, child: SequenceState): void;
@@ -97,7 +98,7 @@ export function createStepEvents(sink: EventSink, memory: KvMemory, tokenBudget:
         exclusiveBlocks,
       });
     },
-    scheduled({ sequences, bindings }, running, waiting) {
+    scheduled({ sequences, bindings }, running, waiting, shares) {
       if (!sink.wantsSteps) return;
       const waitingSequences: number[] = [];
       for (let next = waiting.head; next !== null && waitingSequences.length < mostNamed; next = next.next) {
@@ -106,7 +107,8 @@ export function createStepEvents(sink: EventSink, memory: KvMemory, tokenBudget:
       const ids: number[] = [];
       const positions: number[] = [];
       const tokens: number[] = [];
-      for (const { id, firstPosition, tokenCount } of sequences) {
+      for (const [i, { id, firstPosition, tokenCount }] of sequences.entries()) {
+        if (shares[i].sequence.ended) continue;
         ids.push(id);
         positions.push(firstPosition);
         tokens.push(tokenCount);
@@ -127,13 +129,13 @@ export function createStepEvents(sink: EventSink, memory: KvMemory, tokenBudget:
       if (!sink.wantsSteps) return;
       const sampled: number[] = [];
       for (let i = 0; i < sequences.length; i++) {
-        if (sequences[i].samples && !shares[i].sequence.cancelled) sampled.push(sequences[i].id);
+        if (sequences[i].samples && !shares[i].sequence.ended) sampled.push(sequences[i].id);
       }
       sink.emit({ type: 'completed', sampled, tokenCount: bindings.tokenCount, generatedTokens });
     },
     aborted(shares) {
       if (!sink.wantsSteps) return;
-      const returned = shares.filter(({ sequence, admitted }) => admitted && !sequence.cancelled);
+      const returned = shares.filter(({ sequence, admitted }) => admitted && !sequence.ended);
       sink.emit({ type: 'aborted', returned: returned.map(({ sequence }) => sequence.id) });
     },
     forked(parent, { id, requestId, tokenIds, memory: held, running }) {

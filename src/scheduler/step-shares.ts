@@ -22,6 +22,8 @@ export interface StepShares {
   shareFor(sequence: SequenceState, firstPosition: number): number;
   /** A sequence has reserved its share. */
   add(sequence: SequenceState, isAdmitted: boolean): void;
+  /** A running sequence, prepared in memory, goes on with what the step in flight picks from output row `source`. */
+  addNext(sequence: SequenceState, source: number): void;
   /** All shares, as the backend takes them. */
   finish(): Pick<StepPlan, 'sequences' | 'bindings'>;
 }
@@ -67,6 +69,10 @@ export function createStepShares(
       sequence.planned = true;
       shares.push({ sequence, admitted: isAdmitted });
       scheduled.push(batch.add(sequence, outputRowCount(sequence, first, count), isSampled(sequence, first + count)));
+    },
+    addNext(sequence, source) {
+      shares.push({ sequence, admitted: false });
+      scheduled.push(batch.addNext(sequence, source));
     },
     finish: () => ({ sequences: scheduled, bindings: batch.finish() }),
   };

@@ -70,6 +70,8 @@ export interface SampledToken {
 
 export interface SchedulerCounters {
   readonly steps: number;
+  /** Of those, planned while the one before was in flight. */
+  readonly overlappedSteps: number;
   readonly computedTokens: number;
   /** Of prompts that were admitted; forks are not looked up. */
   readonly lookedUpPromptTokens: number;
@@ -89,7 +91,8 @@ export interface SchedulerCounters {
 
 /**
  * Decides which tokens run in each step. Calls alternate schedule -> (execute) -> complete | abort; add, cancel and fork
- * may come at any time, also while a step is in flight.
+ * may come at any time, also while a step is in flight. With scheduleNext, steps overlap: while one is in flight the next one is planned, which
+ * is in flight once the first is completed, and then another one may be planned after that.
  */
 export interface Scheduler {
   readonly runningCount: number;
@@ -126,6 +129,12 @@ export interface Scheduler {
   cancel(id: number): void;
   /** Plans the next step, or null if nothing can run now (until something is added, or a fill of the memory ends). One plan is in flight at a time. */
   schedule(): StepPlan | null;
+  /**
+   * Plans the step after the one in flight, before its tokens are known: each is what that step picks (`StepBindings.tokenSources`; its sequences' output rows in order).
+   * Null where anything but decoding on has to be decided, and if there is one already. `complete` of the step in flight makes it that in its turn, without what ended meanwhile:
+   * those sequences run along, and nothing is asked of them. `abort` of it forgets the plan.
+   */
+  scheduleNext(): StepPlan | null;
   /**
    * The step ran: commit its tokens. `sampled` has one entry for each sequence with `samples` that was not cancelled meanwhile
    * (entries of others are ignored). Sequences that finished or have all tokens asked for end here, and their blocks are free.

@@ -70,6 +70,11 @@ const counters: readonly StatField[] = [
     help: 'Tokens run through the model, recomputation included.',
     read: (s) => s.computedTokens,
   },
+  {
+    name: 'overlapped_steps_total',
+    help: 'Steps planned while the one before them ran (--async-scheduling).',
+    read: (s) => s.overlappedSteps,
+  },
   { name: 'num_preemptions_total', help: 'Sequences put back into the queue.', read: (s) => s.preemptions },
   {
     name: 'prefix_cache_queries_total',

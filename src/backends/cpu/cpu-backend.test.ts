@@ -117,13 +117,15 @@ describeInstructionSets('cpu backend', (isa) => {
     }
   });
 
-  it('runs one step at a time, and waits for it before it closes', async () => {
+  it('takes one step while another one runs, and waits for both before it closes', async () => {
     const executable = await open().compile(model(), options());
     const first = executable.execute(step);
+    const second = executable.execute(step);
     await expect(executable.execute(step)).rejects.toBeInstanceOf(BackendError);
     expect(() => executable.readBlock(0, new Uint8Array(1))).toThrow(BackendError);
     const closed = executable.close();
     expect((await first).logits).toHaveLength(900);
+    expect((await second).logits).toHaveLength(900);
     await closed;
     await expect(executable.execute(step)).rejects.toBeInstanceOf(BackendError);
     expect(() => executable.readBlock(0, new Uint8Array(1))).toThrow(BackendError);

@@ -6,6 +6,8 @@ import { uniformAt } from './random.ts';
 
 /** Per-choice state: what was said so far, for penalties, and where the next draw is counted from. */
 export interface Sampler {
+  /** Whether picks depend on the tokens accepted, as penalties do. */
+  readonly dependsOnOutput: boolean;
   /**
    * The pick of the token at `position` from an output row. With `blocked`, the sampler's `blockable` ids cannot be chosen.
    * Its edits are the sampler's own arrays: they hold until the next call of `accept` or `pick`.
@@ -47,6 +49,7 @@ export function createSampler(
   if (repetitionPenalty !== 1) for (const id of promptTokenIds) list.set(id, repetitionPenalty, offsetOf(id));
 
   return {
+    dependsOnOutput: countsOutput,
     pick(outputIndex, position, blocked) {
       setBlocking(blocked);
       return {

@@ -72,6 +72,7 @@ export interface Scenario {
   readonly maxNumBatchedTokens: number;
   readonly maxStepStretch: number;
   readonly threads: number;
+  readonly asyncScheduling: boolean;
   readonly memory: MemoryMode;
   readonly enablePrefixCaching: boolean;
   readonly kvCacheDtype: 'auto' | KvCacheDtype;
@@ -144,6 +145,7 @@ export const scenario: fc.Arbitrary<Scenario> = fc.record({
   maxNumBatchedTokens: fc.integer({ min: 8, max: 128 }),
   maxStepStretch: fc.constantFrom(1.5, 4, Number.POSITIVE_INFINITY),
   threads: fc.integer({ min: 1, max: 3 }),
+  asyncScheduling: fc.boolean(),
   memory: fc.oneof(
     { weight: 4, arbitrary: fc.constant<MemoryMode>('paged') },
     { weight: 1, arbitrary: fc.constantFrom(...memoryModes) },
@@ -229,6 +231,7 @@ export interface PagingProperty {
   check(scenario: Scenario): Promise<void>;
   /** Over all scenarios checked, to see that they exercise what they should. */
   readonly totals: {
+    overlappedSteps: number;
     preemptions: number;
     cachedTokens: number;
     copyOnWrites: number;
@@ -286,6 +289,7 @@ export async function createPagingProperty({ leadTokens = 0, ...options }: Pagin
     return made;
   }
   const totals = {
+    overlappedSteps: 0,
     preemptions: 0,
     cachedTokens: 0,
     copyOnWrites: 0,
@@ -469,6 +473,7 @@ export async function createPagingProperty({ leadTokens = 0, ...options }: Pagin
       await expect.poll(held, { interval: 1, message: 'blocks still held when all requests have ended' }).toBe(0);
       const stats = engine.stats();
       expect(stats.runningRequests + stats.waitingRequests, 'requests still known').toBe(0);
+      totals.overlappedSteps += stats.overlappedSteps;
       totals.preemptions += stats.preemptions;
       totals.cachedTokens += stats.cachedPromptTokens;
       totals.copyOnWrites += stats.copyOnWrites;

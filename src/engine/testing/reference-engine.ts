@@ -15,6 +15,8 @@ import { runEngine } from '../run-engine.ts';
 export interface ReferenceEngineOptions {
   readonly maxNumSeqs: number;
   readonly maxModelLen: number;
+  /** Defaults to false. */
+  readonly asyncScheduling?: boolean;
   readonly executable?: (inner: Executable) => Executable;
   readonly scheduler?: (inner: Scheduler) => Scheduler;
 }
@@ -58,6 +60,7 @@ export async function createReferenceEngine(options: ReferenceEngineOptions): Pr
     memory,
     scheduler: options.scheduler?.(scheduler) ?? scheduler,
     pace: createPrefillPace(Number.POSITIVE_INFINITY),
+    asyncScheduling: options.asyncScheduling ?? false,
     plan,
     tiers: null,
     fingerprint: async () => 'none',

@@ -4,7 +4,10 @@ import { type ContentPool, createContentPool, type ModelSequence } from '../../m
 import type { StepPlan } from '../types.ts';
 
 export interface FakePool {
-  /** Copies and writes as a backend would, then checks that every context position of every scheduled token holds the right content. */
+  /**
+   * Copies and writes as a backend would, then checks that every context position of every scheduled token holds the right content. A sequence without a model
+   * has ended since the step was planned: what it writes is garbage.
+   */
   execute(plan: StepPlan, sequences: ReadonlyMap<number, ModelSequence>): void;
   /** A step that failed half way: whatever it may write is garbage. */
   fail(plan: StepPlan): void;
@@ -27,9 +30,13 @@ export function createFakePool(blockSize: number, groups: readonly FakePoolOptio
   function write(plan: StepPlan, models: ReadonlyMap<number, ModelSequence>): void {
     const { bindings, sequences, stepIndex } = plan;
     sequences.forEach(({ id }, s) => {
-      const model = models.get(id)!;
+      const model = models.get(id);
       for (let row = bindings.queryStarts[s]; row < bindings.queryStarts[s + 1]; row++) {
         const position = bindings.positions[row];
+        if (model === undefined) {
+          for (const [p, { slotMapping }] of boundOf(plan).entries()) pools[p].poisonSlot(slotMapping[row]);
+          continue;
+        }
         if (bindings.tokenIds[row] !== model.tokenIds[position]) {
           throw new Error(`step ${stepIndex}: sequence ${id} runs token ${bindings.tokenIds[row]} at ${position}`);
         }
@@ -45,7 +52,8 @@ export function createFakePool(blockSize: number, groups: readonly FakePoolOptio
     const { tableRows, blockTables, blockTableStride } = boundOf(plan)[p];
     const { windowTokens = null, sinkTokens = 0 } = groups[p];
     sequences.forEach(({ id }, s) => {
-      const model = models.get(id)!;
+      const model = models.get(id);
+      if (model === undefined) return;
       const table = tableRows[s] * blockTableStride;
       const windowStart = windowTokens === null ? 0 : bindings.positions[bindings.queryStarts[s]] + 1 - windowTokens;
       for (let position = 0; position < bindings.contextLengths[s]; position++) {

@@ -66,6 +66,15 @@ export interface Harness {
   cancel(id: number): void;
   /** One step, with `whileInFlight` between planning and completion, or failure. False if nothing could run. */
   step(options?: { readonly whileInFlight?: () => void; readonly fails?: boolean }): boolean;
+  /**
+   * Steps of which each is planned while the one before it is in flight, as long as the scheduler does, at most `count`. `whileInFlight` is called in each before the next one is
+   * planned, and after. The last one fails, if `fails`, with the one that is planned after it. How many were planned so; -1 if nothing could run.
+   */
+  overlap(options: {
+    readonly count: number;
+    readonly whileInFlight?: (step: number, isPlanned: boolean) => void;
+    readonly fails?: boolean;
+  }): number;
   /** Steps until all sequences have ended; then nothing may hold memory. */
   drain(): void;
 }
@@ -205,6 +214,49 @@ export function createHarness(config: HarnessConfig): Harness {
     }
   }
 
+  /** Only sequences of the step in flight go on, with one token each. */
+  function checkOverlap(plan: StepPlan, next: StepPlan): void {
+    const sources: number[] = [];
+    for (const { id, firstPosition, tokenCount, samples } of next.sequences) {
+      const before = plan.sequences.find((share) => share.id === id);
+      if (before === undefined || !samples || tokenCount !== 1 || !live.has(id)) {
+        throw new Error(`step ${next.stepIndex}: sequence ${id} does not go on`);
+      }
+      expectEqual(firstPosition, before.firstPosition + before.tokenCount, `position of sequence ${id}`);
+      sources.push(before.outputStart);
+    }
+    const planned = next.bindings.tokenSources?.subarray(0, next.bindings.tokenCount) ?? [];
+    expectEqual(String([...planned]), String(sources), 'sources');
+  }
+
+  /** Nobody else can be given a block that a running step writes. */
+  function checkHeld({ stepIndex, bindings }: StepPlan): void {
+    const { references } = memory.blockMap();
+    let firstBlock = 0;
+    for (const [p, { slotMapping }] of [bindings, ...(bindings.otherPools ?? [])].entries()) {
+      for (const slot of slotMapping.subarray(0, bindings.tokenCount)) {
+        const block = firstBlock + Math.floor(slot / blockSize);
+        if (references[block] === 0) throw new Error(`step ${stepIndex} writes block ${block}, which nobody holds`);
+      }
+      firstBlock += groups[p].blockCount;
+    }
+  }
+
+  /** Executes a step that was planned while `before` was in flight, whose tokens are known now. */
+  function runNext(before: StepPlan, next: StepPlan): void {
+    if (config.memoryMode === undefined || config.memoryMode === 'paged') checkHeld(next);
+    flying = new Map();
+    for (const [row, { id, firstPosition }] of next.sequences.entries()) {
+      const model = live.get(id);
+      if (model === undefined) continue;
+      flying.set(id, model);
+      const source = before.sequences.find(({ outputStart }) => outputStart === next.bindings.tokenSources?.[row]);
+      expectEqual(source?.id, id, `source of row ${row}`);
+      next.bindings.tokenIds[row] = model.tokenIds[firstPosition];
+    }
+    pool.execute(next, flying);
+  }
+
   /** What every sequence but the admitted ones has computed: a failed step may not change it. */
   function describeOthers({ admitted }: StepPlan): string {
     const others = scheduler.describe().filter(({ id }) => admitted.every((entry) => entry.id !== id));
@@ -277,6 +329,37 @@ export function createHarness(config: HarnessConfig): Harness {
       checkKnown();
       checkWindows();
       return true;
+    },
+    overlap({ count, whileInFlight, fails = false }) {
+      let plan = scheduler.schedule();
+      if (plan === null) return -1;
+      flying = new Map(plan.sequences.map(({ id }) => [id, live.get(id)!]));
+      checkShares(plan);
+      poisonFree();
+      pool.execute(plan, flying);
+      for (let step = 0; ; step++) {
+        whileInFlight?.(step, false);
+        const planned: StepPlan | null = step < count || fails ? scheduler.scheduleNext() : null;
+        if (planned !== null) checkOverlap(plan, planned);
+        // The backend has read the bindings by the time that anything else happens.
+        const next: StepPlan | null = planned && { ...planned, bindings: structuredClone(planned.bindings) };
+        whileInFlight?.(step, true);
+        const failsNow = fails && (next === null || step === count);
+        if (failsNow) {
+          for (const failed of next === null ? [plan] : [plan, next]) pool.fail(failed);
+          scheduler.abort(plan);
+        } else {
+          finishStep(plan);
+        }
+        poisonFree();
+        checkKnown();
+        if (next === null || planned === null || failsNow) {
+          checkWindows();
+          return step;
+        }
+        runNext(plan, next);
+        plan = planned;
+      }
     },
     drain() {
       for (let steps = 0; harness.step(); steps++) {

@@ -23,7 +23,13 @@ type Command =
     }
   | { readonly kind: 'step' | 'fail' | 'cancel'; readonly pick: number }
   | { readonly kind: 'fork'; readonly pick: number; readonly maxNewTokens: number; readonly replace: number }
-  | { readonly kind: 'flight'; readonly fails: boolean; readonly inside: readonly Command[] };
+  | { readonly kind: 'flight'; readonly fails: boolean; readonly inside: readonly Command[] }
+  | {
+      readonly kind: 'overlap';
+      readonly count: number;
+      readonly fails: boolean;
+      readonly inside: readonly { readonly step: number; readonly isPlanned: boolean; readonly command: Command }[];
+    };
 
 const token = fc.nat(2);
 
@@ -56,6 +62,18 @@ const command: fc.Arbitrary<Command> = fc.oneof(
       kind: fc.constant('flight' as const),
       fails: fc.boolean(),
       inside: fc.array(fc.oneof(add, cancel, fork), { minLength: 1, maxLength: 4 }),
+    }),
+  },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      kind: fc.constant('overlap' as const),
+      count: fc.nat(24),
+      fails: fc.nat(4).map((n) => n === 0),
+      inside: fc.array(
+        fc.record({ step: fc.nat(12), isPlanned: fc.boolean(), command: fc.oneof(add, cancel, cancel, fork) }),
+        { maxLength: 5 },
+      ),
     }),
   },
 );
@@ -122,22 +140,23 @@ function groupOf(
 /** Three base prompts, fixed: requests take a leading part of one, then tokens of their own from a vocabulary of three. */
 const bases = [0, 1, 2].map((base) => Array.from({ length: 100 }, (_, i) => ((i * (base + 3)) % 7) % 3));
 
-function apply(harness: Harness, step: Command): void {
+/** Returns how many steps were planned while another one was in flight. */
+function apply(harness: Harness, step: Command): number {
   const ids = harness.liveIds;
   switch (step.kind) {
     case 'add': {
       const prompt = [...bases[step.base].slice(0, step.share), ...step.own];
       for (let i = 0; i < step.copies; i++) harness.add(prompt, step.maxNewTokens, step.salt, step.logits);
-      return;
+      return 0;
     }
     case 'cancel':
       if (ids.length > 0) harness.cancel(ids[step.pick % ids.length]);
-      return;
+      return 0;
     case 'fork':
       if (ids.length > 0) {
         harness.fork(ids[step.pick % ids.length], step.maxNewTokens, step.replace < 0 ? undefined : step.replace);
       }
-      return;
+      return 0;
     case 'flight':
       harness.step({
         fails: step.fails,
@@ -145,12 +164,21 @@ function apply(harness: Harness, step: Command): void {
           for (const inner of step.inside) apply(harness, inner);
         },
       });
-      return;
+      return 0;
     case 'fail':
       harness.step({ fails: true });
-      return;
+      return 0;
+    case 'overlap':
+      return harness.overlap({
+        count: step.count,
+        fails: step.fails,
+        whileInFlight: (at, isPlanned) => {
+          for (const it of step.inside) if (it.step === at && it.isPlanned === isPlanned) apply(harness, it.command);
+        },
+      });
     default:
       for (let i = 0; i <= step.pick; i++) harness.step();
+      return 0;
   }
 }
 
@@ -163,6 +191,8 @@ export interface Coverage {
   merges: number;
   prefixHitTokens: number;
   relocatedBlocks: number;
+  /** Steps planned while another one was in flight. */
+  overlappedSteps: number;
 }
 
 /**
@@ -179,11 +209,12 @@ export function checkScheduling(options: { readonly runs: number; readonly seed?
     merges: 0,
     prefixHitTokens: 0,
     relocatedBlocks: 0,
+    overlappedSteps: 0,
   };
   fc.assert(
     fc.property(config, fc.array(command, { minLength: 5, maxLength: 60, size: 'max' }), (setup, commands) => {
       const harness = createHarness(setup);
-      for (const step of commands) apply(harness, step);
+      for (const step of commands) coverage.overlappedSteps += Math.max(0, apply(harness, step));
       harness.drain();
       const { counters } = harness.memory;
       coverage.preemptions += harness.scheduler.counters.preemptions;
