@@ -33,7 +33,7 @@ struct Attention::Scratch {
 Attention::Attention(ThreadPool& threads, const Kernels& kernels, const std::vector<KvPool>& pools, const Limits& limits, const std::vector<Region>& regions,
                      const StepBindings& bindings, const std::vector<RopeTable>& ropes, bool cascade)
     : threads_(threads), kernels_(kernels), pools_(pools), head_size_(pools[0].head_size), regions_(regions), bindings_(bindings), ropes_(ropes), cascade_(cascade),
-      head_stride_(round_up(static_cast<size_t>(head_size_), 16)) {
+      head_stride_(round_up(static_cast<size_t>(head_size_), 16)), written_(pools) {
   for (size_t i = 0; i < pools.size(); ++i) prefixes_.emplace_back(limits.max_sequences);
   int64_t most_heads = 0;
   for (const Region& region : regions) {
@@ -61,6 +61,7 @@ Attention::Attention(ThreadPool& threads, const Kernels& kernels, const std::vec
         shape.order.reserve(static_cast<size_t>(limits.max_tokens));
         shape.first_slots.resize(static_cast<size_t>(limits.max_tokens));
         shape.merged_tokens.reserve(static_cast<size_t>(limits.max_tokens));
+        shape.dealt.reserve(static_cast<size_t>(threads.size()) + 1);
         shapes_.push_back(std::move(shape));
         most_heads = std::max<int64_t>(most_heads, region.head_count);
       }
@@ -108,7 +109,7 @@ Attention::Scratch Attention::scratch_of(int32_t thread) const {
 
 void Attention::run(size_t index, const float* queries, size_t query_stride, float* out, size_t out_stride, int32_t thread) {
   const Region& region = regions_[index];
-  const Shape& shape = shapes_[static_cast<size_t>(region_shapes_[index])];
+  const Shape& shape = shape_of(index);
   Counter* counters = counters_.get() + 2 * index;
   const Rows rows{queries, query_stride, out, out_stride};
   const Scratch scratch = scratch_of(thread);
@@ -128,6 +129,19 @@ void Attention::run(size_t index, const float* queries, size_t query_stride, flo
     const int32_t merge = counters[1].next.fetch_add(1, std::memory_order_relaxed);
     if (merge >= merges) return;
     merge_heads(shape, rows, shape.merged_tokens[static_cast<size_t>(merge / parts)], merge % parts * kMergeHeads, scratch);
+  }
+}
+
+void Attention::run_own(size_t index, const float* queries, size_t query_stride, float* out, size_t out_stride, int32_t thread) {
+  const Shape& shape = shape_of(index);
+  const Tokens own = own_tokens(index, thread);
+  const Rows rows{queries, query_stride, out, out_stride};
+  const Scratch scratch = scratch_of(thread);
+  for (size_t item = 0; item < shape.items.size(); ++item) {
+    const int32_t token = shape.order[static_cast<size_t>(shape.items[item].first_row / shape.group)];
+    if (token < own.first || token >= own.last) continue;
+    const int32_t tasks = shape.task_starts[item + 1] - shape.task_starts[item];
+    for (int32_t task = 0; task < tasks; ++task) run_task(regions_[index], shape, rows, shape.items[item], task, scratch);
   }
 }
 

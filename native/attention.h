@@ -15,6 +15,9 @@
 //       blocks of C   1  2  6               own:               4 of A, 5 of B, 6 of C
 //
 //   - There are too few tasks to keep all threads busy, or one is too long.
+//
+// Where every sequence has one token, no row has partial results and no sequence reads what another one writes in the step, the tokens may be dealt out to the
+// threads instead: each takes its own from their rope and their write of K and V through attention to what follows it, and meets nobody on the way.
 #pragma once
 
 #include <atomic>
@@ -28,6 +31,7 @@
 #include "rope_table.h"
 #include "shared_prefixes.h"
 #include "thread_pool.h"
+#include "written_blocks.h"
 
 namespace octavo {
 
@@ -41,6 +45,20 @@ class Attention {
   void plan();
   /** This thread's share of attention region `index`: rows of queries, one per token, into rows of outputs. */
   void run(size_t index, const float* queries, size_t query_stride, float* out, size_t out_stride, int32_t thread);
+
+  /** Tokens [first, last). */
+  struct Tokens {
+    int32_t first;
+    int32_t last;
+  };
+  /** Whether the threads may take tokens of the bound step of their own through region `index` and those beside it. */
+  bool deals_tokens(size_t index) const { return !shape_of(index).dealt.empty(); }
+  Tokens own_tokens(size_t index, int32_t thread) const {
+    const std::vector<int32_t>& dealt = shape_of(index).dealt;
+    return {dealt[static_cast<size_t>(thread)], dealt[static_cast<size_t>(thread) + 1]};
+  }
+  /** As `run`, of this thread's own tokens and no others. */
+  void run_own(size_t index, const float* queries, size_t query_stride, float* out, size_t out_stride, int32_t thread);
 
   size_t scratch_bytes() const { return scratch_.size() + partial_memory_.size(); }
 
@@ -76,6 +94,7 @@ class Attention {
     std::vector<Item> items;
     std::vector<int32_t> task_starts;  // [items + 1]
     int64_t slot_count;
+    std::vector<int32_t> dealt;  // [threads + 1] where each thread's own tokens begin, or empty
   };
   struct alignas(64) Counter {
     std::atomic<int32_t> next{0};
@@ -125,6 +144,8 @@ class Attention {
   /** Gives the tokens slots for partial results; false, and nothing changed, where they do not fit. */
   bool reserve_slots(Shape& shape, int32_t first_row, int32_t last_row) const;
   void split_long_items(Shape& shape);
+  /** Deals tokens out by what they cost, if they may be and no thread gets much more than others. */
+  void deal_tokens(Shape& shape) const;
 
   void run_task(const Region& region, const Shape& shape, const Rows& rows, const Item& item, int32_t task, const Scratch& scratch);
   /** Attention to the sinks, for the rows that have a gap after them: queries, then scores and values of positions [0, sink_tokens). */
@@ -137,6 +158,7 @@ class Attention {
   /** Of heads whose first `folded` pieces are folded into one result. */
   void merge_run(const Shape& shape, const Rows& rows, int32_t token, int32_t first_head, int32_t count, int32_t folded, const Scratch& scratch);
   Scratch scratch_of(int32_t thread) const;
+  const Shape& shape_of(size_t index) const { return shapes_[static_cast<size_t>(region_shapes_[index])]; }
   const KvPool& pool_of(const Shape& shape) const { return pools_[static_cast<size_t>(shape.pool)]; }
   /** Of a token's partial result in the `piece`th piece that it attends; those of one piece lie together. */
   size_t slot_of(const Shape& shape, int32_t token, int32_t piece, int32_t head) const {
@@ -156,6 +178,8 @@ class Attention {
   const size_t head_stride_;  // head size rounded up to 16
   std::vector<SharedPrefixes> prefixes_;  // of each pool
   std::vector<SharedPrefixes::Leaf> leaves_;  // of the shape being planned
+  WrittenBlocks written_;
+  bool may_deal_ = false;  // in the bound step, as far as bindings go
   std::vector<int32_t> region_shapes_;  // of attention regions: index into shapes_
   std::vector<Shape> shapes_;
   MappedMemory scratch_;

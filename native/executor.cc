@@ -91,6 +91,7 @@ Executor::Executor(std::shared_ptr<ThreadPool> threads, const Kernels& kernels, 
     matrix.signed_bytes = kernels_.signed_bytes && matrix.dtype == DType::kQ8_0;
   }
   plan_woven();
+  plan_chains();
   place_weights();
   check_inputs();
   size_t bytes = 0;
@@ -147,6 +148,30 @@ void Executor::plan_head() {
   const Buffer& out = buffers_[static_cast<size_t>(region.outputs[0].out)];
   if (!out.logits || out.stride_bytes % 64 != 0 || out.offset % 64 != 0) return;
   logit_maxima_ = MappedMemory(round_up(static_cast<size_t>(limits_.max_outputs), kTileRows) * static_cast<size_t>(ceil_div(vocab_size_, kPanelRows)) * 4);
+}
+
+void Executor::plan_chains() {
+  const auto is = [&](size_t at, RegionKind kind) { return at < regions_.size() && regions_[at].kind == kind && regions_[at].rows == RowKind::kTokens; };
+  // A row of one buffer may lie where another row of another one does, unless they lie apart as wholes.
+  const auto lie_apart = [&](int32_t first, int32_t second) {
+    const Buffer& a = buffers_[static_cast<size_t>(first)];
+    const Buffer& b = buffers_[static_cast<size_t>(second)];
+    const size_t rows = round_up(static_cast<size_t>(limits_.max_tokens), kTileRows);
+    return first == second || a.logits != b.logits || a.offset + rows * a.stride_bytes <= b.offset || b.offset + rows * b.stride_bytes <= a.offset;
+  };
+  for (size_t index = 0; index < regions_.size(); ++index) {
+    chain_ends_.push_back(index + 1);
+    if (!is(index, RegionKind::kRows) || !is(index + 1, RegionKind::kAttention)) continue;
+    const size_t end = is(index + 2, RegionKind::kRows) ? index + 3 : index + 2;
+    std::vector<int32_t> used;
+    for (size_t at = index; at < end; ++at) {
+      used.insert(used.end(), {regions_[at].input, regions_[at].out});
+      for (const RowInstruction& it : regions_[at].instructions) used.insert(used.end(), {it.in, it.second, it.out});
+    }
+    used.erase(std::remove(used.begin(), used.end(), -1), used.end());
+    const bool apart = std::all_of(used.begin(), used.end(), [&](int32_t a) { return std::all_of(used.begin(), used.end(), [&](int32_t b) { return lie_apart(a, b); }); });
+    if (apart) chain_ends_.back() = end;
+  }
 }
 
 void Executor::place_weights() {
@@ -335,11 +360,23 @@ void Executor::run_thread(int32_t thread) {
   if (copies) copy_blocks(thread);
   if (copies || index > 0) threads_->barrier([&] { run_serial(0, index); });
   while (index < regions_.size()) {
-    const int64_t begin = clock_.mark();
-    run_region(index, thread);
+    int64_t begin = clock_.mark();
+    const size_t end = chain_end(index);
+    if (end == index + 1) {
+      run_region(index, thread);
+    } else {
+      const Attention::Tokens own = attention_.own_tokens(index + 1, thread);
+      for (; index + 1 < end; ++index) {
+        run_own(index, own, thread);
+        const int64_t done = clock_.mark();
+        clock_.add(static_cast<size_t>(thread), index, {done - begin, 0});
+        begin = done;
+      }
+      run_own(index, own, thread);
+    }
     const int64_t done = clock_.mark();
-    const size_t next = skip_serial(index + 1);
-    threads_->barrier([&] { run_serial(index + 1, next); });
+    const size_t next = skip_serial(end);
+    threads_->barrier([&] { run_serial(end, next); });
     clock_.add(static_cast<size_t>(thread), index, {done - begin, clock_.mark() - done});
     index = next;
   }
@@ -367,6 +404,12 @@ void Executor::run_region(size_t index, int32_t thread) {
       attention_.run(index, row(region.input, 0), stride_floats(region.input), row(region.out, 0), stride_floats(region.out), thread);
       break;
   }
+}
+
+void Executor::run_own(size_t index, Attention::Tokens own, int32_t thread) {
+  const Region& region = regions_[index];
+  if (region.kind == RegionKind::kRows) run_rows(region, own.first, own.last);
+  else attention_.run_own(index, row(region.input, 0), stride_floats(region.input), row(region.out, 0), stride_floats(region.out), thread);
 }
 
 bool Executor::copies_blocks() const {

@@ -119,6 +119,8 @@ class Executor {
   void plan_woven();
   /** Makes room for the largest logits, if those are the last region's only output and may be streamed. */
   void plan_head();
+  /** Finds chains of regions: rows of tokens, an attention, and perhaps rows of tokens, none of whose buffers overlap. */
+  void plan_chains();
   void place_weights();
   /** The weights that a matrix is woven into; null: none. */
   const Woven* woven_of(int32_t matrix) const {
@@ -145,6 +147,10 @@ class Executor {
   void prepare_step(Bound& step);
   void run_thread(int32_t thread);
   void run_region(size_t index, int32_t thread);
+  /** One past the regions from `index` on that a thread takes its own tokens of the bound step through before it meets the others. */
+  size_t chain_end(size_t index) const { return chain_ends_[index] > index + 1 && attention_.deals_tokens(index + 1) ? chain_ends_[index] : index + 1; }
+  /** As run_region, of a thread's own tokens. */
+  void run_own(size_t index, Attention::Tokens own, int32_t thread);
   int32_t rows_of(const Region& region) const;
   /** The first region from `index` on that all threads share: not empty, and not a row region over a single row. */
   size_t skip_serial(size_t index) const;
@@ -193,6 +199,7 @@ class Executor {
   std::vector<Region> regions_;
   std::vector<Woven> woven_;
   std::vector<int32_t> matrix_woven_;  // index into woven_, or -1
+  std::vector<size_t> chain_ends_;  // of each region: one past the chain that it begins, or past itself
   MappedMemory weight_memory_;
   MappedMemory vector_memory_;
   std::vector<std::shared_ptr<MappedMemory>> pool_memory_;

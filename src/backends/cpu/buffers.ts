@@ -22,6 +22,15 @@ export function activationRowBytes(width: number): number {
   return bytes % 512 === 0 ? bytes + 64 : bytes;
 }
 
+/** Lets what is used in one of some regions [first, last] live through all of them: threads may then pass from each to the next without meeting. */
+export function keepThrough(buffers: readonly Buffer[], first: number, last: number): void {
+  for (const buffer of buffers) {
+    if (buffer.firstRegion > last || buffer.lastRegion < first) continue;
+    buffer.firstRegion = Math.min(buffer.firstRegion, first);
+    buffer.lastRegion = Math.max(buffer.lastRegion, last);
+  }
+}
+
 /** First-fit placement: buffers that live at the same time do not overlap. Offsets are multiples of 64. */
 export function placeBuffers(
   buffers: readonly Buffer[],

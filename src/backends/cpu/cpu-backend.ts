@@ -31,7 +31,7 @@ export interface CpuBackendOptions {
 /** The time of a region of work in a step, the mean over all threads. */
 export interface RegionTime extends RegionInfo {
   readonly workMs: number;
-  /** At the barrier that ends it, where the last thread to come also does row regions over a single row. */
+  /** At the barrier that ends it, where the last thread to come also does row regions over a single row; 0 where threads go on to the next one without meeting. */
   readonly waitMs: number;
 }
 

@@ -4,14 +4,15 @@
 // region: a thread takes some rows through all of them. Linears over one input form another: their panels are shared
 // out together, over an input quantised once. A gate, what it lets through and the activation that joins them are one
 // region too, where nothing else reads the two: their products never leave the core that makes them. A buffer is free
-// again after the region of its last use, never inside it, since threads pass through a region at their own pace.
+// again after the region of its last use, never inside it, since threads pass through a region at their own pace. Where tokens
+// only decode, they pass so through an attention and the rows before and after it as if these were one (native/attention.h).
 
 import { BackendError } from '../../errors/errors.ts';
 import type { Operation, Program, RopeParameters, RowKind, Value, WeightRef } from '../../program/program.ts';
 import type { DType } from '../../tensor/dtype.ts';
 import type { StepLimits } from '../backend.ts';
 import { type GroupPool, placesOf } from '../pools.ts';
-import { activationRowBytes, type Buffer, placeBuffers } from './buffers.ts';
+import { activationRowBytes, type Buffer, keepThrough, placeBuffers } from './buffers.ts';
 import {
   instructionCodes,
   needsQuantizedInput,
@@ -400,6 +401,11 @@ export function lowerProgram(
     }
   }
 
+  for (const [i, { kind }] of regions.entries()) {
+    if (kind !== 'attention') continue;
+    const isRows = (at: number) => regions[at]?.kind === 'rows' && regions[at].rows === 'tokens';
+    if (isRows(i - 1)) keepThrough(buffers, i - 1, isRows(i + 1) ? i + 1 : i);
+  }
   const { offsets, arenaBytes } = placeBuffers(buffers, limits);
   return {
     regions: regions.map(infoOf),
