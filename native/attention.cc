@@ -62,6 +62,7 @@ Attention::Attention(ThreadPool& threads, const Kernels& kernels, const std::vec
         shape.first_slots.resize(static_cast<size_t>(limits.max_tokens));
         shape.merged_tokens.reserve(static_cast<size_t>(limits.max_tokens));
         shape.dealt.reserve(static_cast<size_t>(threads.size()) + 1);
+        shape.token_items.reserve(static_cast<size_t>(limits.max_sequences) + 1);
         shapes_.push_back(std::move(shape));
         most_heads = std::max<int64_t>(most_heads, region.head_count);
       }
@@ -132,14 +133,11 @@ void Attention::run(size_t index, const float* queries, size_t query_stride, flo
   }
 }
 
-void Attention::run_own(size_t index, const float* queries, size_t query_stride, float* out, size_t out_stride, int32_t thread) {
+void Attention::run_token(size_t index, const float* queries, size_t query_stride, float* out, size_t out_stride, int32_t token, int32_t thread) {
   const Shape& shape = shape_of(index);
-  const Tokens own = own_tokens(index, thread);
   const Rows rows{queries, query_stride, out, out_stride};
   const Scratch scratch = scratch_of(thread);
-  for (size_t item = 0; item < shape.items.size(); ++item) {
-    const int32_t token = shape.order[static_cast<size_t>(shape.items[item].first_row / shape.group)];
-    if (token < own.first || token >= own.last) continue;
+  for (size_t item = shape.token_items[static_cast<size_t>(token)]; item < shape.token_items[static_cast<size_t>(token) + 1]; ++item) {
     const int32_t tasks = shape.task_starts[item + 1] - shape.task_starts[item];
     for (int32_t task = 0; task < tasks; ++task) run_task(regions_[index], shape, rows, shape.items[item], task, scratch);
   }

@@ -16,8 +16,9 @@
 //
 //   - There are too few tasks to keep all threads busy, or one is too long.
 //
-// Where every sequence has one token, no row has partial results and no sequence reads what another one writes in the step, the tokens may be dealt out to the
-// threads instead: each takes its own from their rope and their write of K and V through attention to what follows it, and meets nobody on the way.
+// Where every sequence has one token, no row has partial results and no sequence reads what another one writes in the step, tokens are the tasks: they are dealt out to
+// the threads, and a thread takes each from its rope and its write of K and V through attention to what follows it, without meeting the others on the way. So a
+// sequence mostly stays with one core, whose cache then has its keys and values.
 #pragma once
 
 #include <atomic>
@@ -51,14 +52,15 @@ class Attention {
     int32_t first;
     int32_t last;
   };
-  /** Whether the threads may take tokens of the bound step of their own through region `index` and those beside it. */
+  /** Whether threads may take single tokens of the bound step through region `index` and those beside it. */
   bool deals_tokens(size_t index) const { return !shape_of(index).dealt.empty(); }
-  Tokens own_tokens(size_t index, int32_t thread) const {
+  /** Those that are dealt to a thread. */
+  Tokens tokens_of(size_t index, int32_t thread) const {
     const std::vector<int32_t>& dealt = shape_of(index).dealt;
     return {dealt[static_cast<size_t>(thread)], dealt[static_cast<size_t>(thread) + 1]};
   }
-  /** As `run`, of this thread's own tokens and no others. */
-  void run_own(size_t index, const float* queries, size_t query_stride, float* out, size_t out_stride, int32_t thread);
+  /** As `run`, of one token. */
+  void run_token(size_t index, const float* queries, size_t query_stride, float* out, size_t out_stride, int32_t token, int32_t thread);
 
   size_t scratch_bytes() const { return scratch_.size() + partial_memory_.size(); }
 
@@ -94,7 +96,8 @@ class Attention {
     std::vector<Item> items;
     std::vector<int32_t> task_starts;  // [items + 1]
     int64_t slot_count;
-    std::vector<int32_t> dealt;  // [threads + 1] where each thread's own tokens begin, or empty
+    std::vector<int32_t> dealt;  // [threads + 1] where the tokens of each thread begin, or empty
+    std::vector<size_t> token_items;  // [tokens + 1] where the items of each begin, if they are dealt
   };
   struct alignas(64) Counter {
     std::atomic<int32_t> next{0};
@@ -144,7 +147,7 @@ class Attention {
   /** Gives the tokens slots for partial results; false, and nothing changed, where they do not fit. */
   bool reserve_slots(Shape& shape, int32_t first_row, int32_t last_row) const;
   void split_long_items(Shape& shape);
-  /** Deals tokens out by what they cost, if they may be and no thread gets much more than others. */
+  /** Deals tokens out by what they cost, and puts their items in that order, if they may be dealt and no thread is likely to wait long for another one's last. */
   void deal_tokens(Shape& shape) const;
 
   void run_task(const Region& region, const Shape& shape, const Rows& rows, const Item& item, int32_t task, const Scratch& scratch);

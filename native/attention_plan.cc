@@ -14,7 +14,10 @@ constexpr int32_t kShareRows = kMaxAttentionRows / 2;
 constexpr int32_t kPieceCost = 4;
 /** What is done with a token's row beside attention, in the same. */
 constexpr int32_t kTokenCost = 8;
-/** A thread's own tokens may cost so much more than a thread's do on average, in the same, and a quarter of that: what dealing them out saves, two barriers, takes a few microseconds. */
+/**
+ * A thread may be dealt so much more than threads are on average, in the same, and a quarter of that: then the others help with it, but may have to wait for its last
+ * token, and what is saved, two barriers, are a few microseconds.
+ */
 constexpr int64_t kMostUneven = 32;
 
 }  // namespace
@@ -102,8 +105,10 @@ void Attention::plan_shape(Shape& shape) {
   split_long_items(shape);
   deal_tokens(shape);
   // Long tasks first, so that no thread begins one when the others are done.
-  std::sort(shape.items.begin(), shape.items.end(),
-            [](const Item& a, const Item& b) { return a.cost != b.cost ? a.cost > b.cost : a.first_row < b.first_row; });
+  if (shape.dealt.empty()) {
+    std::sort(shape.items.begin(), shape.items.end(),
+              [](const Item& a, const Item& b) { return a.cost != b.cost ? a.cost > b.cost : a.first_row < b.first_row; });
+  }
   shape.task_starts.assign(1, 0);
   for (const Item& item : shape.items) {
     shape.task_starts.push_back(shape.task_starts.back() + ceil_div(item.last_piece - item.first_piece, item.pieces_per_task) *
@@ -248,22 +253,34 @@ void Attention::deal_tokens(Shape& shape) const {
     return kTokenCost + static_cast<int64_t>(shape.group + kPieceCost) * shape.kv_head_count * piece_count(shape, token);
   };
   int64_t total = 0;
-  for (int32_t token = 0; token < tokens; ++token) total += cost_of(token);
-  const int64_t most = total + std::min(total / 4, kMostUneven * threads);
-  int32_t token = 0;
+  int64_t longest = 0;
+  for (int32_t token = 0; token < tokens; ++token) {
+    total += cost_of(token);
+    longest = std::max(longest, cost_of(token));
+  }
+  int64_t most = 0;
   int64_t before = 0;
+  int32_t token = 0;
   shape.dealt.push_back(0);
   for (int64_t part = 1; part <= threads; ++part) {
     // A thread's tokens end where the middle of the next one lies beyond its part of all.
     int64_t cost = 0;
     for (; token < tokens && (part == threads || (2 * (before + cost) + cost_of(token)) * threads <= 2 * total * part); ++token) cost += cost_of(token);
-    if (cost * threads > most) {
-      shape.dealt.clear();
-      return;
-    }
+    most = std::max(most, cost);
     before += cost;
     shape.dealt.push_back(token);
   }
+  if (4 * threads * longest > total && most * threads - total > std::min(total / 4, kMostUneven * threads)) {
+    shape.dealt.clear();
+    return;
+  }
+  const auto token_of = [&](const Item& item) { return shape.order[static_cast<size_t>(item.first_row / shape.group)]; };
+  std::sort(shape.items.begin(), shape.items.end(), [&](const Item& a, const Item& b) { return token_of(a) != token_of(b) ? token_of(a) < token_of(b) : a.first_row < b.first_row; });
+  shape.token_items.clear();
+  for (size_t item = 0; item < shape.items.size(); ++item) {
+    while (shape.token_items.size() <= static_cast<size_t>(token_of(shape.items[item]))) shape.token_items.push_back(item);
+  }
+  while (shape.token_items.size() <= static_cast<size_t>(tokens)) shape.token_items.push_back(shape.items.size());
 }
 
 }  // namespace octavo

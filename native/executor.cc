@@ -360,24 +360,18 @@ void Executor::run_thread(int32_t thread) {
   if (copies) copy_blocks(thread);
   if (copies || index > 0) threads_->barrier([&] { run_serial(0, index); });
   while (index < regions_.size()) {
-    int64_t begin = clock_.mark();
     const size_t end = chain_end(index);
-    if (end == index + 1) {
-      run_region(index, thread);
+    if (end > index + 1) {
+      run_chain(index, end, thread);
     } else {
-      const Attention::Tokens own = attention_.own_tokens(index + 1, thread);
-      for (; index + 1 < end; ++index) {
-        run_own(index, own, thread);
-        const int64_t done = clock_.mark();
-        clock_.add(static_cast<size_t>(thread), index, {done - begin, 0});
-        begin = done;
-      }
-      run_own(index, own, thread);
+      const int64_t begin = clock_.mark();
+      run_region(index, thread);
+      clock_.add(static_cast<size_t>(thread), index, {clock_.mark() - begin, 0});
     }
     const int64_t done = clock_.mark();
     const size_t next = skip_serial(end);
     threads_->barrier([&] { run_serial(end, next); });
-    clock_.add(static_cast<size_t>(thread), index, {done - begin, clock_.mark() - done});
+    clock_.add(static_cast<size_t>(thread), end - 1, {0, clock_.mark() - done});
     index = next;
   }
   if (!picker_.active()) return;
@@ -406,10 +400,31 @@ void Executor::run_region(size_t index, int32_t thread) {
   }
 }
 
-void Executor::run_own(size_t index, Attention::Tokens own, int32_t thread) {
+void Executor::run_chain(size_t first, size_t last, int32_t thread) {
+  const int32_t threads = threads_->size();
+  Counter* const counters = counters_.get() + first * static_cast<size_t>(threads);
+  // A thread's own tokens first, then those that others have not come to.
+  for (int32_t offset = 0; offset < threads; ++offset) {
+    const int32_t owner = (thread + offset) % threads;
+    const Attention::Tokens dealt = attention_.tokens_of(first + 1, owner);
+    for (;;) {
+      const int32_t token = dealt.first + counters[owner].next.fetch_add(1, std::memory_order_relaxed);
+      if (token >= dealt.last) break;
+      int64_t begin = clock_.mark();
+      for (size_t index = first; index < last; ++index) {
+        run_token(index, token, thread);
+        const int64_t done = clock_.mark();
+        clock_.add(static_cast<size_t>(thread), index, {done - begin, 0});
+        begin = done;
+      }
+    }
+  }
+}
+
+void Executor::run_token(size_t index, int32_t token, int32_t thread) {
   const Region& region = regions_[index];
-  if (region.kind == RegionKind::kRows) run_rows(region, own.first, own.last);
-  else attention_.run_own(index, row(region.input, 0), stride_floats(region.input), row(region.out, 0), stride_floats(region.out), thread);
+  if (region.kind == RegionKind::kRows) run_rows(region, token, token + 1);
+  else attention_.run_token(index, row(region.input, 0), stride_floats(region.input), row(region.out, 0), stride_floats(region.out), token, thread);
 }
 
 bool Executor::copies_blocks() const {

@@ -147,10 +147,11 @@ class Executor {
   void prepare_step(Bound& step);
   void run_thread(int32_t thread);
   void run_region(size_t index, int32_t thread);
-  /** One past the regions from `index` on that a thread takes its own tokens of the bound step through before it meets the others. */
+  /** One past the regions from `index` on that a thread takes tokens of the bound step through before it meets the others. */
   size_t chain_end(size_t index) const { return chain_ends_[index] > index + 1 && attention_.deals_tokens(index + 1) ? chain_ends_[index] : index + 1; }
-  /** As run_region, of a thread's own tokens. */
-  void run_own(size_t index, Attention::Tokens own, int32_t thread);
+  /** This thread's share of the tokens in regions [first, last), a chain. */
+  void run_chain(size_t first, size_t last, int32_t thread);
+  void run_token(size_t index, int32_t token, int32_t thread);
   int32_t rows_of(const Region& region) const;
   /** The first region from `index` on that all threads share: not empty, and not a row region over a single row. */
   size_t skip_serial(size_t index) const;

@@ -28,7 +28,10 @@ class RegionClock {
   /** Now, or without looking 0 when off. */
   int64_t mark() const { return is_on() ? now() : 0; }
   void add(size_t thread, size_t region, RegionTime time) {
-    if (is_on()) times_[thread * regions_ + region] = time;
+    if (!is_on()) return;
+    RegionTime& sum = times_[thread * regions_ + region];
+    sum.work += time.work;
+    sum.wait += time.wait;
   }
   /** (work, wait) of each region in milliseconds: the mean over the threads. Empty when off. */
   std::vector<double> means() const;
