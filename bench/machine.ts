@@ -45,6 +45,11 @@ await runBench(
         formatRatio(reference === null ? null : limit.all.median / reference),
       ];
     });
+    const handover = limits.handoverNs;
+    if (handover !== null) {
+      const inNs = [handover.median, handover.lowest, handover.highest].map((it) => it.toFixed(0));
+      rows.push(['from one processor to another', 'ns', '', `${inNs[0]} (${inNs[1]} to ${inNs[2]})`]);
+    }
     console.log(`${cpus()[0]?.model.trim() ?? 'unknown processor'}; ${runs} repetitions: median (lowest to highest)\n`);
     const many = `${threads} thread${threads === 1 ? '' : 's'}`;
     console.log(formatTable(['limit', 'unit', '1 thread', many, `${many} / 1`, 'to reference'], rows));

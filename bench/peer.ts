@@ -4,7 +4,7 @@
 import { existsSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { type SynthDType, synthDTypes, synthShapeNames } from '../src/models/synth/index.ts';
-import { type MachineLimits, withLimits } from './common/limits.ts';
+import { formatHandover, type MachineLimits, withLimits } from './common/limits.ts';
 import { ensureModel, modelPath } from './common/models.ts';
 import {
   choices,
@@ -93,12 +93,12 @@ function tasksOf(prefill: number, sequences: readonly number[], tokens: number):
   return tasks;
 }
 
-function limitsLine({ int8, bf16, f32, read, amxInt8, amxBf16 }: MachineLimits): string {
+function limitsLine({ int8, bf16, f32, read, amxInt8, amxBf16, handoverNs }: MachineLimits): string {
   const giga = (limit: { all: Summary } | null) => (limit === null ? 'none' : (limit.all.median / 1e9).toFixed(0));
   const { median, lowest, highest } = read.all;
   const spread = `${(median / 1e9).toFixed(1)} (${(lowest / 1e9).toFixed(1)} to ${(highest / 1e9).toFixed(1)})`;
   const tiles = amxInt8 === null ? 'none' : `${giga(amxInt8)} int8, ${giga(amxBf16)} bf16`;
-  return `limits around the runs: int8 ${giga(int8)} GOP/s, bf16 ${giga(bf16)}, f32 ${giga(f32)}, AMX ${tiles}, read ${spread} GB/s`;
+  return `limits around the runs: int8 ${giga(int8)} GOP/s, bf16 ${giga(bf16)}, f32 ${giga(f32)}, AMX ${tiles}, read ${spread} GB/s${formatHandover(handoverNs)}`;
 }
 
 await runBench(

@@ -4,7 +4,7 @@
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { type SynthDType, synthDTypes, synthShapeNames } from '../src/models/synth/index.ts';
-import { type MachineLimits, withLimits } from './common/limits.ts';
+import { formatHandover, type MachineLimits, withLimits } from './common/limits.ts';
 import { ensureModel } from './common/models.ts';
 import {
   choices,
@@ -177,7 +177,7 @@ await runBench(
     console.log(`\n${serverLines(results[0]).join('\n')}`);
     if (limits !== null)
       console.log(
-        `Limits around the runs: int8 ${((limits.int8?.all.median ?? Number.NaN) / 1e9).toFixed(0)} GOP/s, read ${(limits.read.all.median / 1e9).toFixed(1)} GB/s`,
+        `Limits around the runs: int8 ${((limits.int8?.all.median ?? Number.NaN) / 1e9).toFixed(0)} GOP/s, read ${(limits.read.all.median / 1e9).toFixed(1)} GB/s${formatHandover(limits.handoverNs)}`,
       );
     return { model: modelName, load, arrival, threads: values.threads, results, limits };
   },

@@ -10,6 +10,7 @@
 #include "executor.h"
 #include "page_codec_addon.h"
 #include "pool_work.h"
+#include "probe/handover.h"
 #include "probe/probe.h"
 #include "processor.h"
 
@@ -403,7 +404,10 @@ class ProbeWork final : public Napi::AsyncWorker {
   Napi::Promise promise() const { return deferred_.Promise(); }
 
  protected:
-  void Execute() override { samples_ = octavo::probe_machine(options_); }
+  void Execute() override {
+    samples_ = octavo::probe_machine(options_);
+    handover_ = octavo::probe_handover(options_);
+  }
   void OnOK() override {
     Napi::Object result = Napi::Object::New(Env());
     for (const ProbeSamples& samples : samples_) {
@@ -412,6 +416,7 @@ class ProbeWork final : public Napi::AsyncWorker {
       entry.Set("all", array_of(samples.all));
       result.Set(samples.name, entry);
     }
+    result.Set("handoverNs", array_of(handover_));
     deferred_.Resolve(result);
   }
   void OnError(const Napi::Error& error) override { deferred_.Reject(error.Value()); }
@@ -426,6 +431,7 @@ class ProbeWork final : public Napi::AsyncWorker {
   const ProbeOptions options_;
   const Napi::Promise::Deferred deferred_;
   std::vector<ProbeSamples> samples_;
+  std::vector<double> handover_;
 };
 
 Napi::Value probe_machine(const Napi::CallbackInfo& info) {

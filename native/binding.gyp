@@ -18,7 +18,7 @@
       'target_name': 'octavo',
       'sources': ['addon.cc', 'affinity.cc', 'amx_support.cc', 'attention.cc', 'attention_plan.cc', 'bindings.cc', 'candidates.cc', 'executor.cc', 'executor_products.cc', 'memory.cc', 'pack.cc', 'page_codec.cc', 'page_codec_addon.cc', 'plan.cc', 'pool_work.cc', 'processor.cc', 'quant_codes.cc',
                   'shared_prefixes.cc', 'thread_pool.cc', 'written_blocks.cc',
-                  'probe/probe.cc', 'probe/portable.cc', 'probe/avx2.cc', 'probe/avx512.cc', 'probe/amx.cc'],
+                  'probe/probe.cc', 'probe/handover.cc', 'probe/portable.cc', 'probe/avx2.cc', 'probe/avx512.cc', 'probe/amx.cc'],
       'include_dirs': ['<!@(node -p "require(\'node-addon-api\').include_dir")'],
       # The last: a call back into JavaScript that is being terminated fails, and what that throws has nowhere to go.
       'defines': ['NAPI_VERSION=8', 'NAPI_CPP_EXCEPTIONS', 'NODE_ADDON_API_DISABLE_DEPRECATED', 'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS'],

@@ -10,8 +10,13 @@ export interface Limit {
 }
 
 /** Limits that the machine lacks are null. */
-export type MachineLimits = { readonly [K in keyof MachineProbe]: null extends MachineProbe[K] ? Limit | null : Limit };
-export type LimitName = keyof MachineLimits;
+export type MachineLimits = {
+  readonly [K in LimitName]: null extends MachineProbe[K] ? Limit | null : Limit;
+} & {
+  /** Nanoseconds from one processor to another; null where there is one. */
+  readonly handoverNs: Summary | null;
+};
+export type LimitName = Exclude<keyof MachineProbe, 'handoverNs'>;
 
 export const limitNames = ['f32', 'int8', 'bf16', 'amxInt8', 'amxBf16', 'read', 'readAhead', 'readSmall'] as const;
 
@@ -39,7 +44,9 @@ export function summarizeProbes(probes: readonly MachineProbe[]): MachineLimits 
       { single: summarize(samples.flatMap(({ single }) => single)), all: summarize(samples.flatMap(({ all }) => all)) },
     ];
   });
-  return Object.fromEntries(entries) as MachineLimits;
+  const handovers = probes.flatMap(({ handoverNs }) => handoverNs);
+  const handoverNs = handovers.length === 0 ? null : summarize(handovers);
+  return { ...Object.fromEntries(entries), handoverNs } as MachineLimits;
 }
 
 /** Probes around `body`, and gives the limits over both probes with what `body` returned. */
@@ -76,10 +83,17 @@ export function leastSeconds(
 }
 
 /** Limits of all threads on one line. */
-export function formatLimits({ int8, f32, read, readAhead, readSmall }: MachineLimits): string {
+export function formatLimits({ int8, f32, read, readAhead, readSmall, handoverNs }: MachineLimits): string {
   const giga = (value: number | undefined) => ((value ?? Number.NaN) / 1e9).toFixed(1);
   return (
     `Limits, before and after: int8 ${giga(int8?.all.median)} GOP/s, f32 ${giga(f32.all.median)} GFLOP/s, ` +
-    `read ${giga(read.all.median)} GB/s (fetched ahead: ${giga(readAhead.all.median)}, 100 MB: ${giga(readSmall.all.median)}).`
+    `read ${giga(read.all.median)} GB/s (fetched ahead: ${giga(readAhead.all.median)}, 100 MB: ${giga(readSmall.all.median)})${formatHandover(handoverNs)}.`
   );
+}
+
+/** To be appended to limits. */
+export function formatHandover(handoverNs: Summary | null): string {
+  if (handoverNs === null) return '';
+  const { median, lowest, highest } = handoverNs;
+  return `, from one processor to the other ${median.toFixed(0)} ns (${lowest.toFixed(0)} to ${highest.toFixed(0)})`;
 }

@@ -19,6 +19,7 @@ const limits: MachineLimits = {
   read: fixedLimit(referenceLimits.read),
   readAhead: fixedLimit(referenceLimits.read),
   readSmall: fixedLimit(referenceLimits.read),
+  handoverNs: null,
 };
 // llama-3.2-1b in Q8_0.
 const weights: ModelWeights = {

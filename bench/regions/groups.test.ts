@@ -15,6 +15,7 @@ const limits: MachineLimits = {
   read: fixedLimit(20e9),
   readAhead: fixedLimit(25e9),
   readSmall: fixedLimit(30e9),
+  handoverNs: null,
 };
 
 const rowsOf = (...instructions: RegionTime['instructions']): RegionTime => ({

@@ -78,7 +78,7 @@ export interface Addon {
   /** Limits that this machine lacks are absent. */
   probeMachine(
     options: Required<ProbeOptions>,
-  ): Promise<Pick<MachineProbe, 'f32' | 'read' | 'readAhead' | 'readSmall'>>;
+  ): Promise<Pick<MachineProbe, 'f32' | 'read' | 'readAhead' | 'readSmall' | 'handoverNs'>>;
   /** See page-codec.ts. */
   checksumBytes(bytes: Uint8Array, seed0: number, seed1: number, into: Uint32Array, offset: number): void;
   /** See loadPopulate. */

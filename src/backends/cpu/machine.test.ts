@@ -1,5 +1,6 @@
 // The probe gives limits that no kernel can pass and that hang together.
 
+import { availableParallelism } from 'node:os';
 import { expect, it } from 'vitest';
 import { availableInstructionSets } from './cpu-backend.ts';
 import { probeMachine } from './machine.ts';
@@ -9,7 +10,8 @@ const sets = availableInstructionSets();
 it.skipIf(sets.length === 0)('measures what this processor offers', async () => {
   const probe = await probeMachine({ threads: 2, bufferBytes: 2 ** 24, repetitions: 2, millisecondsEach: 2 });
   expect(probe.int8 !== null).toBe(sets.includes('avx2'));
-  for (const [name, limit] of Object.entries(probe)) {
+  const { handoverNs, ...limits } = probe;
+  for (const [name, limit] of Object.entries(limits)) {
     if (limit === null) continue;
     expect(limit.single, name).toHaveLength(2);
     expect(limit.all, name).toHaveLength(2);
@@ -19,6 +21,15 @@ it.skipIf(sets.length === 0)('measures what this processor offers', async () => 
       expect(rate, name).toBeLessThan(1e15);
     }
   }
+  expect(handoverNs).toHaveLength(availableParallelism() > 1 ? 2 : 0);
+  // No line is there before light has crossed the chip, and none takes as long as a thread that is parked.
+  for (const nanoseconds of handoverNs) {
+    expect(nanoseconds).toBeGreaterThan(1);
+    expect(nanoseconds).toBeLessThan(100_000);
+  }
+  expect(
+    (await probeMachine({ threads: 1, bufferBytes: 2 ** 20, repetitions: 1, millisecondsEach: 1 })).handoverNs,
+  ).toEqual([]);
   // An int8 product is never slower than an f32 one of as many lanes.
   if (probe.int8 !== null) expect(Math.max(...probe.int8.single)).toBeGreaterThan(Math.max(...probe.f32.single));
   if (probe.amxInt8 !== null) expect(probe.amxBf16).not.toBeNull();

@@ -26,6 +26,11 @@ export interface MachineProbe {
   readonly readAhead: LimitSamples;
   /** As `read`, round and round 100 MB: what weights of that size, partly in the last-level cache, can be read at. */
   readonly readSmall: LimitSamples;
+  /**
+   * Nanoseconds in which one processor sees what another one has written, of each repetition; empty with fewer than two threads or processors. On a virtual machine it tells whether the host has put
+   * the two beside one last-level cache just then.
+   */
+  readonly handoverNs: readonly number[];
 }
 
 export interface ProbeOptions {
