@@ -43,12 +43,12 @@ bool has_bf16_dots() {
 }
 bool prefers_bf16_dots() { return (amd().family == 0x19 && amd().model >= 0x10) || amd().family == 0x1a; }
 bool fetches_in_order() { return amd().family != 0; }
-int32_t plain_stream_rows() { return amd().family != 0 ? 2 : 0; }
+int32_t few_stream_rows() { return amd().family != 0 ? 2 : 0; }
 #else
 bool has_bf16_dots() { return false; }
 bool prefers_bf16_dots() { return false; }
 bool fetches_in_order() { return false; }
-int32_t plain_stream_rows() { return 0; }
+int32_t few_stream_rows() { return 0; }
 #endif
 
 }  // namespace octavo

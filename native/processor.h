@@ -18,7 +18,7 @@ bool prefers_bf16_dots();
 /** Whether weights come sooner if they are fetched ahead in one stream than from several places (kernels/weight_stream.h): AMD's processors. */
 bool fetches_in_order();
 
-/** Up to so many rows a product reads weights as fast as they come, and fetching them ahead only gets in the way: 2 on AMD's processors, 0 on others. */
-int32_t plain_stream_rows();
+/** Up to so many rows, which compute little, fetch a shorter way ahead in that one stream: 2 on AMD's processors, 0 on others. */
+int32_t few_stream_rows();
 
 }  // namespace octavo

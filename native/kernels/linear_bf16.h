@@ -78,7 +78,7 @@ OCTAVO_INLINE void pair_tile_of(int32_t height, const uint8_t* panel, int32_t bl
 void pair_panel(const uint8_t* panel, int32_t blocks, const SplitRows& input, int32_t row_count, float* out, size_t out_stride) {
   const int32_t tiles = ceil_div(row_count, kPairTileRows);
   const int32_t most = tiles == 1 ? blocks : kPairBlocks;
-  WeightStream stream(panel, row_count > plain_stream_rows());
+  WeightStream stream(panel, row_count);
   const StreamSteps fetch = {stream, kPanelBlockBytes / (kQuantBlock / 2) / static_cast<size_t>(tiles)};
   for (int32_t first = 0; first < blocks; first += most) {
     const int32_t count = blocks - first < most ? blocks - first : most;

@@ -258,7 +258,7 @@ void int8_panel(const uint8_t* panel, int32_t units, const QuantizedRows& input,
   static_assert(kExpandedUnits * Expanded<kDType>::kBytes <= kLinearScratchFloats * 4, "expanded units fit the scratch");
   uint8_t* const expanded = is_expanded(kDType, tiles) ? scratch : nullptr;
   if (fetches) {
-    WeightStream stream(panel, row_count > plain_stream_rows());
+    WeightStream stream(panel, row_count);
     const StreamSteps steps = {stream, kUnitBytes / static_cast<size_t>(tiles)};
     const auto fetched = [&](int32_t done) { stream.reach(panel + static_cast<size_t>(done) * kUnitBytes); };
     int8_turns<kDType, kSignedBytes>(panel, units, input, row_count, turn, steps, fetched, out, out_stride, expanded);
